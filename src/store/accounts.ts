@@ -1,0 +1,54 @@
+/** Accounts and addresses: who may log in, who gets mail. The config file says which exist; Postgres holds them for all processes. */
+import type { AccountAccess } from './access.ts'
+import type { AccountId, MailboxId, Pop3Policy } from './types.ts'
+
+/** One mailbox of the config file, as `reconcile` takes it. Addresses are canonical: see mail/address.ts `canonical`. */
+export interface WantedAccount {
+  readonly address: string
+  /** Other addresses whose mail it gets and that it may send as. */
+  readonly aliases: readonly string[]
+  /** PHC string, `$argon2id$…`. */
+  readonly passwordHash: string
+  readonly displayName?: string | undefined
+  /** Octets; undefined: no limit. */
+  readonly quota?: number | undefined
+  readonly pop3: Pop3Policy
+}
+
+export interface WantedState {
+  /** Canonical local domains. */
+  readonly domains: readonly string[]
+  readonly accounts: readonly WantedAccount[]
+}
+
+export interface Login {
+  readonly account: AccountId
+  readonly address: string
+  readonly passwordHash: string
+  /** Rises with every change of the password, and when it is disabled. */
+  readonly version: number
+  readonly enabled: boolean
+  readonly pop3: Pop3Policy
+}
+
+export interface Recipient {
+  readonly access: AccountAccess
+  readonly inbox: MailboxId
+  readonly used: number
+  readonly quota: number | undefined
+}
+
+export interface Accounts {
+  /** Brings Postgres to what the file says, in one transaction; absence disables, nothing is deleted. `false`: an unchanged state was applied before. */
+  reconcile(wanted: WantedState): Promise<boolean>
+  /** By any canonical address of the account that may log in (its own address, not an alias). */
+  login(address: string): Promise<Login | undefined>
+  /** After the password was verified: the right to the account's mail. */
+  grant(login: Login): AccountAccess
+  /** undefined: no such user here. `+tag` and aliases are resolved. Disabled accounts get no mail. */
+  recipient(address: string): Promise<Recipient | undefined>
+  /** Whether the domain of this canonical address is served here. */
+  isLocal(domain: string): Promise<boolean>
+  /** Whether the account may write this address into MAIL FROM or From. */
+  owns(account: AccountId, address: string): Promise<boolean>
+}

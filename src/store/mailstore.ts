@@ -1,0 +1,178 @@
+/**
+ * The mailbox verbs. Protocols call these and get data; no sockets, tags or sequence numbers below, no SQL above.
+ * Each verb that changes something returns only after its transaction is durable (synchronous_commit=on), throws `Refusal` for what it will not do,
+ * and `Unavailable` when the database cannot be asked.
+ */
+import type { AccountAccess, MailboxAccess } from './access.ts'
+import type { MailboxIndex } from './index.ts'
+import type { Lease } from './lease.ts'
+import type { AccountId, ContentId, MailboxId, ModSeq, SpecialUse, Uid } from './types.ts'
+import type { UidRanges } from './uidset.ts'
+import type { View } from './view.ts'
+
+export interface MailboxInfo {
+  readonly id: MailboxId
+  /** Unicode, levels divided by HIERARCHY_DELIMITER; `INBOX` exactly for the inbox. */
+  readonly name: string
+  readonly specialUse?: SpecialUse | undefined
+}
+
+/** One row of counters, O(1) however many messages there are. */
+export interface MailboxStatus {
+  readonly uidvalidity: number
+  readonly uidnext: Uid
+  readonly modseq: ModSeq
+  readonly exists: number
+  readonly unseen: number
+  readonly recent: number
+  readonly bytes: number
+}
+
+/** A message whose bytes are in the store, or in memory on their way, and belong to no mailbox yet. */
+export interface StagedContent {
+  readonly account: AccountId
+  readonly id: ContentId
+  /** Octets, as RFC822.SIZE counts them. */
+  readonly size: number
+  /** Hex SHA-256 of all octets. */
+  readonly sha256: string
+  /** The header block, blank line included. */
+  readonly header: Buffer
+}
+
+/** Takes the octets of one message in order. At most 256 KiB of it are in memory at a time. */
+export interface ContentStage {
+  /** Resolves when more may be written. Throws Refusal `too-big` beyond the limit given to `stage`. */
+  write(chunk: Uint8Array): Promise<void>
+  /** All octets were written. */
+  finish(): Promise<StagedContent>
+  /** Forget it; safe to call after `finish` and twice. */
+  discard(): void
+}
+
+export interface NewMessage {
+  readonly content: StagedContent
+  /** System flags and keywords by name; `\Recent` is no flag to set. */
+  readonly flags: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly internalDate: number
+}
+
+export interface Appended {
+  readonly uidvalidity: number
+  readonly uids: UidRanges
+  readonly modseq: ModSeq
+}
+
+export interface Copied {
+  readonly uidvalidity: number
+  /** Source UIDs that existed, and the UIDs they got, in the same order (RFC 4315 §3 COPYUID). */
+  readonly from: UidRanges
+  readonly to: UidRanges
+}
+
+export interface FlagsOp {
+  readonly mode: 'add' | 'remove' | 'replace'
+  readonly names: readonly string[]
+  /** RFC 7162 §3.1.3: leave alone, and report, what changed after this. */
+  readonly unchangedSince?: ModSeq
+}
+
+export interface FlagsDone {
+  /** Undefined when nothing had to change. More than one where MAX_CHANGE_MESSAGES divides the set. */
+  readonly modseqs: readonly ModSeq[]
+  readonly changed: UidRanges
+  readonly modified: UidRanges
+}
+
+export interface ExpungeOp {
+  /** All messages when undefined. UIDs that do not exist are passed over. */
+  readonly uids?: UidRanges
+  /** true: of those only what has \Deleted (EXPUNGE, UID EXPUNGE). false: all of them (POP3). */
+  readonly deletedOnly: boolean
+  /** Nothing is expunged unless this lease still holds, checked in the same transaction; `Refusal` 'gone' if not. */
+  readonly fence?: Lease
+}
+
+/** What may be asked of a content, beside its size. */
+export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'header' | 'body'
+
+export interface ContentRow {
+  readonly id: ContentId
+  /** As they go on the wire, without the item's name: `(…)`. */
+  readonly envelope?: Buffer
+  readonly bodystructure?: Buffer
+  /** The part offsets that `mail/parts.ts` reads. */
+  readonly parts?: Buffer
+  /** The header block, blank line included. */
+  readonly header?: Buffer
+  /** What follows the header block, where it is at most one chunk (256 KiB); `undefined` where `read` must be used. */
+  readonly body?: Buffer
+}
+
+/** One local recipient of a delivery. */
+export interface Delivery {
+  readonly to: AccountAccess
+  /** Where it goes; a mailbox that is gone by then means INBOX. */
+  readonly mailbox: MailboxId
+  readonly flags: readonly string[]
+}
+
+export interface MailboxWatcher {
+  /** Something was applied to the index: sync may have news. Called at most once per applied batch; never throws. */
+  changed(): void
+  /** The mailbox was deleted, or its account was. */
+  gone(): void
+}
+
+/** A selected mailbox: the shared index, this session's view of it. Close it in every case. */
+export interface SelectedMailbox extends AsyncDisposable {
+  readonly access: MailboxAccess
+  readonly index: MailboxIndex
+  readonly view: View
+  /** Bring the index up to the log. `maybe`: only if the bus has been silent too long to be trusted. */
+  refresh(how: 'now' | 'maybe'): Promise<void>
+  /** Claims what no session was told to be recent; [first, last] UIDs, or undefined. Nothing is claimed on a read-only access. */
+  claimRecent(): Promise<readonly [Uid, Uid] | undefined>
+  close(): Promise<void>
+}
+
+export interface MailStore {
+  mailboxes(a: AccountAccess): Promise<MailboxInfo[]>
+  subscriptions(a: AccountAccess): Promise<string[]>
+  subscribe(a: AccountAccess, name: string, on: boolean): Promise<void>
+  /** Refusal 'nonexistent'. `INBOX` in any case is the inbox. */
+  open(a: AccountAccess, name: string, writable: boolean): Promise<MailboxAccess>
+  /** Makes missing parents too. Refusal 'already-exists', 'cannot', 'limit'. */
+  create(a: AccountAccess, name: string, specialUse?: SpecialUse): Promise<MailboxInfo>
+  /** Refusal 'has-children': there are no \Noselect ghosts. */
+  remove(a: AccountAccess, name: string): Promise<void>
+  /** Its children move with it. INBOX: all its messages move into a new mailbox (RFC 9051 §6.3.6). */
+  rename(a: AccountAccess, from: string, to: string): Promise<void>
+
+  status(m: MailboxAccess): Promise<MailboxStatus>
+  /** Sum of the sizes of all messages of the account, in octets, and its limit if any. */
+  quota(a: AccountAccess): Promise<{ readonly used: number; readonly limit: number | undefined }>
+  select(m: MailboxAccess, watcher: MailboxWatcher): Promise<SelectedMailbox>
+
+  /** `maxSize` in octets; Refusal 'too-big' from `write` beyond it. */
+  stage(a: AccountAccess, maxSize: number): ContentStage
+  /** All of them or none. Refusal 'over-quota', 'limit' (keywords, UIDs). */
+  append(m: MailboxAccess, messages: readonly NewMessage[]): Promise<Appended>
+  /** One content for many recipients, each all or nothing; resolves when all are durable. Quota is not asked: that was at RCPT. */
+  deliver(content: StagedContent, internalDate: number, to: readonly Delivery[]): Promise<void>
+
+  flags(m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone>
+  /** Resolves to the UIDs that went. */
+  expunge(m: MailboxAccess, op: ExpungeOp): Promise<UidRanges>
+  copy(m: MailboxAccess, uids: UidRanges, to: MailboxAccess): Promise<Copied>
+  move(m: MailboxAccess, uids: UidRanges, to: MailboxAccess): Promise<Copied>
+
+  /**
+   * Columns of contents, yielded in the order asked, in batches read ahead by at most 4 MiB. A content that no longer exists is yielded with its id only.
+   * Ids come from the access's own index or view, never from a client.
+   */
+  contents(a: AccountAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): AsyncIterable<ContentRow>
+  /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */
+  read(a: AccountAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
+}
