@@ -1,1 +1,228 @@
-export {}
+/**
+ * View: what one session has been told of a mailbox, and so its message sequence numbers (RFC 9051 §2.3.1.2). The index moves on underneath; the
+ * view stands still until `pull`. It holds slices of the index's segments: a segment that is no longer live keeps the rows that this session
+ * still counts, so a message expunged elsewhere can still be fetched until the session was told.
+ */
+import type { MailboxIndex, Place, Segment } from './index.ts'
+import type { ModSeq, Msn, Uid } from './types.ts'
+import { toRanges, type UidRanges } from './uidset.ts'
+
+interface Slice {
+  readonly segment: Segment
+  readonly from: number
+  to: number
+  /** Messages of the view before this slice. */
+  readonly before: number
+}
+
+/** Rows from … to (exclusive) of a segment; the first one has the sequence number `msn`. */
+export interface Span {
+  readonly segment: Segment
+  readonly from: number
+  readonly to: number
+  readonly msn: Msn
+}
+
+export interface Told extends Place {
+  readonly msn: Msn
+}
+
+export interface News {
+  /** Sequence numbers to send as EXPUNGE in this order (highest first, so none shifts another), and the UIDs they were. */
+  readonly expunged: readonly { readonly msn: Msn; readonly uid: Uid }[]
+  /** The new number of messages, where messages were added. */
+  readonly exists: number | undefined
+  /** Messages known before whose flags changed. Numbers as they are after the expunges. */
+  readonly flags: readonly Told[]
+}
+
+export class View {
+  #index: MailboxIndex
+  #slices: Slice[] = []
+  /** The session knows everything up to here, but for the expunges it was not told. */
+  modseq: ModSeq
+  exists = 0
+  /** The highest UID it was told of; 0 for none. */
+  maxUid = 0
+
+  constructor(index: MailboxIndex) {
+    this.#index = index
+    this.modseq = index.modseq
+    this.#rebuild()
+  }
+
+  get index(): MailboxIndex {
+    return this.#index
+  }
+
+  /** Another index of the same mailbox took the place of the one this view was made of. The old one is retired first. */
+  rebase(index: MailboxIndex): void {
+    this.#index = index
+  }
+
+  uidAt(msn: number): Uid | undefined {
+    const slice = this.#sliceAt(msn)
+    return slice && (slice.segment.uids[slice.from + msn - 1 - slice.before] as Uid)
+  }
+
+  msnOf(uid: number): Msn | undefined {
+    const slice = this.#slices[this.#sliceFrom(uid)]
+    if (!slice) return undefined
+    const row = slice.segment.lowerBound(uid)
+    if (row < slice.from || row >= slice.to || slice.segment.uids[row] !== uid) return undefined
+    return (slice.before + row - slice.from + 1) as Msn
+  }
+
+  /** The message as it is now; as it was last where it is expunged already. */
+  placeAt(msn: number): Place | undefined {
+    const slice = this.#sliceAt(msn)
+    return slice && this.#current(slice.segment, slice.from + msn - 1 - slice.before)
+  }
+
+  /** UIDs of the view's messages within the ranges: message sequence numbers or UIDs, ascending and disjoint. */
+  uids(by: 'msn' | 'uid', ranges: UidRanges): number[] {
+    return toRanges(this.#eachUid(by, ranges))
+  }
+
+  /**
+   * Rows of the view's messages within the ranges, in order, with current flags. Spans are at most a segment long; take them one after the other
+   * and do not keep them over an await: what comes after it may have moved on (call again with what is left).
+   */
+  *spans(by: 'msn' | 'uid', ranges: UidRanges): Generator<Span> {
+    for (const { slice, from, to } of this.#cuts(by, ranges)) {
+      const msn = slice.before + from - slice.from + 1
+      if (slice.segment.live) yield { segment: slice.segment, from, to, msn: msn as Msn }
+      else
+        for (let row = from; row < to; row++) {
+          const place = this.#current(slice.segment, row)
+          yield { segment: place.segment, from: place.row, to: place.row + 1, msn: (msn + row - from) as Msn }
+        }
+    }
+  }
+
+  /** Takes up what the index has by now. Without `expunges` the numbers stay as they are, and what is gone stays until the next time. */
+  pull({ expunges, silent }: { expunges: boolean; silent?: ReadonlySet<number> }): News {
+    const known = this.maxUid
+    const before = this.exists
+    const expunged = expunges ? this.#goneRows() : []
+    if (expunges) this.#rebuild()
+    else this.#extend()
+    const exists = this.exists > before - expunged.length ? this.exists : undefined
+    const flags = this.#changedFlags(known, silent)
+    this.modseq = this.#index.modseq
+    return { expunged, exists, flags }
+  }
+
+  /** Whether `pull` would have anything to say. */
+  get stale(): boolean {
+    return this.modseq !== this.#index.modseq || this.#slices.some((slice) => !slice.segment.live)
+  }
+
+  #goneRows(): { msn: Msn; uid: Uid }[] {
+    const gone: { msn: Msn; uid: Uid }[] = []
+    for (let s = this.#slices.length - 1; s >= 0; s--) {
+      const { segment, from, to, before } = this.#slices[s]!
+      if (segment.live) continue
+      for (let row = to - 1; row >= from; row--) {
+        const uid = segment.uids[row] as Uid
+        if (!this.#index.find(uid)) gone.push({ msn: (before + row - from + 1) as Msn, uid })
+      }
+    }
+    return gone
+  }
+
+  #changedFlags(known: number, silent: ReadonlySet<number> | undefined): Told[] {
+    const told: Told[] = []
+    for (const segment of this.#index.segments) {
+      if (segment.newest <= this.modseq || segment.uids[0]! > known) continue
+      for (let row = 0; row < segment.count && segment.uids[row]! <= known; row++) {
+        const modseq = segment.modseqs[row]!
+        if (modseq <= this.modseq || silent?.has(modseq)) continue
+        const msn = this.msnOf(segment.uids[row]!)
+        if (msn !== undefined) told.push({ segment, row, msn })
+      }
+    }
+    return told
+  }
+
+  #rebuild(): void {
+    this.#slices = []
+    this.exists = 0
+    for (const segment of this.#index.segments) this.#addSlice(segment, 0)
+    this.maxUid = this.#slices.at(-1)?.segment.uids[this.#slices.at(-1)!.to - 1] ?? this.maxUid
+  }
+
+  /** Adds what came after `maxUid` behind the slices there are. */
+  #extend(): void {
+    const known = this.maxUid
+    for (const segment of this.#index.segments) {
+      if (segment.uids[segment.count - 1]! <= known) continue
+      const last = this.#slices.at(-1)
+      if (last?.segment === segment) {
+        this.exists += segment.count - last.to
+        last.to = segment.count
+      } else this.#addSlice(segment, segment.lowerBound(known + 1))
+      this.maxUid = segment.uids[segment.count - 1]!
+    }
+  }
+
+  #addSlice(segment: Segment, from: number): void {
+    this.#slices.push({ segment, from, to: segment.count, before: this.exists })
+    this.exists += segment.count - from
+  }
+
+  #current(segment: Segment, row: number): Place {
+    if (segment.live) return { segment, row }
+    return this.#index.find(segment.uids[row]!) ?? { segment, row }
+  }
+
+  *#eachUid(by: 'msn' | 'uid', ranges: UidRanges): Generator<number> {
+    for (const { slice, from, to } of this.#cuts(by, ranges)) for (let row = from; row < to; row++) yield slice.segment.uids[row]!
+  }
+
+  *#cuts(by: 'msn' | 'uid', ranges: UidRanges): Generator<{ slice: Slice; from: number; to: number }> {
+    for (let i = 0; i < ranges.length; i += 2) {
+      const first = ranges[i]!
+      const last = ranges[i + 1]!
+      for (let s = by === 'uid' ? this.#sliceFrom(first) : this.#sliceIndexAt(first); s < this.#slices.length; s++) {
+        const slice = this.#slices[s]!
+        const base = slice.from - slice.before - 1
+        const from = Math.max(slice.from, by === 'uid' ? slice.segment.lowerBound(first) : first + base)
+        const to = Math.min(slice.to, by === 'uid' ? slice.segment.lowerBound(last + 1) : last + base + 1)
+        if (from >= slice.to) continue
+        if (from >= to) break
+        yield { slice, from, to }
+      }
+    }
+  }
+
+  #sliceAt(msn: number): Slice | undefined {
+    return msn >= 1 && msn <= this.exists ? this.#slices[this.#sliceIndexAt(msn)] : undefined
+  }
+
+  /** The slice that holds this sequence number; past the end for a number beyond EXISTS. */
+  #sliceIndexAt(msn: number): number {
+    let low = 0
+    let high = this.#slices.length
+    while (low < high) {
+      const mid = (low + high) >>> 1
+      const slice = this.#slices[mid]!
+      if (slice.before + slice.to - slice.from < msn) low = mid + 1
+      else high = mid
+    }
+    return low
+  }
+
+  /** The first slice whose last UID is at least `uid`. */
+  #sliceFrom(uid: number): number {
+    let low = 0
+    let high = this.#slices.length
+    while (low < high) {
+      const mid = (low + high) >>> 1
+      const slice = this.#slices[mid]!
+      if (slice.segment.uids[slice.to - 1]! < uid) low = mid + 1
+      else high = mid
+    }
+    return low
+  }
+}

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { AppendRow, Change } from './change.ts'
+import { packAppend, packExpunge, packFlags, unpackChange } from './change.ts'
+import { DELETED, FLAGGED, NO_FLAGS, SEEN } from './flags.ts'
+import { MailboxIndex, SEGMENT_ROWS } from './index.ts'
+import { type AccountId, asUid, type MailboxId, type ModSeq, midOf } from './types.ts'
+import { normalise, toRanges } from './uidset.ts'
+import { View } from './view.ts'
+
+const MAILBOX = 7 as MailboxId
+const empty = () =>
+  new MailboxIndex({
+    account: 1 as AccountId,
+    mailbox: MAILBOX,
+    uidvalidity: 1,
+    incarnation: 1,
+    modseq: 1 as ModSeq,
+    uidnext: asUid(1),
+    keywords: [],
+  })
+
+const row = (n: number): AppendRow => ({ content: BigInt(n), date: n * 1000, size: n, flags: NO_FLAGS, mid: 0 })
+/** Through the packed form, as every change of the log comes. */
+const packed = (change: Change): Change => {
+  switch (change.kind) {
+    case 'append':
+      return unpackChange(change.modseq, 1, change.firstUid, packAppend(change.rows, change.saved, change.keywords))
+    case 'flags':
+      return unpackChange(change.modseq, 2, asUid(0), packFlags(change.uids, change.add, change.remove, change.keywords))
+    case 'expunge':
+      return unpackChange(change.modseq, 3, asUid(0), packExpunge(change.uids))
+    case 'gap':
+      return unpackChange(change.modseq, 4, asUid(0), Buffer.alloc(0))
+  }
+}
+const next = (index: MailboxIndex) => (index.modseq + 1) as ModSeq
+const append = (index: MailboxIndex, n: number) => {
+  const rows = Array.from({ length: n }, (_, i) => row(index.uidnext + i))
+  assert.ok(index.apply(packed({ kind: 'append', modseq: next(index), firstUid: index.uidnext, saved: 5, rows, keywords: [] })))
+}
+const expunge = (index: MailboxIndex, ...uids: number[]) =>
+  assert.ok(index.apply(packed({ kind: 'expunge', modseq: next(index), uids: toRanges(uids) })))
+const flag = (index: MailboxIndex, add: number, ...uids: number[]) =>
+  assert.ok(
+    index.apply(packed({ kind: 'flags', modseq: next(index), uids: toRanges(uids), add: { lo: add, hi: 0 }, remove: NO_FLAGS, keywords: [] })),
+  )
+
+describe('MailboxIndex', () => {
+  test('takes only the very next change', () => {
+    const index = empty()
+    append(index, 2)
+    const at = index.modseq
+    assert.equal(index.apply({ kind: 'expunge', modseq: (at + 2) as ModSeq, uids: [1, 1] }), false)
+    assert.equal(index.apply({ kind: 'expunge', modseq: at, uids: [1, 1] }), false)
+    assert.equal(index.apply({ kind: 'gap', modseq: (at + 1) as ModSeq }), false)
+    assert.equal(index.modseq, at)
+    assert.equal(index.exists, 2)
+  })
+
+  test('a row says what its append said', () => {
+    const index = empty()
+    append(index, 3)
+    const { segment, row: at } = index.find(2)!
+    assert.deepEqual(segment.row(at), {
+      uid: 2,
+      mid: midOf(MAILBOX, asUid(2)),
+      content: 2n,
+      flags: NO_FLAGS,
+      modseq: 2,
+      size: 2,
+      date: 2000,
+      saved: 5,
+    })
+    assert.equal(index.find(4), undefined)
+    assert.equal(index.find(0), undefined)
+  })
+
+  test('keywords come with the change that brings them', () => {
+    const index = empty()
+    append(index, 1)
+    const change = {
+      kind: 'flags',
+      modseq: next(index),
+      uids: [1, 1],
+      add: { lo: 32, hi: 0 },
+      remove: NO_FLAGS,
+      keywords: ['$Junk', 'naïve'],
+    } as const
+    assert.ok(index.apply(packed(change)))
+    assert.deepEqual(index.keywords, ['$Junk', 'naïve'])
+  })
+})
+
+describe('View', () => {
+  test('stands still until it is pulled', () => {
+    const index = empty()
+    append(index, 5)
+    const view = new View(index)
+    expunge(index, 2, 4)
+    append(index, 2)
+    assert.equal(view.exists, 5)
+    assert.equal(view.uidAt(4), 4)
+    assert.equal(view.msnOf(4), 4)
+    assert.equal(view.placeAt(4)?.segment.uids[view.placeAt(4)!.row], 4)
+    const held = view.pull({ expunges: false })
+    assert.deepEqual([held.expunged, held.exists], [[], 7])
+    assert.equal(view.uidAt(6), 6)
+    assert.equal(view.uidAt(7), 7)
+    const told = view.pull({ expunges: true })
+    assert.deepEqual(
+      told.expunged.map((e) => e.msn),
+      [4, 2],
+    )
+    assert.equal(told.exists, undefined)
+    assert.equal(view.exists, 5)
+    assert.deepEqual(view.uids('msn', [1, 5]), [1, 1, 3, 3, 5, 7])
+  })
+
+  test('flags: told once, with the number they have after the expunges, silent ones never', () => {
+    const index = empty()
+    append(index, 4)
+    const view = new View(index)
+    flag(index, SEEN, 3)
+    const own = index.modseq
+    flag(index, FLAGGED, 4)
+    expunge(index, 1)
+    const news = view.pull({ expunges: true, silent: new Set([own]) })
+    assert.deepEqual(
+      news.flags.map((f) => [f.msn, f.segment.uids[f.row], f.segment.lo[f.row]]),
+      [[3, 4, FLAGGED]],
+    )
+    assert.equal(view.stale, false)
+    assert.deepEqual(view.pull({ expunges: true }).flags, [])
+  })
+
+  test('a message that is gone shows its last flags, one that is not shows its new ones', () => {
+    const index = empty()
+    append(index, 3)
+    const view = new View(index)
+    flag(index, DELETED, 2)
+    expunge(index, 2)
+    flag(index, SEEN, 3)
+    const lo = [1, 2, 3].map((msn) => view.placeAt(msn)!).map((place) => place.segment.lo[place.row])
+    assert.deepEqual(lo, [0, DELETED, SEEN])
+    assert.deepEqual(
+      [...view.spans('msn', [1, 3])].map((s) => [s.msn, s.segment.lo[s.from]]),
+      [
+        [1, 0],
+        [2, DELETED],
+        [3, SEEN],
+      ],
+    )
+  })
+
+  test('another index of the same mailbox takes over', () => {
+    const index = empty()
+    append(index, 4)
+    const view = new View(index)
+    const loaded = new MailboxIndex({ ...index, modseq: (index.modseq + 9) as ModSeq, uidnext: asUid(6) })
+    for (const uid of [1, 3, 5]) loaded.addRow(uid, uid, BigInt(uid), uid === 3 ? SEEN : 0, 0, uid === 3 ? 9 : 2, 1, 1, 1)
+    index.retire()
+    view.rebase(loaded)
+    const news = view.pull({ expunges: true })
+    assert.deepEqual(
+      news.expunged.map((e) => e.uid),
+      [4, 2],
+    )
+    assert.equal(news.exists, 3)
+    assert.deepEqual(
+      news.flags.map((f) => f.segment.uids[f.row]),
+      [3],
+    )
+  })
+
+  /** Against a list: 4,000 random steps over several segments, four views pulled at random. */
+  for (const seed of [1, 2, 3]) {
+    test(`agrees with a plain list, seed ${seed}`, () => {
+      let state = seed
+      const random = (n: number) => {
+        state = (state + 0x6d2b79f5) | 0
+        const mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+        return ((mixed ^ (mixed >>> 14)) >>> 0) % n
+      }
+      const index = empty()
+      append(index, SEGMENT_ROWS + 200)
+      const sessions = Array.from({ length: 4 }, () => ({ view: new View(index), list: Array.from({ length: index.exists }, (_, i) => i + 1) }))
+      for (let step = 0; step < 4000; step++) {
+        const alive = index.segments.flatMap((s) => [...s.uids.subarray(0, s.count)])
+        const some = () => normalise(Array.from({ length: 1 + random(5) }, () => alive[random(alive.length)]!).flatMap((uid) => [uid, uid]))
+        const what = random(10)
+        if (what < 4) append(index, 1 + random(4))
+        else if (what < 7 && alive.length > 0) {
+          const uids = some()
+          assert.ok(index.apply(packed({ kind: 'expunge', modseq: next(index), uids })))
+        } else if (alive.length > 0) {
+          const uids = some()
+          assert.ok(index.apply(packed({ kind: 'flags', modseq: next(index), uids, add: { lo: SEEN, hi: 0 }, remove: NO_FLAGS, keywords: [] })))
+        }
+        const session = sessions[random(4)]!
+        const expunges = random(3) > 0
+        const news = session.view.pull({ expunges })
+        for (const { msn, uid } of news.expunged) assert.equal(session.list.splice(msn - 1, 1)[0], uid)
+        const last = session.list.at(-1) ?? 0
+        for (const s of index.segments) for (let r = 0; r < s.count; r++) if (s.uids[r]! > Math.max(last, 0)) session.list.push(s.uids[r]!)
+        if (news.exists !== undefined) assert.equal(news.exists, session.list.length)
+        assert.equal(session.view.exists, session.list.length)
+        for (const f of news.flags) assert.equal(session.list[f.msn - 1], f.segment.uids[f.row])
+        const msn = 1 + random(Math.max(1, session.list.length))
+        assert.equal(session.view.uidAt(msn), session.list[msn - 1])
+        if (session.list.length > 0) assert.equal(session.view.msnOf(session.list[msn - 1]!), msn)
+        if (expunges) assert.deepEqual(session.list, [...index.segments.flatMap((s) => [...s.uids.subarray(0, s.count)])])
+      }
+    })
+  }
+})
