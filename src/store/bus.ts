@@ -12,7 +12,10 @@ export interface Topic {
 export interface Bus {
   /** Never throws, never waits. `at` is the modseq that the topic reached. */
   poke(topic: Topic, at: number): void
-  /** Calls `heard` for every poke from now on, also for pokes of this process; never within `poke` itself. Returns the way to stop. */
+  /**
+   * Calls `heard` for every poke from now on, also for pokes of this process; never within `poke` itself. Returns the way to stop.
+   * Several pokes may be told as one, with the highest `at`; `at` 0 means that pokes may have been lost: look how far the topic is.
+   */
   watch(topic: Topic, heard: (at: number) => void): () => void
   /** Milliseconds for which pokes may have been lost; 0 when the bus is known to be whole. */
   silentFor(): number
