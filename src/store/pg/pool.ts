@@ -1,0 +1,181 @@
+/** Connections to Postgres, and which of its errors mean what. */
+import pg from 'pg'
+import type { Log } from '../../log.ts'
+import { Unavailable } from '../errors.ts'
+import { BinaryConnection, BinaryQuery, type Param, type Row, type Statement } from './rows.ts'
+
+/** Where Postgres is: a URL, or its parts (host may be a folder with a socket). */
+export type Connect =
+  | { readonly url: string }
+  | { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
+
+/** One statement may take this long, and wait this long for a lock; a transaction may be idle this long. Milliseconds. */
+export const STATEMENT_TIMEOUT = 15_000
+export const LOCK_TIMEOUT = 5_000
+export const IDLE_TRANSACTION_TIMEOUT = 10_000
+/** Longer than the server's own limit: only a connection that went dead without a word gets here. */
+const REPLY_TIMEOUT = 20_000
+const CONNECT_TIMEOUT = 5_000
+
+const ignore = () => {}
+
+/** What statements run on: the pool as a whole (each on its own), or one session of it. */
+export interface Queryable {
+  /** Runs a prepared statement; resolves to the number of rows. */
+  rows(statement: Statement, values: readonly Param[], onRow?: (row: Row) => void): Promise<number>
+}
+
+/** One connection, for a transaction. */
+export class Session implements Queryable {
+  readonly #client: pg.PoolClient
+  #open = false
+
+  constructor(client: pg.PoolClient) {
+    this.#client = client
+  }
+
+  rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
+    return submit(this.#client, statement, values, onRow)
+  }
+
+  async begin(mode = ''): Promise<void> {
+    await this.#client.query(`begin ${mode}`)
+    this.#open = true
+  }
+
+  async commit(): Promise<void> {
+    // Whatever comes of it, there is no transaction to roll back any more.
+    this.#open = false
+    const { command } = await this.#client.query('commit')
+    if (command !== 'COMMIT') throw new Error('the transaction had failed and was rolled back')
+  }
+
+  async rollback(): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    await this.#client.query('rollback')
+  }
+
+  /** Several statements without parameters, for migrations. */
+  async script(sql: string): Promise<void> {
+    await this.#client.query(sql)
+  }
+}
+
+async function submit(client: pg.PoolClient, statement: Statement, values: readonly Param[], onRow: (row: Row) => void): Promise<number> {
+  const query = new BinaryQuery(statement, values, onRow)
+  // pg takes any object with `submit`; its types ask for an event emitter that it does not use
+  client.query(query as unknown as pg.Submittable)
+  return query.done
+}
+
+export class Pool implements Queryable {
+  readonly #pool: pg.Pool
+
+  constructor({ connect, max, log }: { connect: Connect; max: number; log: Log }) {
+    class BinaryClient extends pg.Client {
+      constructor(config: pg.ClientConfig = {}) {
+        super({
+          ...config,
+          connection: new BinaryConnection({ ...config, ssl: config.ssl ?? false } as ConstructorParameters<typeof BinaryConnection>[0]),
+        } as pg.ClientConfig)
+      }
+    }
+    const where = 'url' in connect ? { connectionString: connect.url } : connect
+    this.#pool = new pg.Pool({
+      ...where,
+      Client: BinaryClient,
+      max,
+      application_name: 'postern',
+      connectionTimeoutMillis: CONNECT_TIMEOUT,
+      idleTimeoutMillis: 60_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      statement_timeout: STATEMENT_TIMEOUT,
+      lock_timeout: LOCK_TIMEOUT,
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT,
+      query_timeout: REPLY_TIMEOUT,
+    } as pg.PoolConfig)
+    this.#pool.on('error', (err) => log.warn({ err: err.message }, 'a database connection was lost'))
+  }
+
+  async rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
+    try {
+      return await this.session((session) => session.rows(statement, values, onRow))
+    } catch (err) {
+      throw translated(err)
+    }
+  }
+
+  /** A connection for the time of `use`. One that was lost, or is left in a transaction that cannot be rolled back, is not used again. */
+  async session<T>(use: (session: Session) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect()
+    const session = new Session(client)
+    try {
+      const result = await use(session)
+      await session.rollback()
+      client.release()
+      return result
+    } catch (err) {
+      const broken =
+        isLost(err) ||
+        (await session.rollback().then(
+          () => false,
+          () => true,
+        ))
+      client.release(broken)
+      throw err
+    }
+  }
+
+  /** `use` reads in one snapshot. */
+  async snapshot<T>(use: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await this.session(async (session) => {
+        await session.begin('isolation level repeatable read read only')
+        const result = await use(session)
+        await session.commit()
+        return result
+      })
+    } catch (err) {
+      throw translated(err)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+}
+
+const codeOf = (err: unknown): string | undefined => (err instanceof pg.DatabaseError ? err.code : undefined)
+
+/** The connection is gone: what it was doing may or may not have been committed. */
+export function isLost(err: unknown): boolean {
+  const code = codeOf(err)
+  if (code !== undefined) return code.startsWith('08') || code === '57P01' || code === '57P02' || code === '57P03'
+  return (
+    err instanceof Error && (LOST_MESSAGES.some((text) => err.message.includes(text)) || LOST_CODES.has((err as NodeJS.ErrnoException).code ?? ''))
+  )
+}
+const LOST_MESSAGES = ['Connection terminated', 'Client has encountered a connection error', 'timeout', 'Cannot use a pool after']
+const LOST_CODES = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])
+
+/** Deadlock or serialisation failure: rolled back for certain, worth trying again. */
+export const isConflict = (err: unknown): boolean => ['40001', '40P01'].includes(codeOf(err) ?? '')
+
+export const isUniqueViolation = (err: unknown, constraint: string): boolean =>
+  err instanceof pg.DatabaseError && err.code === '23505' && err.constraint === constraint
+
+/** Not now: no connection, no room, no time, shutting down. */
+const UNAVAILABLE = ['53', '57', '58', '40', '55P03']
+
+/** Unavailable for what passes; anything else as it is: a fault of ours. */
+export function translated(err: unknown): unknown {
+  const code = codeOf(err)
+  if (isLost(err)) return new Unavailable('the database cannot be reached', { cause: err })
+  if (code && UNAVAILABLE.some((prefix) => code.startsWith(prefix)))
+    return new Unavailable(code === '53100' ? 'the database has no room left on its disk' : 'the database is too busy or shutting down', {
+      cause: err,
+    })
+  return err
+}

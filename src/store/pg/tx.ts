@@ -1,0 +1,201 @@
+/**
+ * Mutating transactions. Three rules live here and nowhere else:
+ *
+ * 1. A modseq is had by `nextModSeq`, or by a statement whose result is given to `touch`; what was touched is poked after COMMIT. Nobody can forget to announce.
+ * 2. Each transaction inserts its op id (account, op) with its answer. When the reply to COMMIT is lost nobody knows what happened: the transaction is run once
+ *    more with the same id. That insert waits for the first attempt; if it was committed the insert is refused, and the stored answer is the answer.
+ * 3. Lock order: the account's row (only to change names), then mailbox rows ascending by (account, mailbox), then the rest.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Bus } from '../bus.ts'
+import type { AccountId, MailboxId, ModSeq, OpId } from '../types.ts'
+import { isConflict, isLost, isUniqueViolation, type Pool, type Queryable, type Session, translated } from './pool.ts'
+import type { Param, Row, Statement } from './rows.ts'
+
+export const newOp = (): OpId => randomBytes(16).toString('hex') as OpId
+
+const TRIES = 3
+
+/** A transaction under way, or a single statement that is one. */
+export class Tx implements Queryable {
+  readonly #session: Session
+  readonly touched = new Map<string, { account: AccountId; of: MailboxId | 'names' | 'login'; at: number }>()
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  rows(statement: Statement, values: readonly Param[], onRow?: (row: Row) => void): Promise<number> {
+    return this.#session.rows(statement, values, onRow)
+  }
+
+  /** Without begin … commit every statement is a transaction of its own. */
+  begin(): Promise<void> {
+    return this.#session.begin()
+  }
+
+  commit(): Promise<void> {
+    return this.#session.commit()
+  }
+
+  /** Note what this transaction moved, to be poked after it is committed. */
+  touch(account: AccountId, of: MailboxId | 'names' | 'login', at: number): void {
+    this.touched.set(`${account}/${of}`, { account, of, at })
+  }
+}
+
+const RECALL: Statement = { name: 'op_recall', text: 'select answer::text from op where account_id = $1 and op_id = $2' }
+const NOTE: Statement = { name: 'op_note', text: 'insert into op (account_id, op_id, answer) values ($1, $2, $3)' }
+
+export class Transactor {
+  readonly #pool: Pool
+  readonly #bus: Bus
+
+  constructor(pool: Pool, bus: Bus) {
+    this.#pool = pool
+    this.#bus = bus
+  }
+
+  /**
+   * Runs `attempt`, at most TRIES times after conflicts and once more when the connection was lost in the middle. `attempt` must insert `op` (`noteOp`, or within its
+   * statement) and start from nothing each time. `recall` makes the result out of the stored answer of an attempt that had been committed after all.
+   */
+  async transact<T>(account: AccountId, op: OpId, attempt: (tx: Tx) => Promise<T>, recall: (answer: unknown) => T): Promise<T> {
+    let lost = false
+    for (let tries = 1; ; tries++) {
+      let tx: Tx | undefined
+      try {
+        const result = await this.#pool.session((session) => {
+          tx = new Tx(session)
+          return attempt(tx)
+        })
+        this.#announce(tx)
+        return result
+      } catch (err) {
+        if (isUniqueViolation(err, 'op_pkey')) {
+          this.#announce(tx)
+          return recall(await this.#answer(account, op))
+        }
+        if (isLost(err) && !lost) lost = true
+        else if (!isConflict(err) || tries >= TRIES) throw translated(err)
+      }
+    }
+  }
+
+  #announce(tx: Tx | undefined): void {
+    for (const { account, of, at } of tx?.touched.values() ?? []) this.#bus.poke({ account, of }, at)
+  }
+
+  async #answer(account: AccountId, op: OpId): Promise<unknown> {
+    let answer: unknown
+    await this.#pool.rows(RECALL, [account, op], (row) => {
+      answer = JSON.parse(row.text())
+    })
+    return answer
+  }
+}
+
+/** The transaction's own entry, first thing in it. The answer may be rewritten by `settleOp` before commit. */
+export const noteOp = (tx: Queryable, account: AccountId, op: OpId, answer: unknown): Promise<number> =>
+  tx.rows(NOTE, [account, op, JSON.stringify(answer)])
+
+const SETTLE: Statement = { name: 'op_settle', text: 'update op set answer = $3 where account_id = $1 and op_id = $2' }
+export const settleOp = (tx: Queryable, account: AccountId, op: OpId, answer: unknown): Promise<number> =>
+  tx.rows(SETTLE, [account, op, JSON.stringify(answer)])
+
+/** A mailbox's row as it is under lock. */
+export interface LockedMailbox {
+  readonly account: AccountId
+  readonly mailbox: MailboxId
+  readonly uidvalidity: number
+  readonly uidnext: number
+  readonly modseq: ModSeq
+  readonly keywords: string[]
+  readonly deleted: boolean
+}
+
+const LOCK: Statement = {
+  name: 'mailbox_lock',
+  text: `select account_id, id, uidvalidity, uidnext, modseq, array_to_json(keywords)::text, deleted_at is not null
+         from mailbox where account_id = $1 and id = $2 for no key update`,
+}
+
+/** Locks one mailbox's row. Lock several in ascending order of (account, mailbox). What is in the log must be read in a later statement: this one may have waited. */
+export async function lockMailbox(tx: Tx, account: AccountId, mailbox: MailboxId): Promise<LockedMailbox | undefined> {
+  let locked: LockedMailbox | undefined
+  await tx.rows(LOCK, [account, mailbox], (row) => {
+    locked = {
+      account: row.long() as AccountId,
+      mailbox: row.int() as MailboxId,
+      uidvalidity: row.long(),
+      uidnext: row.long(),
+      modseq: row.long() as ModSeq,
+      keywords: JSON.parse(row.text()) as string[],
+      deleted: row.int() === 1,
+    }
+  })
+  return locked
+}
+
+export interface MailboxDelta {
+  readonly messages: number
+  readonly unseen: number
+  readonly bytes: number
+  /** UIDs handed out. */
+  readonly uids: number
+  /** Keywords that get the next slots. */
+  readonly keywords: readonly string[]
+}
+
+export interface NewChange {
+  readonly kind: number
+  readonly firstUid: number
+  readonly data: Buffer
+}
+
+const NEXT: Statement = {
+  name: 'mailbox_next',
+  text: `with m as (
+           update mailbox set modseq = modseq + 1, uidnext = uidnext + $3, messages = messages + $4, unseen = unseen + $5, bytes = bytes + $6, keywords = keywords || $7::text[]
+           where account_id = $1 and id = $2 returning account_id, id, modseq)
+         insert into change (account_id, mailbox_id, modseq, kind, first_uid, data) select account_id, id, modseq, $8, $9, $10 from m returning modseq`,
+}
+
+/** One change row with the next modseq, and the counters moved by `delta`. The mailbox must be locked. */
+export async function nextModSeq(tx: Tx, on: LockedMailbox, change: NewChange, delta: MailboxDelta): Promise<ModSeq> {
+  let modseq = 0 as ModSeq
+  const { uids, messages, unseen, bytes, keywords } = delta
+  await tx.rows(NEXT, [on.account, on.mailbox, uids, messages, unseen, bytes, keywords, change.kind, change.firstUid, change.data], (row) => {
+    modseq = row.long() as ModSeq
+  })
+  tx.touch(on.account, on.mailbox, modseq)
+  return modseq
+}
+
+const MOVE_ON: Statement = {
+  name: 'mailbox_move_on',
+  text: `with m as (
+           update mailbox set modseq = modseq + 1, messages = messages + $4, unseen = unseen + $5, bytes = bytes + $6
+           where account_id = $1 and id = $2 and modseq = $3 and deleted_at is null returning account_id, id, modseq),
+         o as (insert into op (account_id, op_id, answer) select account_id, $9, $10 from m)
+         insert into change (account_id, mailbox_id, modseq, kind, data) select account_id, id, modseq, $7, $8 from m returning modseq`,
+}
+
+/**
+ * The whole of a mutation in one statement, if the mailbox still stands at `at`: whoever computed `change` and `delta` from the state at that modseq is right, since
+ * the row's lock re-checks it. undefined: somebody was faster, nothing was done; lock, catch up and compute again.
+ */
+export async function moveOn(
+  tx: Tx,
+  on: { readonly account: AccountId; readonly mailbox: MailboxId; readonly at: ModSeq },
+  write: { readonly change: NewChange; readonly delta: MailboxDelta; readonly op: OpId; readonly answer: unknown },
+): Promise<ModSeq | undefined> {
+  let modseq: ModSeq | undefined
+  const { delta, change, op, answer } = write
+  const counters = [delta.messages, delta.unseen, delta.bytes]
+  await tx.rows(MOVE_ON, [on.account, on.mailbox, on.at, ...counters, change.kind, change.data, op, JSON.stringify(answer)], (row) => {
+    modseq = row.long() as ModSeq
+  })
+  if (modseq !== undefined) tx.touch(on.account, on.mailbox, modseq)
+  return modseq
+}
