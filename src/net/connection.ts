@@ -1,0 +1,29 @@
+/** One accepted connection, and what serves it. */
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+export interface Connection {
+  readonly socket: Socket | TLSSocket
+  /** The client's address as text; an IPv4 address is never written as `::ffff:…`. */
+  readonly remote: string
+  /** TLS is up. */
+  readonly secure: boolean
+  /** The name that the client asked for (SNI), lower case, without a dot at its end. */
+  readonly servername?: string
+  /** The client has proved who it is: it no longer counts among the connections before login. Harmless twice. */
+  admitted(): void
+}
+
+/**
+ * Serves one connection until its end and resolves; what it throws ends the connection and is logged. When `stop` aborts it finishes the command
+ * that runs, says so in its protocol's words, and resolves. The listener closes the socket.
+ */
+export type Serve = (connection: Connection, stop: AbortSignal) => Promise<void>
+
+/** The client is gone, or the connection was closed under the session: nobody reads what would be written, nothing more comes in. */
+export class Disconnected extends Error {
+  constructor(message = 'the connection is closed', options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'Disconnected'
+  }
+}
