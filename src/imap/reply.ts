@@ -1,0 +1,53 @@
+/** How a command ends, as values: what `run` returns, what may be thrown anywhere, and the one table that turns the store's refusals into codes. */
+import type { Refusal, RefusalReason } from '../store/errors.ts'
+
+/** A response code as its words, `['APPENDUID', 7, '3:5']`: written within brackets, no word may hold `]`, CR or LF (RFC 9051 §7.1). */
+export type Code = readonly [string, ...(string | number)[]]
+
+/** What a command that succeeded says in its tagged OK. The text is the server's own, never the client's. */
+export interface Done {
+  readonly ok: string
+  readonly code?: Code
+}
+
+/** Tagged NO: the command was understood and is not done. */
+export class No extends Error {
+  readonly code: Code | undefined
+  constructor(code: Code | string | undefined, text: string) {
+    super(text)
+    this.name = 'No'
+    this.code = typeof code === 'string' ? [code] : code
+  }
+}
+
+/** Tagged BAD: the line is no command, or not one of this state. The text never repeats what the client sent. */
+export class Bad extends Error {
+  constructor(text: string) {
+    super(text)
+    this.name = 'Bad'
+  }
+}
+
+/** The connection ends here, with `* BYE` and this text. */
+export class Bye extends Error {
+  constructor(text: string) {
+    super(text)
+    this.name = 'Bye'
+  }
+}
+
+/** RFC 5530, RFC 9051 §7.1, RFC 9208 (OVERQUOTA), RFC 7889 (TOOBIG). */
+const CODES: Readonly<Record<RefusalReason, string>> = {
+  nonexistent: 'NONEXISTENT',
+  'already-exists': 'ALREADYEXISTS',
+  cannot: 'CANNOT',
+  'has-children': 'HASCHILDREN',
+  limit: 'LIMIT',
+  'over-quota': 'OVERQUOTA',
+  'read-only': 'NOPERM',
+  'in-use': 'INUSE',
+  'too-big': 'TOOBIG',
+  gone: 'NONEXISTENT',
+}
+
+export const refused = (refusal: Refusal): No => new No(CODES[refusal.reason], refusal.message)

@@ -1,0 +1,199 @@
+/**
+ * The reader that a command's `parse` walks its arguments with: one method per word of the grammar (RFC 9051 §9). Each takes the next token or
+ * throws Bad; nothing here does I/O.
+ */
+import { systemFlag } from '../../store/flags.ts'
+import { Bad, No } from '../reply.ts'
+import { isAstring, isAtom, isListAtom } from './chars.ts'
+import { parseDate, parseDateTime } from './date.ts'
+import type { LiteralStream } from './literal.ts'
+import { canonicalName, decodeMutf7 } from './mutf7.ts'
+import type { AtomNode, Node, StringNode } from './node.ts'
+import { type NumberSet, parseSet } from './numset.ts'
+
+const MAX_NUMBER = 2 ** 32 - 1
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export class ArgumentReader {
+  readonly #nodes: readonly Node[]
+  readonly #stream: LiteralStream | undefined
+  #at = 0
+
+  constructor(nodes: readonly Node[], stream?: LiteralStream) {
+    this.#nodes = nodes
+    this.#stream = stream
+  }
+
+  /** Whether another token follows. */
+  get more(): boolean {
+    return this.#at < this.#nodes.length
+  }
+  /** What the next token is, without taking it. */
+  get next(): Node['kind'] | undefined {
+    return this.#nodes[this.#at]?.kind
+  }
+  /** The next token in upper case where it is a plain atom, without taking it; '' if it is something else. */
+  get nextWord(): string {
+    const node = this.#nodes[this.#at]
+    return node?.kind === 'atom' && !node.section ? node.text.toUpperCase() : ''
+  }
+
+  /** Takes any token: for grammars that branch on what comes. */
+  any(): Node {
+    const node = this.#nodes[this.#at]
+    if (!node) throw new Bad('Missing argument')
+    this.#at++
+    return node
+  }
+
+  /** Nothing may be left. */
+  end(): void {
+    if (this.more) throw new Bad('Too many arguments')
+  }
+
+  /** A plain atom in upper case; `known`, if given, must hold it. */
+  word<W extends string>(known?: readonly W[]): W {
+    const word = this.atom().toUpperCase() as W
+    if (known && !known.includes(word)) throw new Bad('Unknown argument')
+    return word
+  }
+  /** Takes the word if it comes next. */
+  maybe(word: string): boolean {
+    if (this.nextWord !== word) return false
+    this.#at++
+    return true
+  }
+
+  /** atom, as written. */
+  atom(): string {
+    const { text } = this.#plain()
+    if (!isAtom(text)) throw new Bad('Invalid atom')
+    return text
+  }
+
+  /** An atom that may carry a section and a partial: `BODY.PEEK[1.2.HEADER]<0.100>`. */
+  item(): AtomNode {
+    const node = this.any()
+    if (node.kind !== 'atom' || !isAtom(node.text)) throw new Bad('Invalid argument')
+    return node
+  }
+
+  /** number: 0 … 2^32-1. */
+  number(): number {
+    const { text } = this.#plain()
+    if (text.length > 10 || !/^[0-9]+$/.test(text) || Number(text) > MAX_NUMBER) throw new Bad('Invalid number')
+    return Number(text)
+  }
+  /** nz-number. */
+  positive(): number {
+    const n = this.number()
+    if (n === 0) throw new Bad('Invalid number')
+    return n
+  }
+
+  /** sequence-set. */
+  set(): NumberSet {
+    return parseSet(this.#plain().text)
+  }
+
+  /** astring as octets, in whatever charset the client meant. */
+  astringOctets(): Buffer {
+    const node = this.any()
+    if (node.kind === 'string') return stringOctets(node)
+    if (node.kind === 'atom' && !node.section && isAstring(node.text)) return Buffer.from(node.text, 'latin1')
+    throw new Bad('Invalid string')
+  }
+  /** astring as text: UTF-8, or Latin-1 where the octets are no UTF-8 (client: old ones send passwords so). */
+  astring(): string {
+    return textOf(this.astringOctets())
+  }
+  /** string: quoted or literal, no atom. */
+  string(): string {
+    const node = this.any()
+    if (node.kind !== 'string') throw new Bad('Invalid string')
+    return textOf(stringOctets(node))
+  }
+  /** nstring: undefined for NIL. */
+  nstring(): string | undefined {
+    if (this.maybe('NIL')) return undefined
+    return this.string()
+  }
+
+  /** mailbox: its Unicode name, `INBOX` exactly for the inbox. A name that is no modified UTF-7 names nothing: No. */
+  mailbox(): string {
+    const wire = this.astringOctets().toString('latin1')
+    const name = decodeMutf7(wire)
+    if (name === undefined) throw new No('CANNOT', 'Mailbox name is not valid modified UTF-7')
+    return canonicalName(name)
+  }
+  /** list-mailbox: a Unicode pattern, `*` and `%` being wildcards. */
+  pattern(): string {
+    const node = this.any()
+    if (node.kind === 'list') throw new Bad('Invalid mailbox pattern')
+    if (node.kind === 'atom' && (node.section || !isListAtom(node.text))) throw new Bad('Invalid mailbox pattern')
+    const wire = node.kind === 'atom' ? node.text : stringOctets(node).toString('latin1')
+    const pattern = decodeMutf7(wire)
+    if (pattern === undefined) throw new No('CANNOT', 'Mailbox pattern is not valid modified UTF-7')
+    return pattern
+  }
+
+  /** flag-list in parentheses. */
+  flagList(): string[] {
+    return this.list((r) => {
+      const flags: string[] = []
+      while (r.more) flags.push(r.flag())
+      return flags
+    })
+  }
+  /** A system flag or keyword that a client may set: `\Recent` and unknown `\Names` are none (RFC 9051 §2.3.2). */
+  flag(): string {
+    const { text } = this.#plain()
+    if (text.startsWith('\\') ? systemFlag(text) === undefined : !isAtom(text)) throw new Bad('Invalid flag')
+    return text
+  }
+
+  /** date-time in quotes: milliseconds since 1970. */
+  dateTime(): number {
+    return parseDateTime(this.string())
+  }
+  /** date, quoted or not: midnight UTC of that day in milliseconds since 1970. */
+  date(): number {
+    return parseDate(this.astring())
+  }
+
+  /** A parenthesised list; `read` must take all of it. */
+  list<T>(read: (r: ArgumentReader) => T): T {
+    const node = this.any()
+    if (node.kind !== 'list') throw new Bad('Expected a list')
+    const inner = new ArgumentReader(node.items)
+    const value = read(inner)
+    inner.end()
+    return value
+  }
+
+  /** The literal that a `stream` command leaves on the wire: its last argument. */
+  literalStream(): LiteralStream {
+    if (this.more || !this.#stream) throw new Bad('Expected a literal')
+    return this.#stream
+  }
+
+  #plain(): AtomNode {
+    const node = this.any()
+    if (node.kind !== 'atom' || node.section) throw new Bad('Invalid argument')
+    return node
+  }
+}
+
+/** The octets of a string token; literal8 only where a grammar asks for it. */
+function stringOctets(node: StringNode): Buffer {
+  if (node.form === 'literal8') throw new Bad('literal8 is not allowed here')
+  return node.octets
+}
+
+function textOf(octets: Buffer): string {
+  try {
+    return utf8.decode(octets)
+  } catch {
+    return octets.toString('latin1')
+  }
+}
