@@ -22,6 +22,7 @@ export async function migrate(pool: Pool, log: Log): Promise<void> {
       await session.script('create table if not exists schema_migration (version text primary key, at timestamptz not null default now())')
       await apply(session, files, log)
     } finally {
+      await session.rollback()
       await session.rows(UNLOCK, [MIGRATION_LOCK])
     }
   })

@@ -1,4 +1,5 @@
 /** Connections to Postgres, and which of its errors mean what. */
+import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import type { Log } from '../../log.ts'
 import { Unavailable } from '../errors.ts'
@@ -25,62 +26,86 @@ export interface Queryable {
   rows(statement: Statement, values: readonly Param[], onRow?: (row: Row) => void): Promise<number>
 }
 
+const command = (text: string): Statement => ({ name: text.replaceAll(' ', '_'), text })
+
 /** One connection, for a transaction. */
 export class Session implements Queryable {
   readonly #client: pg.PoolClient
   #open = false
+  /** When the statement under way was sent, in milliseconds of the process; undefined between statements. */
+  #since: number | undefined
 
   constructor(client: pg.PoolClient) {
     this.#client = client
   }
 
-  rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
-    return submit(this.#client, statement, values, onRow)
+  async rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
+    const query = this.#submit(statement, values, onRow)
+    this.#since = performance.now()
+    try {
+      return await query.done
+    } finally {
+      this.#since = undefined
+    }
   }
 
   async begin(mode = ''): Promise<void> {
-    await this.#client.query(`begin ${mode}`)
+    await this.rows(command(`begin ${mode}`.trimEnd()), [])
     this.#open = true
   }
 
   async commit(): Promise<void> {
     // Whatever comes of it, there is no transaction to roll back any more.
     this.#open = false
-    const { command } = await this.#client.query('commit')
-    if (command !== 'COMMIT') throw new Error('the transaction had failed and was rolled back')
+    const query = this.#submit(command('commit'), [], ignore)
+    await query.done
+    if (query.tag !== 'COMMIT') throw new Error('the transaction had failed and was rolled back')
   }
 
   async rollback(): Promise<void> {
     if (!this.#open) return
     this.#open = false
-    await this.#client.query('rollback')
+    await this.rows(command('rollback'), [])
   }
 
   /** Several statements without parameters, for migrations. */
   async script(sql: string): Promise<void> {
     await this.#client.query(sql)
   }
+
+  /** Gives the connection up when its statement was sent before this moment and nothing came back. */
+  breakIfSince(moment: number): void {
+    if (this.#since === undefined || this.#since > moment) return
+    const { connection } = this.#client as unknown as { connection: { stream: Duplex } }
+    connection.stream.destroy(new Error('timeout: the database does not answer'))
+  }
+
+  #submit(statement: Statement, values: readonly Param[], onRow: (row: Row) => void): BinaryQuery {
+    const query = new BinaryQuery(statement, values, onRow)
+    // pg takes any object with `submit`; its types ask for an event emitter that it does not use
+    this.#client.query(query as unknown as pg.Submittable)
+    return query
+  }
 }
 
-async function submit(client: pg.PoolClient, statement: Statement, values: readonly Param[], onRow: (row: Row) => void): Promise<number> {
-  const query = new BinaryQuery(statement, values, onRow)
-  // pg takes any object with `submit`; its types ask for an event emitter that it does not use
-  client.query(query as unknown as pg.Submittable)
-  return query.done
+/** pg's Client on a connection that can hand out binary rows. */
+class BinaryClient extends pg.Client {
+  constructor(config: pg.ClientConfig) {
+    super(config)
+    // pg has worked out where to and with which TLS; its own connection was not used yet.
+    const inner = this as unknown as { connection: object }
+    const { stream, ssl, sslNegotiation } = inner.connection as { stream: Duplex; ssl: unknown; sslNegotiation: string }
+    const { keepAlive, keepAliveInitialDelayMillis } = config
+    inner.connection = new BinaryConnection({ stream, ssl, sslNegotiation, keepAlive, keepAliveInitialDelayMillis } as object)
+  }
 }
 
 export class Pool implements Queryable {
   readonly #pool: pg.Pool
+  readonly #sessions = new Set<Session>()
+  readonly #watch: NodeJS.Timeout
 
   constructor({ connect, max, log }: { connect: Connect; max: number; log: Log }) {
-    class BinaryClient extends pg.Client {
-      constructor(config: pg.ClientConfig = {}) {
-        super({
-          ...config,
-          connection: new BinaryConnection({ ...config, ssl: config.ssl ?? false } as ConstructorParameters<typeof BinaryConnection>[0]),
-        } as pg.ClientConfig)
-      }
-    }
     const where = 'url' in connect ? { connectionString: connect.url } : connect
     this.#pool = new pg.Pool({
       ...where,
@@ -94,9 +119,11 @@ export class Pool implements Queryable {
       statement_timeout: STATEMENT_TIMEOUT,
       lock_timeout: LOCK_TIMEOUT,
       idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT,
-      query_timeout: REPLY_TIMEOUT,
-    } as pg.PoolConfig)
+    } as object)
     this.#pool.on('error', (err) => log.warn({ err: err.message }, 'a database connection was lost'))
+    this.#watch = setInterval(() => {
+      for (const session of this.#sessions) session.breakIfSince(performance.now() - REPLY_TIMEOUT)
+    }, REPLY_TIMEOUT / 4).unref()
   }
 
   async rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
@@ -111,6 +138,7 @@ export class Pool implements Queryable {
   async session<T>(use: (session: Session) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect()
     const session = new Session(client)
+    this.#sessions.add(session)
     try {
       const result = await use(session)
       await session.rollback()
@@ -125,6 +153,8 @@ export class Pool implements Queryable {
         ))
       client.release(broken)
       throw err
+    } finally {
+      this.#sessions.delete(session)
     }
   }
 
@@ -143,6 +173,7 @@ export class Pool implements Queryable {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#watch)
     await this.#pool.end()
   }
 }

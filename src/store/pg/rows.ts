@@ -205,6 +205,8 @@ export class BinaryQuery {
   readonly name: string
   readonly text: string
   readonly done: Promise<number>
+  /** What the server calls it in the end: `COMMIT`, `UPDATE 3`. */
+  tag = ''
   readonly #values: readonly Param[]
   readonly #onRow: (row: Row) => void
   readonly #row = new Row()
@@ -257,7 +259,11 @@ export class BinaryQuery {
 
   handleRowDescription(): void {}
   handleDataRow(): void {}
-  handleCommandComplete(): void {}
+
+  handleCommandComplete(message: { text: string }): void {
+    this.tag = message.text
+  }
+
   handleEmptyQuery(): void {}
   handlePortalSuspended(): void {}
   handleCopyData(): void {}

@@ -3,7 +3,7 @@
 
 -- One row. `incarnation` rises when this database is restored or promoted: it is part of every cursor (docs/architecture.md).
 create table server (
-  only boolean primary key default true check (only),
+  singleton boolean primary key default true check (singleton),
   incarnation int not null default 1,
   config_generation bigint not null default 0,
   config_hash text
