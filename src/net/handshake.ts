@@ -1,0 +1,34 @@
+/** TLS on a socket that was accepted already. */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { ServiceTls } from './tls.ts'
+
+export const HANDSHAKE_MS = 15_000
+
+export interface HandshakeOptions {
+  readonly tls: ServiceTls
+  /** Protocol names (RFC 7301): a client that names only others is refused, one that names none is not. */
+  readonly alpn?: readonly string[] | undefined
+  readonly timeoutMs?: number | undefined
+}
+
+/** The secured socket. Rejects when the handshake fails or takes too long; the socket is destroyed then. */
+export async function handshake(socket: Socket, { tls, alpn, timeoutMs = HANDSHAKE_MS }: HandshakeOptions): Promise<TLSSocket> {
+  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
+  const secure = new TLSSocket(socket, { isServer: true, secureContext: tls.context(), ...(alpn ? { ALPNProtocols: [...alpn] } : {}) })
+  secure.on('error', reject)
+  secure.once('close', () => reject(new Error('closed within the TLS handshake')))
+  secure.once('secure', () => resolve(secure))
+  const timer = setTimeout(() => secure.destroy(new Error('the TLS handshake took too long')), timeoutMs)
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A server name as it compares: lower case, no dot at its end. client: Microsoft's autodiscover service sends one. */
+export function plainName(servername: string): string {
+  const lower = servername.toLowerCase()
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower
+}

@@ -1,0 +1,182 @@
+/** Accepts connections, with TLS from the first octet or without, lets in what the limits allow, and has each one served. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { Admission, type AdmissionLimits, type AdmissionRefusal, DEFAULT_LIMITS, type Ticket } from './admission.ts'
+import type { Connection, Serve } from './connection.ts'
+import { looksLikeTls } from './detect.ts'
+import { handshake, plainName } from './handshake.ts'
+import type { ServiceTls } from './tls.ts'
+
+/** What a listener says about its connections. */
+export interface ListenerLog {
+  debug(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface ListenOptions {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** `implicit`: TLS from the first octet. `starttls`: plain, the protocol starts TLS itself. `both`: whichever the client begins with. */
+  readonly mode: 'implicit' | 'starttls' | 'both'
+  /** Needed but for `starttls`. */
+  readonly tls?: ServiceTls
+  readonly alpn?: readonly string[]
+  readonly handshakeMs?: number
+  /** `both`: how long a client may wait before it is taken for one that waits for our greeting. */
+  readonly detectMs?: number
+  readonly limits?: Partial<AdmissionLimits>
+  /** What counts as one client under the limits: an address itself, or the /64 of an IPv6 address. */
+  readonly networkOf: (remote: string) => string
+  readonly serve: Serve
+  /** May say why to a socket that is plain; it is closed after that in any case. */
+  readonly onRefused?: (why: AdmissionRefusal, socket: Socket) => void
+  readonly log: ListenerLog
+}
+
+export interface Listener {
+  readonly port: number
+  readonly connections: number
+  /** No new connections. */
+  close(): void
+  /** Also asks all sessions to stop, and destroys what is left after `ms`. Resolves when none is left. */
+  drain(ms: number): Promise<void>
+}
+
+export const DETECT_MS = 300
+/** After a session a client may still be sending: if the socket were closed on unread octets, our last words would be lost with it (RFC 9293 §3.10.4). */
+const LINGER_MS = 2_000
+const LINGER_OCTETS = 4 * 1024 * 1024
+const KEEP_ALIVE_MS = 60_000
+
+/** Rejects when the address cannot be listened on or the certificate cannot be used. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host, port, log } = options
+  const door = new Door(options)
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
+    door.accept(socket),
+  )
+  server.listen({ host, port })
+  await once(server, 'listening')
+  // Out of descriptors: libuv accepts and closes what comes, without a spin; whatever else fails concerns one connection.
+  server.on('error', (err) => log.error({ err }, 'accepting a connection failed'))
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connections() {
+      return door.connections
+    },
+    close: () => void server.close(),
+    async drain(ms) {
+      server.close()
+      await door.drain(ms)
+    },
+  }
+}
+
+/** The connections of one listener. */
+class Door {
+  readonly #options: ListenOptions
+  readonly #admission: Admission
+  /** Sockets as they were accepted, with the way to stop their sessions; undefined before there is one. */
+  readonly #sockets = new Map<Socket, AbortController | undefined>()
+  #draining = false
+  #emptied: (() => void) | undefined
+
+  constructor(options: ListenOptions) {
+    const { mode, tls, limits, networkOf } = options
+    if (mode !== 'starttls' && !tls) throw new Error(`mode ${mode} needs a certificate`)
+    this.#options = options
+    this.#admission = new Admission({ ...DEFAULT_LIMITS, ...limits }, networkOf)
+  }
+
+  get connections(): number {
+    return this.#sockets.size
+  }
+
+  accept(socket: Socket): void {
+    const { log, onRefused } = this.#options
+    socket.on('error', (err) => log.debug({ err, remote: socket.remoteAddress }, 'socket error'))
+    const remote = plainAddress(socket.remoteAddress)
+    if (remote === undefined || this.#draining) {
+      socket.destroy()
+      return
+    }
+    const ticket = this.#admission.enter(remote)
+    if (typeof ticket === 'string') {
+      log.debug({ remote, why: ticket }, 'connection refused')
+      onRefused?.(ticket, socket)
+      socket.destroySoon()
+      return
+    }
+    this.#sockets.set(socket, undefined)
+    socket.once('close', () => {
+      ticket.leave()
+      this.#sockets.delete(socket)
+      if (this.#sockets.size === 0) this.#emptied?.()
+    })
+    this.#open(socket, remote, ticket).catch((err: unknown) => {
+      log.debug({ err, remote }, 'connection failed')
+      socket.destroy()
+    })
+  }
+
+  async #open(socket: Socket, remote: string, { admitted }: Ticket): Promise<void> {
+    const { mode, detectMs = DETECT_MS, tls, alpn, handshakeMs } = this.#options
+    const plain = mode === 'starttls' || (mode === 'both' && !(await looksLikeTls(socket, detectMs)))
+    if (plain || !tls) return this.#serve(socket, { socket, remote, secure: false, admitted })
+    const secure = await handshake(socket, { tls, alpn, timeoutMs: handshakeMs })
+    const servername = typeof secure.servername === 'string' ? { servername: plainName(secure.servername) } : {}
+    return this.#serve(socket, { socket: secure, remote, secure: true, admitted, ...servername })
+  }
+
+  async #serve(accepted: Socket, connection: Connection): Promise<void> {
+    const { serve, log } = this.#options
+    const stop = new AbortController()
+    if (this.#sockets.has(accepted)) this.#sockets.set(accepted, stop)
+    try {
+      await serve(connection, stop.signal)
+    } catch (err) {
+      log.error({ err, remote: connection.remote }, 'session failed')
+    } finally {
+      hangUp(connection.socket)
+    }
+  }
+
+  async drain(ms: number): Promise<void> {
+    this.#draining = true
+    if (this.#sockets.size === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#emptied = resolve
+    for (const [socket, session] of this.#sockets) {
+      if (session) session.abort()
+      else socket.destroy()
+    }
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets.keys()) socket.destroy()
+    }, ms)
+    await promise
+    clearTimeout(timer)
+  }
+}
+
+/** Ends our side, lets the client finish its own, and then closes. */
+function hangUp(socket: Socket | TLSSocket): void {
+  if (socket.destroyed) return
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(timer))
+  socket.removeAllListeners('data')
+  let octets = 0
+  socket.on('data', (chunk: Buffer) => {
+    octets += chunk.length
+    if (octets > LINGER_OCTETS) socket.destroy()
+  })
+  socket.resume()
+  socket.end()
+}
+
+/** An IPv4 address on a socket that takes both comes as `::ffff:192.0.2.1`. */
+function plainAddress(address: string | undefined): string | undefined {
+  return address?.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address
+}
