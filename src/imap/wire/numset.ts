@@ -50,8 +50,8 @@ export function resolveSet(set: NumberSet, largest: number): UidRanges {
   for (let i = 0; i < set.length; i += 2) {
     const a = set[i] === STAR ? largest : set[i]!
     const b = set[i + 1] === STAR ? largest : set[i + 1]!
-    pairs[i] = a < b ? a : b
-    pairs[i + 1] = a < b ? b : a
+    pairs[i] = Math.min(a, b)
+    pairs[i + 1] = Math.max(a, b)
   }
   return normalise(pairs)
 }

@@ -98,7 +98,7 @@ export class ResponseWriter {
     for (const word of words) if (!CODE_WORD.test(`${word}`)) throw new TypeError('not a word of a response code')
     return this.#item(`[${words.join(' ')}]`)
   }
-  /** A response code that lists flags: `[PERMANENTFLAGS (\\Deleted \\*)]`. */
+  /** A response code that lists flags: `[PERMANENTFLAGS (\Deleted \*)]`. */
   codeFlags(word: string, names: readonly string[]): this {
     return this.#item(`[${word} ${flagsWire(names)}]`)
   }
