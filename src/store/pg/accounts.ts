@@ -1,0 +1,88 @@
+/** Accounts in Postgres. Every question is asked there: a changed password, alias or quota counts from the next one on, in every process. */
+import { withoutTag } from '../../mail/address.ts'
+import { grantAccount } from '../access.ts'
+import type { Accounts, Login, Recipient } from '../accounts.ts'
+import type { Bus } from '../bus.ts'
+import type { AccountId, MailboxId, Pop3Policy } from '../types.ts'
+import { isConflict, isLost, type Pool, translated } from './pool.ts'
+import { applyWanted, type LoginChange } from './reconcile.ts'
+import type { Statement } from './rows.ts'
+
+const LOGIN: Statement = {
+  name: 'account_login',
+  text: 'select account_id, address, password_hash, version, enabled, pop3_policy from account where address = $1',
+}
+
+// $1 as it is written, $2 without its +tag; the address itself goes before the one that it is a tag of.
+const RECIPIENT: Statement = {
+  name: 'account_recipient',
+  text: `select a.account_id, m.id, (select coalesce(sum(bytes), 0)::bigint from mailbox where account_id = a.account_id and deleted_at is null), coalesce(a.quota, -1)
+         from address x join account a on a.account_id = x.account_id
+         join mailbox m on m.account_id = a.account_id and m.name = 'INBOX' and m.deleted_at is null
+         where x.address in ($1, $2) and a.enabled order by x.address = $1 desc limit 1`,
+}
+const IS_LOCAL: Statement = { name: 'account_is_local', text: 'select 1 from domain where domain = $1' }
+const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address where account_id = $1 and address in ($2, $3) limit 1' }
+
+const TRIES = 3
+
+/**
+ * `kick` ends the sessions of an account whose password changed or that was disabled, in every process: `presence.kick`. It is called, and topic `login` poked,
+ * when the change is durable.
+ */
+export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, why: string) => void = () => {}): Accounts {
+  function announce(changes: readonly LoginChange[]): void {
+    for (const { account, version, why } of changes) {
+      bus.poke({ account, of: 'login' }, version)
+      kick(account, why)
+    }
+  }
+
+  return {
+    async reconcile(wanted) {
+      // Of all attempts: one whose commit lost its answer may have been the one that changed things.
+      const changes: LoginChange[] = []
+      for (let tries = 1; ; tries++) {
+        try {
+          const applied = await pool.session((session) => applyWanted(session, wanted, changes))
+          announce(changes)
+          return applied || changes.length > 0
+        } catch (err) {
+          if (!(isLost(err) || isConflict(err)) || tries >= TRIES) throw translated(err)
+        }
+      }
+    },
+
+    async login(address) {
+      let login: Login | undefined
+      await pool.rows(LOGIN, [address], (row) => {
+        login = {
+          account: row.long() as AccountId,
+          address: row.text(),
+          passwordHash: row.text(),
+          version: row.int(),
+          enabled: row.int() === 1,
+          pop3: row.text() as Pop3Policy,
+        }
+      })
+      return login
+    },
+
+    grant: (login) => grantAccount(login.account, login.address),
+
+    async recipient(address) {
+      let recipient: Recipient | undefined
+      await pool.rows(RECIPIENT, [address, withoutTag(address)], (row) => {
+        const access = grantAccount(row.long() as AccountId, 'delivery')
+        const inbox = row.int() as MailboxId
+        const used = row.long()
+        const quota = row.long()
+        recipient = { access, inbox, used, quota: quota < 0 ? undefined : quota }
+      })
+      return recipient
+    },
+
+    isLocal: async (domain) => (await pool.rows(IS_LOCAL, [domain])) > 0,
+    owns: async (account, address) => (await pool.rows(OWNS, [account, address, withoutTag(address)])) > 0,
+  }
+}

@@ -1,0 +1,56 @@
+/** Leases on Postgres's clock, one statement each. A row stays when its lease ends, so that its epoch never begins anew. */
+import { randomBytes } from 'node:crypto'
+import { Refusal, Unavailable } from '../errors.ts'
+import { LEASE_SECONDS, type Lease, type Leases } from '../lease.ts'
+import type { Pool } from './pool.ts'
+import type { Statement } from './rows.ts'
+
+// clock_timestamp, not now: a statement that waited for the row must not count from when it began.
+const ACQUIRE: Statement = {
+  name: 'lease_acquire',
+  text: `insert into lease as l (account_id, mailbox_id, owner, expires_at) values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
+         on conflict (account_id, mailbox_id) do update
+         set owner = excluded.owner, epoch = l.epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $4)
+         where l.expires_at < clock_timestamp() or l.owner = excluded.owner
+         returning epoch`,
+}
+
+// A lease that ran out and that nobody took is still this holder's: its epoch stands. One that was released is not.
+const RENEW: Statement = {
+  name: 'lease_renew',
+  text: `update lease set expires_at = clock_timestamp() + make_interval(secs => $5)
+         where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4 and expires_at > '-infinity' returning 1`,
+}
+
+const RELEASE: Statement = {
+  name: 'lease_release',
+  text: `update lease set expires_at = '-infinity' where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4`,
+}
+
+export function createLeases(pool: Pool, seconds: number = LEASE_SECONDS): Leases {
+  const fence = ({ account, mailbox, owner, epoch }: Lease) => [account, mailbox, owner, epoch] as const
+
+  return {
+    async acquire({ account, mailbox }) {
+      const owner = randomBytes(16).toString('hex')
+      let epoch: number | undefined
+      const ask = () =>
+        pool.rows(ACQUIRE, [account, mailbox, owner, seconds], (row) => {
+          epoch = row.long()
+        })
+      try {
+        await ask()
+      } catch (err) {
+        if (!(err instanceof Unavailable)) throw err
+        // The lease may have been given and the answer lost. The same owner is given it again; anybody else would wait it out.
+        await ask()
+      }
+      if (epoch === undefined) throw new Refusal('in-use', 'the maildrop is in use by another session')
+      return { account, mailbox, epoch, owner }
+    },
+    renew: async (lease) => (await pool.rows(RENEW, [...fence(lease), seconds])) === 1,
+    async release(lease) {
+      await pool.rows(RELEASE, [...fence(lease)])
+    },
+  }
+}

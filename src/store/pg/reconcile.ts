@@ -1,0 +1,144 @@
+/** Brings accounts, addresses and domains in Postgres to what the config file says: one transaction, one process at a time. */
+import { createHash } from 'node:crypto'
+import type { WantedState } from '../accounts.ts'
+import { Refusal } from '../errors.ts'
+import type { AccountId, SpecialUse } from '../types.ts'
+import type { Session } from './pool.ts'
+import type { Statement } from './rows.ts'
+
+/** Part of the state's hash: raise it when the same state must be applied again by a new version of this file. */
+const FORMAT = 1
+
+/** Every account has these from its creation, all subscribed. Their ids are 1, 2, … in this order. */
+export const FIRST_MAILBOXES: readonly { readonly name: string; readonly use: SpecialUse | null }[] = [
+  { name: 'INBOX', use: null },
+  { name: 'Sent', use: '\\Sent' },
+  { name: 'Drafts', use: '\\Drafts' },
+  { name: 'Trash', use: '\\Trash' },
+  { name: 'Junk', use: '\\Junk' },
+  { name: 'Archive', use: '\\Archive' },
+]
+
+/** Exist in every domain (RFC 5321 §4.5.1, RFC 2142 §2, §4): the first account's, unless somebody has them. */
+const ROLES = ['postmaster', 'abuse']
+
+/** An account whose login changed: `version` is what it rose to. */
+export interface LoginChange {
+  readonly account: AccountId
+  readonly version: number
+  readonly why: 'password changed' | 'disabled'
+}
+
+interface WantedAddress {
+  readonly address: string
+  readonly owner: string
+  readonly kind: 'own' | 'alias' | 'role'
+}
+
+/** Who gets what. Throws Refusal 'already-exists' where two accounts claim an address. */
+export function wantedAddresses({ domains, accounts }: WantedState): WantedAddress[] {
+  const wanted = new Map<string, WantedAddress>()
+  const claim = (of: WantedAddress): void => {
+    const other = wanted.get(of.address)
+    if (other && (other.owner !== of.owner || of.kind === 'own'))
+      throw new Refusal('already-exists', `the address ${of.address} is given twice: to ${other.owner} and to ${of.owner}`)
+    if (!other) wanted.set(of.address, of)
+  }
+  for (const { address } of accounts) claim({ address, owner: address, kind: 'own' })
+  for (const { address, aliases } of accounts) for (const alias of aliases) claim({ address: alias, owner: address, kind: 'alias' })
+  const [first] = accounts
+  if (first)
+    for (const role of ROLES.flatMap((name) => domains.map((domain) => `${name}@${domain}`)))
+      if (!wanted.has(role)) wanted.set(role, { address: role, owner: first.address, kind: 'role' })
+  return [...wanted.values()]
+}
+
+/** The order of accounts counts (the first one gets the roles), that of domains and aliases does not. */
+function hashOf({ domains, accounts }: WantedState): string {
+  const state = [FORMAT, [...domains].sort(), accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, a.pop3])]
+  return createHash('sha256').update(JSON.stringify(state)).digest('hex')
+}
+
+const LOCK: Statement = { name: 'reconcile_lock', text: `select coalesce(config_hash, '') from server for update` }
+const SETTLE: Statement = { name: 'reconcile_settle', text: 'update server set config_hash = $1, config_generation = config_generation + 1' }
+
+const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint))`
+
+// A password that its user changed since lives in password_hash and stays until the file says another one.
+const ADMIT: Statement = {
+  name: 'reconcile_admit',
+  text: `with ${WANTED}
+         update account a set password_hash = case when a.file_hash = w.hash then a.password_hash else w.hash end, file_hash = w.hash,
+                version = a.version + 1, enabled = true, disabled_at = null
+         from wanted w where w.address = a.address and (a.file_hash <> w.hash or not a.enabled)
+         returning a.account_id, a.version`,
+}
+const DESCRIBE: Statement = {
+  name: 'reconcile_describe',
+  text: `with ${WANTED}
+         update account a set display_name = w.display_name, pop3_policy = w.pop3, quota = w.quota from wanted w
+         where w.address = a.address and (a.display_name, a.pop3_policy, a.quota) is distinct from (w.display_name, w.pop3, w.quota)`,
+}
+const DISABLE: Statement = {
+  name: 'reconcile_disable',
+  text: `with ${WANTED}
+         update account a set enabled = false, version = a.version + 1, disabled_at = now()
+         where a.enabled and not exists (select 1 from wanted w where w.address = a.address) returning a.account_id, a.version`,
+}
+const CREATE: Statement = {
+  name: 'reconcile_create',
+  text: `with ${WANTED},
+         first as (select id, box ->> 'name' as name, box ->> 'use' as special_use from jsonb_array_elements($2::jsonb) with ordinality as f (box, id)),
+         made as (
+           insert into account (address, display_name, password_hash, file_hash, pop3_policy, quota, next_mailbox, next_uidvalidity)
+           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.quota, n.first + 1, extract(epoch from now())::bigint + n.first
+           from wanted w, (select count(*) as first from first) n where not exists (select 1 from account a where a.address = w.address)
+           returning account_id, next_mailbox, next_uidvalidity),
+         boxes as (
+           insert into mailbox (account_id, id, name, special_use, uidvalidity)
+           select account_id, id, name, special_use, next_uidvalidity - next_mailbox + id from made, first returning account_id, id, name),
+         folds as (insert into mailbox_fold (account_id, mailbox_id) select account_id, id from boxes)
+         insert into subscription (account_id, name) select account_id, name from boxes`,
+}
+
+const DESIRED = `desired as (
+  select d.address, a.account_id, d.kind from jsonb_to_recordset($1::jsonb) as d (address text, owner text, kind text) join account a on a.address = d.owner)`
+const FORGET_ADDRESSES: Statement = {
+  name: 'reconcile_forget_addresses',
+  text: `with ${DESIRED}
+         delete from address x where not exists (select 1 from desired d where (d.address, d.account_id, d.kind) = (x.address, x.account_id, x.kind))`,
+}
+const ADD_ADDRESSES: Statement = {
+  name: 'reconcile_add_addresses',
+  text: `with ${DESIRED} insert into address (address, account_id, kind) select * from desired on conflict do nothing`,
+}
+const FORGET_DOMAINS: Statement = { name: 'reconcile_forget_domains', text: 'delete from domain where domain <> all ($1::text[])' }
+const ADD_DOMAINS: Statement = { name: 'reconcile_add_domains', text: 'insert into domain select unnest($1::text[]) on conflict do nothing' }
+
+/** Applies it in the session's own transaction, noting in `changes` whose login changed. false: this state was the last one applied. */
+export async function applyWanted(session: Session, wanted: WantedState, changes: LoginChange[]): Promise<boolean> {
+  const addresses = JSON.stringify(wantedAddresses(wanted))
+  const accounts = JSON.stringify(
+    wanted.accounts.map((a) => ({ address: a.address, display_name: a.displayName, hash: a.passwordHash, pop3: a.pop3, quota: a.quota })),
+  )
+  const hash = hashOf(wanted)
+  await session.begin()
+  let applied = ''
+  await session.rows(LOCK, [], (row) => {
+    applied = row.text()
+  })
+  if (applied === hash) return false
+  const note = (why: LoginChange['why']) => (row: { long(): number; int(): number }) =>
+    changes.push({ account: row.long() as AccountId, version: row.int(), why })
+  await session.rows(ADMIT, [accounts], note('password changed'))
+  await session.rows(DESCRIBE, [accounts])
+  await session.rows(DISABLE, [accounts], note('disabled'))
+  await session.rows(CREATE, [accounts, JSON.stringify(FIRST_MAILBOXES)])
+  await session.rows(FORGET_ADDRESSES, [addresses])
+  await session.rows(ADD_ADDRESSES, [addresses])
+  await session.rows(FORGET_DOMAINS, [[...wanted.domains]])
+  await session.rows(ADD_DOMAINS, [[...wanted.domains]])
+  await session.rows(SETTLE, [hash])
+  await session.commit()
+  return true
+}

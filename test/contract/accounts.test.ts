@@ -1,0 +1,251 @@
+/** Accounts on Postgres: what the config file says, and nothing deleted. */
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { silentLog } from '../../src/log.ts'
+import type { Accounts, WantedAccount, WantedState } from '../../src/store/accounts.ts'
+import { Refusal } from '../../src/store/errors.ts'
+import { createMemoryBus } from '../../src/store/memory/bus.ts'
+import { createAccounts } from '../../src/store/pg/accounts.ts'
+import { Pool } from '../../src/store/pg/pool.ts'
+import { type TestDatabase, testDatabase } from '../support/postgres.ts'
+
+const account = (address: string, more: Partial<WantedAccount> = {}): WantedAccount => ({
+  address,
+  aliases: [],
+  passwordHash: `hash of ${address}`,
+  pop3: 'client',
+  ...more,
+})
+const state = (accounts: readonly WantedAccount[], domains: readonly string[] = ['x.test']): WantedState => ({ domains, accounts })
+
+const EMPTY = `truncate account, address, domain, mailbox, mailbox_fold, subscription restart identity; update server set config_hash = null, config_generation = 0`
+
+describe('accounts', () => {
+  let db: TestDatabase
+  let pool: Pool
+  let accounts: Accounts
+  let kicked: string[]
+
+  before(async () => {
+    db = await testDatabase()
+    pool = new Pool({ connect: db.connect, max: 8, log: silentLog() })
+  })
+  after(async () => {
+    await pool?.close()
+    await db?.close()
+  })
+  beforeEach(async () => {
+    await pool.session((s) => s.script(EMPTY))
+    kicked = []
+    accounts = createAccounts(pool, createMemoryBus(silentLog()), (id, why) => kicked.push(`${id} ${why}`))
+  })
+
+  /** Rows as JSON, in the order that the query gives. */
+  async function query(sql: string): Promise<unknown[]> {
+    const rows: unknown[] = []
+    await pool.rows({ name: '', text: `select to_jsonb(q)::text from (${sql}) q` }, [], (row) => rows.push(JSON.parse(row.text())))
+    return rows
+  }
+  const idOf = async (address: string) => (await accounts.login(address))!.account
+
+  test('a new account can log in, gets mail, and has its mailboxes', async () => {
+    assert.equal(await accounts.reconcile(state([account('ann@x.test', { quota: 5_000_000_000, pop3: 'keep', displayName: 'Ann' })])), true)
+    const login = await accounts.login('ann@x.test')
+    assert.deepEqual(
+      { ...login, account: 0 },
+      { account: 0, address: 'ann@x.test', passwordHash: 'hash of ann@x.test', version: 1, enabled: true, pop3: 'keep' },
+    )
+    const access = accounts.grant(login!)
+    assert.deepEqual([access.account, access.actor], [login?.account, 'ann@x.test'])
+    const recipient = await accounts.recipient('ann@x.test')
+    assert.deepEqual([recipient?.access.account, recipient?.inbox, recipient?.used, recipient?.quota], [login?.account, 1, 0, 5_000_000_000])
+    assert.equal(recipient?.access.actor, 'delivery')
+    const boxes = (await query('select id, name, special_use, uidvalidity, uidnext, modseq, log_floor from mailbox order by id')) as {
+      name: string
+      special_use: string | null
+      uidvalidity: number
+    }[]
+    assert.deepEqual(
+      boxes.map((b) => [b.name, b.special_use]),
+      [
+        ['INBOX', null],
+        ['Sent', '\\Sent'],
+        ['Drafts', '\\Drafts'],
+        ['Trash', '\\Trash'],
+        ['Junk', '\\Junk'],
+        ['Archive', '\\Archive'],
+      ],
+    )
+    const validities = boxes.map((b) => b.uidvalidity)
+    assert.equal(new Set(validities).size, 6)
+    assert.deepEqual(await query('select next_mailbox, next_uidvalidity > (select max(uidvalidity) from mailbox) as free from account'), [
+      { next_mailbox: 7, free: true },
+    ])
+    assert.deepEqual(await query('select count(*) from mailbox_fold where folded_modseq = 1'), [{ count: 6 }])
+    assert.deepEqual(await query('select count(*) from subscription s join mailbox using (account_id, name)'), [{ count: 6 }])
+  })
+
+  test('the same state is applied once, whatever the order of aliases and domains', async () => {
+    const one = account('ann@x.test', { aliases: ['a@x.test', 'b@x.test'] })
+    const other = account('ann@x.test', { aliases: ['b@x.test', 'a@x.test'] })
+    assert.equal(await accounts.reconcile(state([one], ['x.test', 'y.test'])), true)
+    assert.equal(await accounts.reconcile(state([other], ['y.test', 'x.test'])), false)
+    assert.equal(await accounts.reconcile(state([other], ['y.test'])), true)
+    assert.deepEqual(await query('select config_generation from server'), [{ config_generation: 2 }])
+  })
+
+  test('many processes at once make one account', async () => {
+    const wanted = state([account('ann@x.test'), account('bob@x.test')])
+    const all = await Promise.all(Array.from({ length: 8 }, () => accounts.reconcile(wanted)))
+    assert.equal(all.filter(Boolean).length, 1)
+    assert.deepEqual(await query('select count(*) from mailbox'), [{ count: 12 }])
+  })
+
+  test('a new password raises the version, is told, and ends the sessions', async () => {
+    const bus = createMemoryBus(silentLog())
+    accounts = createAccounts(pool, bus, (id, why) => kicked.push(`${id} ${why}`))
+    await accounts.reconcile(state([account('ann@x.test'), account('bob@x.test')]))
+    const id = await idOf('ann@x.test')
+    const heard: number[] = []
+    bus.watch({ account: id, of: 'login' }, (at) => heard.push(at))
+    await accounts.reconcile(state([account('ann@x.test', { passwordHash: 'new' }), account('bob@x.test')]))
+    assert.deepEqual([(await accounts.login('ann@x.test'))?.version, (await accounts.login('ann@x.test'))?.passwordHash], [2, 'new'])
+    assert.equal((await accounts.login('bob@x.test'))?.version, 1)
+    assert.deepEqual(kicked, [`${id} password changed`])
+    await new Promise((done) => setTimeout(done, 10))
+    assert.deepEqual(heard, [2])
+  })
+
+  test('what is no password does not end sessions', async () => {
+    await accounts.reconcile(state([account('ann@x.test')]))
+    await accounts.reconcile(state([account('ann@x.test', { quota: 10, pop3: 'delete', displayName: 'Ann', aliases: ['a@x.test'] })]))
+    const login = await accounts.login('ann@x.test')
+    assert.deepEqual([login?.version, login?.pop3], [1, 'delete'])
+    assert.equal((await accounts.recipient('a@x.test'))?.quota, 10)
+    assert.deepEqual(kicked, [])
+    await accounts.reconcile(state([account('ann@x.test')]))
+    assert.equal((await accounts.recipient('ann@x.test'))?.quota, undefined)
+  })
+
+  test('a password that the user changed stays until the file says another one', async () => {
+    await accounts.reconcile(state([account('ann@x.test')]))
+    await pool.session((s) => s.script(`update account set password_hash = 'own', version = version + 1`))
+    await accounts.reconcile(state([account('ann@x.test', { quota: 1 })]))
+    assert.equal((await accounts.login('ann@x.test'))?.passwordHash, 'own')
+    await accounts.reconcile(state([account('ann@x.test', { quota: 1, passwordHash: 'from the file' })]))
+    assert.equal((await accounts.login('ann@x.test'))?.passwordHash, 'from the file')
+    assert.equal((await accounts.login('ann@x.test'))?.version, 3)
+  })
+
+  test('an account that the file no longer has is disabled, keeps everything, and comes back', async () => {
+    await accounts.reconcile(state([account('ann@x.test', { aliases: ['a@x.test'] }), account('bob@x.test')]))
+    const id = await idOf('ann@x.test')
+    await accounts.reconcile(state([account('bob@x.test')]))
+    assert.deepEqual(kicked, [`${id} disabled`])
+    const gone = await accounts.login('ann@x.test')
+    assert.deepEqual([gone?.enabled, gone?.version], [false, 2])
+    for (const address of ['ann@x.test', 'a@x.test', 'ann+tag@x.test']) assert.equal(await accounts.recipient(address), undefined)
+    assert.deepEqual(await query(`select count(*) from mailbox where account_id = ${id}`), [{ count: 6 }])
+    assert.deepEqual(await query('select disabled_at is not null as since from account order by address'), [{ since: true }, { since: false }])
+    await accounts.reconcile(state([account('ann@x.test', { aliases: ['a@x.test'] }), account('bob@x.test')]))
+    const back = await accounts.login('ann@x.test')
+    // A third version: what was learned about the account while it was disabled counts no more.
+    assert.deepEqual([back?.account, back?.enabled, back?.version], [id, true, 3])
+    assert.equal((await accounts.recipient('a@x.test'))?.access.account, id)
+    assert.deepEqual(await query(`select count(*) from mailbox where account_id = ${id}`), [{ count: 6 }])
+  })
+
+  test("a removed account's address may become somebody's alias", async () => {
+    await accounts.reconcile(state([account('ann@x.test'), account('bob@x.test')]))
+    await accounts.reconcile(state([account('bob@x.test', { aliases: ['ann@x.test'] })]))
+    assert.equal((await accounts.recipient('ann@x.test'))?.access.account, await idOf('bob@x.test'))
+    assert.equal((await accounts.login('ann@x.test'))?.enabled, false)
+  })
+
+  test('aliases and tags lead to their account, a written-out address before a tag', async () => {
+    await accounts.reconcile(state([account('ann@x.test', { aliases: ['sales@x.test'] }), account('bob@x.test', { aliases: ['sales+eu@x.test'] })]))
+    const [ann, bob] = [await idOf('ann@x.test'), await idOf('bob@x.test')]
+    for (const [address, id] of [
+      ['ann@x.test', ann],
+      ['ann+tag@x.test', ann],
+      ['sales@x.test', ann],
+      ['sales+us@x.test', ann],
+      ['sales+eu@x.test', bob],
+      ['nobody@x.test', undefined],
+      ['+tag@x.test', undefined],
+      [`'; drop table account; --@x.test`, undefined],
+    ] as const)
+      assert.equal((await accounts.recipient(address))?.access.account, id, address)
+    assert.equal(await accounts.login('sales@x.test'), undefined)
+    assert.equal(await accounts.login('ann+tag@x.test'), undefined)
+  })
+
+  test('postmaster and abuse exist in every domain, and are the first account’s unless they are given away', async () => {
+    await accounts.reconcile(state([account('ann@x.test'), account('bob@x.test', { aliases: ['abuse@y.test'] })], ['x.test', 'y.test']))
+    const [ann, bob] = [await idOf('ann@x.test'), await idOf('bob@x.test')]
+    for (const [address, id] of [
+      ['postmaster@x.test', ann],
+      ['abuse@x.test', ann],
+      ['postmaster@y.test', ann],
+      ['abuse@y.test', bob],
+    ] as const)
+      assert.equal((await accounts.recipient(address))?.access.account, id, address)
+    await accounts.reconcile(state([account('bob@x.test'), account('ann@x.test')]))
+    assert.equal((await accounts.recipient('postmaster@x.test'))?.access.account, bob)
+    assert.equal(await accounts.recipient('postmaster@y.test'), undefined)
+  })
+
+  test('one address for two accounts is refused, and nothing changes', async () => {
+    await accounts.reconcile(state([account('ann@x.test')]))
+    for (const bad of [
+      [account('bob@x.test', { aliases: ['s@x.test'] }), account('eve@x.test', { aliases: ['s@x.test'] })],
+      [account('bob@x.test'), account('eve@x.test', { aliases: ['bob@x.test'] })],
+      [account('bob@x.test'), account('bob@x.test')],
+    ])
+      await assert.rejects(accounts.reconcile(state(bad)), (err: unknown) => err instanceof Refusal && err.reason === 'already-exists')
+    assert.ok(await accounts.recipient('ann@x.test'))
+    assert.deepEqual(await query('select address from account'), [{ address: 'ann@x.test' }])
+    assert.equal(await accounts.reconcile(state([account('bob@x.test', { aliases: ['s@x.test', 's@x.test', 'bob@x.test'] })])), true)
+  })
+
+  test('domains are served, or not', async () => {
+    await accounts.reconcile(state([account('ann@x.test')], ['x.test', 'y.test']))
+    assert.deepEqual(await Promise.all(['x.test', 'y.test', 'z.test', '', 'X.TEST'].map((d) => accounts.isLocal(d))), [
+      true,
+      true,
+      false,
+      false,
+      false,
+    ])
+    await accounts.reconcile(state([account('ann@x.test')], ['x.test', 'z.test']))
+    assert.deepEqual(await Promise.all(['x.test', 'y.test', 'z.test'].map((d) => accounts.isLocal(d))), [true, false, true])
+  })
+
+  test('an account writes as itself, its aliases, its tags and its roles only', async () => {
+    await accounts.reconcile(state([account('ann@x.test', { aliases: ['sales@x.test'] }), account('bob@x.test')]))
+    const [ann, bob] = [await idOf('ann@x.test'), await idOf('bob@x.test')]
+    for (const address of ['ann@x.test', 'ann+shop@x.test', 'sales@x.test', 'postmaster@x.test']) {
+      assert.equal(await accounts.owns(ann, address), true, address)
+      assert.equal(await accounts.owns(bob, address), false, address)
+    }
+    assert.equal(await accounts.owns(ann, 'ann@y.test'), false)
+  })
+
+  test('used is the sum of the mailboxes that are there', async () => {
+    await accounts.reconcile(state([account('ann@x.test'), account('bob@x.test')]))
+    const id = await idOf('ann@x.test')
+    await pool.session((s) =>
+      s.script(`update mailbox set bytes = 3000000000 where id in (1, 2); update mailbox set deleted_at = now() where id = 6`),
+    )
+    await pool.session((s) => s.script(`update mailbox set bytes = 5 where id = 6 and account_id = ${id}`))
+    assert.equal((await accounts.recipient('ann@x.test'))?.used, 6_000_000_000)
+  })
+
+  test('a thousand accounts in one go', async () => {
+    const wanted = state(Array.from({ length: 1_000 }, (_, i) => account(`user${i}@x.test`, { aliases: [`u${i}@x.test`] })))
+    assert.equal(await accounts.reconcile(wanted), true)
+    assert.deepEqual(await query('select count(*) from mailbox'), [{ count: 6_000 }])
+    assert.ok(await accounts.recipient('u999@x.test'))
+    assert.equal(await accounts.reconcile(wanted), false)
+  })
+})
