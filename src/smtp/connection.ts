@@ -1,0 +1,328 @@
+/**
+ * One SMTP connection: smtp-server's command handlers on our own wire, with what they lack put around them: no AUTH in the clear, STARTTLS that
+ * drops everything before it, bounds on time and on nonsense, and an orderly end.
+ */
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { SMTPServer, SMTPServerSession } from 'smtp-server'
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import type { Log } from '../log.ts'
+import type { SmtpLimits } from './limits.ts'
+import { CommandBudget, watchPace } from './pace.ts'
+import { type PathCommand, type PathRules, parsePathCommand, type Verb } from './path.ts'
+import { hasEnhancedCode, Reply, replyTo } from './reply.ts'
+import { WireParser } from './wire.ts'
+
+/** Replies that count as bad commands. RFC 5321 §4.2.4 for the codes. */
+const BAD = new Set([500, 501, 502, 503, 504, 530, 538, 555])
+/** Commands that do nothing for the client's mail, so they are rationed. */
+const IDLE_TALK = new Set(['NOOP', 'RSET', 'HELP', 'VRFY', 'HELO', 'EHLO'])
+/** What a browser, or a proxy that nobody asked for, says first. */
+const FOREIGN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH', 'PROXY', 'SSH-2.0'])
+/** Before TLS where AUTH is needed. RFC 3207 §4. */
+const BEFORE_TLS = new Set(['EHLO', 'HELO', 'STARTTLS', 'NOOP', 'RSET', 'QUIT', 'HELP', 'VRFY'])
+
+const NOT_BASE64 = new Reply(501, '5.5.2', 'That is not base64')
+
+/** What a connection needs of the service that it belongs to. */
+export interface ConnectionHost {
+  readonly limits: SmtpLimits
+  readonly wantsLogin: boolean
+  readonly mailRules: PathRules
+  readonly rcptRules: PathRules
+  /** A Reply refuses DATA. */
+  beforeData(session: SMTPServerSession): Reply | undefined
+  freshContext(): void
+}
+
+export interface ConnectionOptions {
+  readonly remote: string
+  readonly secure: boolean
+  readonly log: Log
+}
+
+export class Connection extends SMTPConnection {
+  readonly log: Log
+  /** Resolves when the connection is over. */
+  readonly ended: Promise<void>
+  readonly #end: () => void
+  readonly #host: ConnectionHost
+  readonly #budget: CommandBudget
+  /** Close listeners of whoever accepted the socket: smtp-server takes all of them away at STARTTLS. */
+  readonly #foreign: readonly ((hadError: boolean) => void)[]
+  readonly #patience: NodeJS.Timeout
+  #loginTimer: NodeJS.Timeout | undefined
+  #handshakeTimer: NodeJS.Timeout | undefined
+  /** The TLS socket while its handshake runs. */
+  #handshaking: Socket | undefined
+  #stopWatching: (() => void) | undefined
+  #busy = false
+  /** Said at the next command boundary. */
+  #farewell: Reply | undefined
+  #bad = 0
+  #commands = 0
+
+  constructor(server: SMTPServer & ConnectionHost, socket: Socket | TLSSocket, { remote, secure, log }: ConnectionOptions) {
+    super(server, socket, { remoteAddress: remote })
+    this.#host = server
+    this.log = log.child({ id: this.id })
+    this.#foreign = socket.listeners('close') as ((hadError: boolean) => void)[]
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.ended = promise
+    this.#end = resolve
+    const limits = server.limits
+    this.#budget = new CommandBudget(limits.idleTalk)
+    this.session.secure = this.secure = secure
+    if (secure) this.tlsOptions = (socket as TLSSocket).getCipher()
+    this.#disable()
+    this.#patience = setTimeout(() => this.#giveUp('No command for too long'), limits.idleMs).unref()
+    if (server.wantsLogin) this.#loginTimer = setTimeout(() => this.session.user || this.#giveUp('No login for too long'), limits.loginMs).unref()
+  }
+
+  /** smtp-server's wait before the greeting is a check for clients that talk too soon; worth its time only towards strangers. */
+  override init(): void {
+    this._setListeners(() => {
+      const { greetingDelayMs } = this.#host.limits
+      if (greetingDelayMs > 0) setTimeout(() => this.connectionReady(), greetingDelayMs).unref()
+      else this.connectionReady()
+    })
+  }
+
+  /** Ends the session at the next command boundary; a DATA that runs is finished first. RFC 5321 §3.8. */
+  drain(farewell = new Reply(421, '4.3.2', `${this.name} is shutting down, come back in a moment`, { closes: true })): void {
+    if (this.#farewell !== undefined) return
+    this.#farewell = farewell
+    if (this.#busy) setTimeout(() => this._socket.destroy(), this.#host.limits.drainMs).unref()
+    else this.dismiss(farewell)
+  }
+
+  /** Ends the session now, saying why. */
+  dismiss(reply: Reply): void {
+    this.shut()
+    if (this._upgrading) this.#handshaking?.destroy()
+    this.send(reply.responseCode, reply.message)
+    this.close()
+  }
+
+  /** Nothing that the client wrote after this is run. To be called before the reply that ends a session: more commands may wait behind it. */
+  shut(): void {
+    if (this._parser) this._parser.isClosed = true
+  }
+
+  /** After the reply to DATA. */
+  dataDone(closes: boolean): void {
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+    this.#commandDone()
+    if (closes) this.close()
+  }
+
+  /** A command was answered. true: it was the last. */
+  #commandDone(): boolean {
+    if (this.#stopWatching !== undefined) return false // DATA is answered when its text is
+    this.#busy = false
+    this.#patience.refresh()
+    if (this.#farewell === undefined || this._closing) return false
+    this.dismiss(this.#farewell)
+    return true
+  }
+
+  #giveUp(why: string): void {
+    if (this._closed) return
+    if (this.#busy) {
+      this.#patience.refresh() // it waits for us, or DATA is watched on its own
+      return
+    }
+    this.dismiss(new Reply(421, '4.4.2', why))
+  }
+
+  /** AUTH is neither announced nor accepted before TLS, and never on 25; smtp-server's joke commands are gone. */
+  #disable(): void {
+    const off = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD']
+    if (!this.secure || !this.#host.wantsLogin) off.push('AUTH')
+    if (this.secure) off.push('STARTTLS')
+    this.session.disabledCommands = off
+  }
+
+  override _createParser(): WireParser {
+    const parser = new WireParser({
+      command: (line, done) => this._onCommand(line, done),
+      refused: (reply) => this.dismiss(reply),
+      answersChallenge: () => this._nextHandler !== false,
+    })
+    // The client has ended its side, and all that it wrote is answered.
+    parser.on('finish', () => this.close())
+    return parser
+  }
+
+  override _armTimeout(socket: Socket = this._socket): void {
+    if (socket !== this._socket) this.#handshaking = socket
+    super._armTimeout(socket)
+  }
+
+  override _onCommand(command: Buffer, callback: () => void = () => {}): void {
+    this.#patience.refresh()
+    const verb = verbOf(command)
+    const challenged = this._nextHandler !== false
+    const refusal = this.#refusalOf(verb, command, challenged)
+    if (refusal) {
+      if (challenged) this._nextHandler = false
+      this.#refuse(refusal)
+      callback()
+      return
+    }
+    const run = (): void => {
+      this.#busy = true
+      super._onCommand(command, () => {
+        if (!this.#commandDone()) callback()
+      })
+    }
+    const wait = !challenged && IDLE_TALK.has(verb) ? this.#budget.take() : 0
+    if (wait > 0) setTimeout(run, wait).unref()
+    else run()
+  }
+
+  #refusalOf(verb: string, command: Buffer, challenged: boolean): Reply | undefined {
+    if (this.#commands++ === 0 && FOREIGN.has(verb)) return new Reply(421, '4.7.0', 'This is a mail server', { closes: true })
+    if (this.#farewell !== undefined) return this.#farewell
+    if (challenged) return isBase64(command.toString('latin1').trim()) ? undefined : NOT_BASE64
+    if (this.#host.wantsLogin && !this.secure && !BEFORE_TLS.has(verb)) return new Reply(530, '5.7.0', 'Must issue a STARTTLS command first')
+    return undefined
+  }
+
+  #refuse(reply: Reply): void {
+    if (reply.closes) this.dismiss(reply)
+    else this.send(reply.responseCode, reply.message)
+  }
+
+  /** Texts that bring their enhanced code keep it; ten bad commands end the session. */
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    super.send(code, data, typeof data === 'string' && hasEnhancedCode(data) ? false : context)
+    if (BAD.has(code) && !this._closing && ++this.#bad >= this.#host.limits.badCommands) {
+      this.dismiss(new Reply(421, '4.7.0', 'Too many bad commands'))
+    }
+  }
+
+  /** The one place where paths are read; see path.ts. smtp-server's own reading of them is not used. */
+  override _parseAddressCommand(name: string, command: Buffer | string): { address: string; args: Record<string, string | true> } | false {
+    const path = this.#path(name.toUpperCase() as Verb, Buffer.from(command))
+    return path instanceof Reply ? false : { address: path.address, args: Object.fromEntries(path.parameters) }
+  }
+
+  #path(verb: Verb, command: Buffer): PathCommand | Reply {
+    try {
+      return parsePathCommand(command, verb, verb === 'MAIL FROM' ? this.#host.mailRules : this.#host.rcptRules)
+    } catch (err) {
+      return replyTo(err)
+    }
+  }
+
+  /** false: it was refused. */
+  #acceptsPath(verb: Verb, command: Buffer): boolean {
+    const path = this.#path(verb, command)
+    if (path instanceof Reply) this.#refuse(path)
+    return !(path instanceof Reply)
+  }
+
+  override handler_MAIL(command: Buffer, callback: () => void): void {
+    if (this.#acceptsPath('MAIL FROM', command)) {
+      // smtp-server keeps BODY and SMTPUTF8 of a MAIL that was refused.
+      if (!this.session.envelope.mailFrom) this._resetSession()
+      super.handler_MAIL(command, callback)
+    } else callback()
+  }
+
+  override handler_RCPT(command: Buffer, callback: () => void): void {
+    if (this.#acceptsPath('RCPT TO', command)) super.handler_RCPT(command, callback)
+    else callback()
+  }
+
+  override handler_AUTH(command: Buffer, callback: () => void): void {
+    const [, , initial] = command.toString('latin1').trim().split(/ +/)
+    if (initial === undefined || isBase64(initial)) super.handler_AUTH(command, callback)
+    else {
+      this.#refuse(NOT_BASE64)
+      callback()
+    }
+  }
+
+  override handler_DATA(command: Buffer, callback: () => void): void {
+    const refusal = this.#refusesData(command)
+    if (refusal) {
+      this.#refuse(refusal)
+      callback()
+    } else super.handler_DATA(command, callback)
+  }
+
+  #refusesData(command: Buffer): Reply | undefined {
+    if (command.toString('latin1').trim().length > 4) return new Reply(501, '5.5.4', 'DATA takes no argument')
+    const { mailFrom, rcptTo } = this.session.envelope
+    if (!mailFrom || rcptTo.length === 0) return undefined // smtp-server says 503
+    const refusal = this.#host.beforeData(this.session)
+    if (refusal) this._resetSession()
+    else this.#watch()
+    return refusal
+  }
+
+  #watch(): void {
+    const parser = this._parser as WireParser
+    const { dataMs, dataWindowMs, dataRate } = this.#host.limits
+    this.#stopWatching = watchPace(
+      () => ({ received: parser.received, waitingForUs: !parser.wantsText }),
+      (why) => this.dismiss(new Reply(421, '4.4.2', why)),
+      { total: dataMs, window: dataWindowMs, rate: dataRate },
+    )
+  }
+
+  /** RFC 3207 §4.2, §5: what came in the clear behind STARTTLS was not written by the client that speaks TLS. */
+  override handler_STARTTLS(command: Buffer, callback: () => void): void {
+    const parser = this._parser
+    if (!this.secure && parser instanceof WireParser && parser.waiting + this._socket.readableLength > 0) {
+      this.log.warn('octets in the clear behind STARTTLS')
+      this.dismiss(new Reply(503, '5.5.1', 'Nothing may follow STARTTLS before the handshake', { closes: true }))
+      callback()
+    } else super.handler_STARTTLS(command, callback)
+  }
+
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    const raw = this._socket
+    this.#host.freshContext()
+    super.upgrade(callback, secureCallback)
+    for (const listener of this.#foreign) raw.on('close', listener)
+    this.#handshakeTimer = setTimeout(() => this.#handshaking?.destroy(), this.#host.limits.handshakeMs).unref()
+  }
+
+  /** The handshake is done. */
+  secured(): void {
+    clearTimeout(this.#handshakeTimer)
+    this.#handshaking = undefined
+    this.#disable()
+    this.#commands = 0
+  }
+
+  /** Somebody logged in. */
+  loggedIn(): void {
+    clearTimeout(this.#loginTimer)
+  }
+
+  override _onClose(): void {
+    const parser = this._parser
+    clearTimeout(this.#patience)
+    clearTimeout(this.#loginTimer)
+    clearTimeout(this.#handshakeTimer)
+    this.#stopWatching?.()
+    super._onClose()
+    if (parser instanceof WireParser) parser.abandon()
+    this.#end()
+  }
+}
+
+function verbOf(command: Buffer): string {
+  const space = command.indexOf(0x20)
+  return command.toString('latin1', 0, Math.min(space < 0 ? command.length : space, 16)).toUpperCase()
+}
+
+/** Strict base64 (RFC 4648 §4), `=` for an empty response and `*` for giving up (RFC 4954 §4). */
+function isBase64(text: string): boolean {
+  return text === '*' || text === '=' || (text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text))
+}

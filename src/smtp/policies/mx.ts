@@ -1,0 +1,25 @@
+/** Port 25: mail from anywhere for people here, and for nobody else. There is no network, address or name that may relay. */
+import { networkOf } from '../../store/remote.ts'
+import { Reply } from '../reply.ts'
+import { acceptLocal } from './local.ts'
+import { isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
+
+export function mxPolicy(deps: PolicyDeps): Policy {
+  const { throttle, limits } = deps
+  return {
+    wantsLogin: false,
+    spaceBeforePath: false,
+    mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8']),
+    async sender(_address, visit) {
+      if (isExempt(deps, visit)) return
+      const { ok } = await throttle.take(`smtp:mx:${networkOf(visit.remote)}`, perHour(limits.messagesPerHour))
+      if (!ok) throw new Reply(450, '4.7.1', 'Too many messages from your address, try again later')
+    },
+    async recipient(address, visit) {
+      if (!(await acceptLocal(address, visit, deps))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
+    },
+    async header() {
+      return ''
+    },
+  }
+}

@@ -1,0 +1,36 @@
+/** What a service decides about mail: who may send it, to whom, and what it must look like. Each throws Reply to refuse. */
+import type { Accounts } from '../../store/accounts.ts'
+import type { Throttle } from '../../store/throttle.ts'
+import type { HeaderFacts } from '../header.ts'
+import type { SmtpLimits } from '../limits.ts'
+import type { Tarpit } from '../pace.ts'
+import type { Visit } from '../visit.ts'
+
+export interface Policy {
+  /** AUTH is offered, and needed for everything. */
+  readonly wantsLogin: boolean
+  /** client: see path.ts. */
+  readonly spaceBeforePath: boolean
+  readonly mailParameters: ReadonlySet<string>
+  /** MAIL FROM; '' is the null sender. */
+  sender(address: string, visit: Visit): Promise<void>
+  /** RCPT TO: notes the recipient in the visit's transaction. */
+  recipient(address: string, visit: Visit): Promise<void>
+  /** The header block, before anything is stored or sent on. Resolves to lines to put on top, each with CRLF. */
+  header(block: Buffer, facts: HeaderFacts, visit: Visit): Promise<string>
+}
+
+export interface PolicyDeps {
+  readonly accounts: Pick<Accounts, 'recipient' | 'isLocal' | 'owns'>
+  readonly throttle: Pick<Throttle, 'take'>
+  readonly limits: SmtpLimits
+  readonly tarpit: Tarpit
+  /** Whose postmaster is meant by one without a domain. */
+  readonly primaryDomain: string
+}
+
+export const isExempt = ({ limits }: PolicyDeps, { remote }: Visit): boolean => limits.exempt.has(remote)
+
+/** An hour's rate, all of it at once if somebody likes. */
+export const perHour = (n: number): { burst: number; perSecond: number } => ({ burst: n, perSecond: n / 3_600 })
+export const perDay = (n: number): { burst: number; perSecond: number } => ({ burst: n, perSecond: n / 86_400 })

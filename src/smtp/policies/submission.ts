@@ -1,0 +1,51 @@
+/** Ports 587 and 465: mail of people here, under their own addresses, to anywhere. RFC 6409. */
+import { canonical, domainOf } from '../../mail/address.ts'
+import { checkSyntax, sendersOf } from '../header.ts'
+import { Reply } from '../reply.ts'
+import { dateLine, messageIdLine } from '../trace.ts'
+import type { User, Visit } from '../visit.ts'
+import { acceptLocal } from './local.ts'
+import { type Policy, type PolicyDeps, perDay, perHour } from './policy.ts'
+
+/** `relays`: mail for other domains has a way out. */
+export function submissionPolicy(deps: PolicyDeps, { relays }: { readonly relays: boolean }): Policy {
+  const { accounts } = deps
+  return {
+    wantsLogin: true,
+    spaceBeforePath: true,
+    mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8', 'AUTH']),
+    async sender(address, visit) {
+      const { account } = userOf(visit)
+      // The null sender is for receipts and notices that must not be answered (RFC 8098 §3); From still has to be the user's.
+      if (address === '' || (await accounts.owns(account, canonical(address) ?? ''))) return
+      throw new Reply(553, '5.7.1', 'That sender address does not belong to this login')
+    },
+    async recipient(address, visit) {
+      if (visit.transaction.accepted.has(address)) return
+      await ration(userOf(visit), deps)
+      if (await acceptLocal(address, visit, deps)) return
+      if (!relays) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')
+      visit.transaction.remote.add(address)
+      visit.transaction.accepted.add(address)
+    },
+    async header(block, { hasDate, hasMessageId }, visit) {
+      const { account, address } = userOf(visit)
+      checkSyntax(block)
+      for (const sender of sendersOf(block)) {
+        if (!(await accounts.owns(account, sender))) throw new Reply(550, '5.7.1', 'The From address does not belong to this login')
+      }
+      return `${hasDate ? '' : dateLine()}${hasMessageId ? '' : messageIdLine(domainOf(address))}`
+    },
+  }
+}
+
+function userOf({ user }: Visit): User {
+  if (user === undefined) throw new Reply(530, '5.7.0', 'Authentication required')
+  return user
+}
+
+async function ration({ account }: User, { throttle, limits }: PolicyDeps): Promise<void> {
+  const hour = await throttle.take(`smtp:recipients:hour:${account}`, perHour(limits.recipientsPerHour))
+  const day = hour.ok ? await throttle.take(`smtp:recipients:day:${account}`, perDay(limits.recipientsPerDay)) : hour
+  if (!day.ok) throw new Reply(452, '4.7.1', 'Too many recipients for now, try again later')
+}

@@ -1,0 +1,263 @@
+/** The SMTP services: MX on 25, submission on 587 and 465. Each is one smtp-server that listens on nothing; sockets are handed to it. */
+import type { SecureContext } from 'node:tls'
+import {
+  SMTPServer,
+  type SMTPServerAddress,
+  type SMTPServerAuthentication,
+  type SMTPServerAuthenticationResponse,
+  type SMTPServerDataStream,
+  type SMTPServerSession,
+} from 'smtp-server'
+import type { Authenticator } from '../auth/login.ts'
+import type { Log } from '../log.ts'
+import type { Connection as Accepted, Serve } from '../net/connection.ts'
+import type { ServiceTls } from '../net/tls.ts'
+import type { Accounts } from '../store/accounts.ts'
+import type { Presence, Service } from '../store/presence.ts'
+import type { Throttle } from '../store/throttle.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
+import type { DeliveryStore } from './deliver.ts'
+import { ROOM_PER_MESSAGE, SMTP_LIMITS, type SmtpLimits } from './limits.ts'
+import { InFlight, Tarpit } from './pace.ts'
+import type { PathRules } from './path.ts'
+import { mxPolicy } from './policies/mx.ts'
+import type { Policy } from './policies/policy.ts'
+import { submissionPolicy } from './policies/submission.ts'
+import { createRelay, type RelayOptions } from './relay.ts'
+import { Reply, replyTo } from './reply.ts'
+import { authenticate } from './stages/auth.ts'
+import { arrive } from './stages/connect.ts'
+import { type DataDeps, receive } from './stages/data.ts'
+import { mailFrom } from './stages/mail-from.ts'
+import { rcptTo } from './stages/rcpt-to.ts'
+import { Visit } from './visit.ts'
+import type { MessageStream } from './wire.ts'
+
+export interface SmtpDeps {
+  readonly store: DeliveryStore
+  readonly accounts: Pick<Accounts, 'recipient' | 'isLocal' | 'owns'>
+  readonly throttle: Pick<Throttle, 'take'>
+  /** For STARTTLS. */
+  readonly tls: ServiceTls
+  readonly log: Log
+  /** In the greeting and in Received. */
+  readonly hostname: string
+  /** A local domain: the postmaster without a domain is there. */
+  readonly primaryDomain: string
+  readonly limits?: Partial<SmtpLimits>
+  /** Shared by all services of a process. */
+  readonly inFlight?: InFlight
+}
+
+export interface SubmissionDeps extends SmtpDeps {
+  readonly authenticator: Pick<Authenticator, 'login'>
+  readonly presence: Pick<Presence, 'enter'>
+  readonly service: 'submission' | 'submissions'
+  /** Without one, mail goes to local recipients only. */
+  readonly relay?: Omit<RelayOptions, 'hostname'>
+  readonly revealClient?: boolean
+}
+
+/** Mail from other servers, for people here. Never a relay, never AUTH. */
+export function mxService(deps: SmtpDeps): Serve {
+  const limits = { ...SMTP_LIMITS, ...deps.limits }
+  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) })
+  const log = deps.log.child({ service: 'mx' })
+  const data: DataDeps = { ...deps, limits, policy, log, relay: undefined, revealClient: true }
+  return new SmtpServer({ ...deps, limits, policy, log, data, login: undefined }).serve
+}
+
+/** Mail of people here, after TLS and login. */
+export function submissionService(deps: SubmissionDeps): Serve {
+  const limits = { greetingDelayMs: 0, ...deps.limits }
+  const all = { ...SMTP_LIMITS, ...limits }
+  const log = deps.log.child({ service: deps.service })
+  const relay = deps.relay && createRelay({ ...deps.relay, hostname: deps.hostname }, log)
+  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, { relays: relay !== undefined })
+  const data: DataDeps = { ...deps, limits: all, policy, log, relay, revealClient: deps.revealClient === true }
+  const { authenticator, presence, service } = deps
+  return new SmtpServer({ ...deps, limits: all, policy, log, data, login: { authenticator, presence, service } }).serve
+}
+
+const tarpitFor = ({ unknownRecipients }: SmtpLimits): Tarpit => new Tarpit(unknownRecipients.held)
+
+interface ServerOptions {
+  readonly hostname: string
+  readonly tls: ServiceTls
+  readonly log: Log
+  readonly limits: SmtpLimits
+  readonly inFlight?: InFlight
+  readonly policy: Policy
+  readonly data: DataDeps
+  readonly login:
+    | { readonly authenticator: Pick<Authenticator, 'login'>; readonly presence: Pick<Presence, 'enter'>; readonly service: Service }
+    | undefined
+}
+
+type Done = (err?: Error | null) => void
+
+class SmtpServer extends SMTPServer implements ConnectionHost {
+  readonly limits: SmtpLimits
+  readonly wantsLogin: boolean
+  readonly mailRules: PathRules
+  readonly rcptRules: PathRules
+  readonly #options: ServerOptions
+  readonly #inFlight: InFlight
+  readonly #visits = new WeakMap<SMTPServerSession, Visit>()
+
+  constructor(options: ServerOptions) {
+    const { limits, policy } = options
+    super({
+      name: options.hostname,
+      size: limits.messageSize,
+      maxRecipients: limits.recipients,
+      socketTimeout: limits.idleMs,
+      maxAllowedUnauthenticatedCommands: false, // badCommands, idleTalk and loginMs bound them
+      authMethods: ['PLAIN', 'LOGIN'],
+      authOptional: !policy.wantsLogin,
+      authRequiredMessage: '5.7.0 Authentication required',
+      heloResponse: '%s at your service',
+      disableReverseLookup: true,
+      hideENHANCEDSTATUSCODES: false,
+      hideDSN: true,
+      hideREQUIRETLS: true,
+      logger: false,
+    })
+    this.#options = options
+    this.limits = limits
+    this.wantsLogin = policy.wantsLogin
+    this.mailRules = { spaceBeforePath: policy.spaceBeforePath, parameters: policy.mailParameters }
+    this.rcptRules = { spaceBeforePath: policy.spaceBeforePath, parameters: new Set() }
+    this.#inFlight = options.inFlight ?? new InFlight(limits.inFlight)
+    this.on('error', (err: Error) => options.log.debug({ err }, 'connection error'))
+  }
+
+  readonly serve: Serve = async ({ socket, remote, secure, admitted }: Accepted, stop) => {
+    if (socket.destroyed) return
+    const connection = new Connection(this, socket, { remote, secure, log: this.#options.log })
+    const visit = new Visit(connection, remote, admitted)
+    this.#visits.set(connection.session, visit)
+    this.connections.add(connection)
+    connection.on('error', (err: Error) => connection.log.debug({ err, remote }, 'connection error'))
+    const drain = (): void => connection.drain()
+    stop.addEventListener('abort', drain, { once: true })
+    connection.init()
+    if (stop.aborted) connection.drain()
+    await connection.ended
+    stop.removeEventListener('abort', drain)
+    visit.over.abort()
+  }
+
+  /** smtp-server would fall back to a certificate whose key is published; here is only ours, see `freshContext`. */
+  override updateSecureContext(): void {
+    this.secureContext = new Map()
+  }
+
+  /** Before a handshake: the certificate of this moment. */
+  freshContext(): void {
+    this.secureContext.set('*', this.#options.tls.context())
+  }
+
+  override _resolveSNI(_servername: string, done: (err: Error | null, context?: SecureContext) => void): void {
+    done(null, this.#options.tls.context())
+  }
+
+  /** undefined: DATA may begin. */
+  beforeData(session: SMTPServerSession): Reply | undefined {
+    const { transaction } = this.#visit(session)
+    const release = this.#inFlight.take(ROOM_PER_MESSAGE)
+    if (release === undefined) return new Reply(452, '4.3.1', 'Too many messages at once, try again later')
+    transaction.release = release
+    return undefined
+  }
+
+  override onConnect(session: SMTPServerSession, done: Done): void {
+    arrive(this.#visit(session), this.#options.policy)
+    done()
+  }
+
+  override onSecure(_socket: unknown, session: SMTPServerSession, done: Done): void {
+    this.#visit(session).connection.secured()
+    done()
+  }
+
+  override onAuth(
+    auth: SMTPServerAuthentication,
+    session: SMTPServerSession,
+    done: (err: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void,
+  ): void {
+    const { login, limits } = this.#options
+    const visit = this.#visit(session)
+    const user = login ? authenticate(auth, visit, { ...login, limits }) : Promise.reject(new Reply(502, '5.5.1', 'No AUTH here'))
+    user.then(
+      (found) => done(null, { user: found }),
+      (err: unknown) => this.#refuse(err, visit, done),
+    )
+  }
+
+  override onMailFrom(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {
+    const visit = this.#visit(session)
+    mailFrom(address, visit, this.#options.policy).then(
+      () => done(),
+      (err: unknown) => this.#refuse(err, visit, done),
+    )
+  }
+
+  override onRcptTo(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {
+    const visit = this.#visit(session)
+    rcptTo(address, visit, this.#options.policy).then(
+      () => done(),
+      (err: unknown) => this.#refuse(err, visit, done),
+    )
+  }
+
+  override onData(stream: SMTPServerDataStream, session: SMTPServerSession, done: (err?: Error | null, message?: string) => void): void {
+    const visit = this.#visit(session)
+    const { connection, transaction } = visit
+    const text = stream as MessageStream
+    const started = performance.now()
+    const finish = (reply: Reply | null, answer?: string): void => {
+      transaction.release()
+      const closes = text.closes || reply?.closes === true
+      const { from, accepted } = transaction
+      connection.log.info(
+        {
+          message: transaction.id,
+          from,
+          recipients: accepted.size,
+          size: text.byteLength,
+          ms: Math.round(performance.now() - started),
+          reply: reply?.line ?? answer,
+        },
+        reply ? 'message refused' : 'message accepted',
+      )
+      if (closes) connection.shut()
+      done(reply, answer)
+      connection.dataDone(closes)
+    }
+    receive(text, visit, this.#options.data).then(
+      (answer) => finish(null, answer),
+      (err: unknown) => finish(this.#replyTo(err, visit)),
+    )
+  }
+
+  #visit(session: SMTPServerSession): Visit {
+    const visit = this.#visits.get(session)
+    if (visit === undefined) throw new Error('a session without a visit')
+    return visit
+  }
+
+  #replyTo(err: unknown, { connection, remote }: Visit): Reply {
+    const reply = replyTo(err)
+    // What is no Reply was not meant for the client: a store that is away, or a fault.
+    if (err !== reply) connection.log.error({ err, remote }, 'refused for a fault')
+    return reply
+  }
+
+  #refuse(err: unknown, visit: Visit, done: Done): void {
+    const reply = this.#replyTo(err, visit)
+    if (reply.closes) visit.connection.shut()
+    done(reply)
+    if (reply.closes) visit.connection.close()
+  }
+}

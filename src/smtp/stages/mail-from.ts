@@ -1,0 +1,16 @@
+/** MAIL FROM. RFC 5321 §4.1.1.2, RFC 1870 (SIZE), RFC 6531 (SMTPUTF8). */
+import type { SMTPServerAddress } from 'smtp-server'
+import { needsUtf8 } from '../path.ts'
+import type { Policy } from '../policies/policy.ts'
+import { Reply } from '../reply.ts'
+import type { Visit } from '../visit.ts'
+
+/** Throws Reply. */
+export async function mailFrom({ address, args }: SMTPServerAddress, visit: Visit, policy: Policy): Promise<void> {
+  const { transaction, session } = visit
+  if (needsUtf8(address) && !session.envelope.smtpUtf8) throw new Reply(553, '5.6.7', 'That address needs SMTPUTF8')
+  await policy.sender(address, visit)
+  transaction.from = address
+  const size = args === false ? undefined : args['SIZE']
+  transaction.announced = typeof size === 'string' ? Number(size) : undefined
+}

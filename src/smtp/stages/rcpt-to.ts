@@ -1,0 +1,12 @@
+/** RCPT TO. RFC 5321 §4.1.1.3. */
+import type { SMTPServerAddress } from 'smtp-server'
+import { needsUtf8 } from '../path.ts'
+import type { Policy } from '../policies/policy.ts'
+import { Reply } from '../reply.ts'
+import type { Visit } from '../visit.ts'
+
+/** Throws Reply. */
+export async function rcptTo({ address }: SMTPServerAddress, visit: Visit, policy: Policy): Promise<void> {
+  if (needsUtf8(address) && !visit.session.envelope.smtpUtf8) throw new Reply(553, '5.6.7', 'That address needs SMTPUTF8')
+  await policy.recipient(address, visit)
+}

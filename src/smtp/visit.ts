@@ -1,0 +1,65 @@
+/** What is known of a client during its connection, and of the message it is about to send. */
+import { randomBytes } from 'node:crypto'
+import type { SMTPServerEnvelope, SMTPServerSession } from 'smtp-server'
+import type { AccountAccess } from '../store/access.ts'
+import type { Recipient } from '../store/accounts.ts'
+import type { AccountId } from '../store/types.ts'
+import type { Connection } from './connection.ts'
+
+/** Who logged in. */
+export interface User {
+  readonly account: AccountId
+  readonly access: AccountAccess
+  /** The address it logged in with. */
+  readonly address: string
+}
+
+/** One message, from MAIL FROM on. It ends with smtp-server's envelope, on every path. */
+export class Transaction {
+  /** Names the message in Received, in the reply and in the log. */
+  readonly id = randomBytes(8).toString('hex')
+  /** As MAIL FROM had it; '' for the null sender. */
+  from = ''
+  /** Octets, as SIZE announced them. */
+  announced: number | undefined
+  /** Accepted recipients as written, local ones and others. */
+  readonly accepted = new Set<string>()
+  readonly local = new Map<AccountId, Recipient>()
+  readonly remote = new Set<string>()
+  /** Gives back the room that DATA took. */
+  release: () => void = () => {}
+}
+
+export class Visit {
+  readonly connection: Connection
+  /** The client's address. */
+  readonly remote: string
+  readonly admitted: () => void
+  user: User | undefined
+  unknownRecipients = 0
+  failedLogins = 0
+  /** Aborts when the connection is over. */
+  readonly over = new AbortController()
+  readonly #transactions = new WeakMap<SMTPServerEnvelope, Transaction>()
+
+  constructor(connection: Connection, remote: string, admitted: () => void) {
+    this.connection = connection
+    this.remote = remote
+    this.admitted = admitted
+  }
+
+  get session(): SMTPServerSession {
+    return this.connection.session
+  }
+
+  /** The current one. smtp-server makes a new envelope wherever RFC 5321 ends a transaction. */
+  get transaction(): Transaction {
+    const { envelope } = this.session
+    let transaction = this.#transactions.get(envelope)
+    if (transaction === undefined) {
+      transaction = new Transaction()
+      this.#transactions.set(envelope, transaction)
+    }
+    return transaction
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * The bytes of an SMTP connection, in place of smtp-server's own parser: command lines, and the text of DATA without its stuffed dots.
+ *
+ * - Only CRLF ends a line, only CRLF.CRLF ends the text (RFC 5321 §2.3.8, §4.1.1.4): a bare CR or LF refuses the message after it was read to its end,
+ *   and the connection then closes, so that two servers can never differ about where a message ends.
+ * - One pass over each chunk, no scheduling per line or dot; what was read is handed on before more is taken.
+ * - Every length has a bound. What is refused is still read to its end, within a bound, because a client hears no reply while it writes.
+ */
+import { PassThrough } from 'node:stream'
+import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
+import { Reply } from './reply.ts'
+
+/** Octets of a command line without CRLF; RFC 5321 §4.5.3.1.4 asks for 512. */
+export const MAX_COMMAND = 2_048
+/** AUTH and the lines that answer its challenges, RFC 4954 §4. */
+export const MAX_AUTH_LINE = 12_288
+/** Octets of a line of text without CRLF; RFC 5321 §4.5.3.1.6 asks for 998. */
+export const MAX_TEXT_LINE = 64 * 1024
+/** What is still read of a message after a line was too long. */
+const MAX_AFTER_LONG_LINE = 1024 * 1024
+/** Commands dispatched before the event loop gets its turn. */
+const COMMANDS_PER_TURN = 64
+
+const CR = 0x0d
+const LF = 0x0a
+const DOT = 0x2e
+
+const BARE = 'Lines end with CRLF, a bare CR or LF is refused'
+export const tooBig = (max: number): Reply => new Reply(552, '5.3.4', `The message exceeds ${max} octets`)
+
+/** The text of one message. Destroy it to stop reading it; `drained` says when the client has written all of it, or was not going to stop. */
+export class MessageStream extends PassThrough {
+  /** Octets without stuffed dots so far. */
+  byteLength = 0
+  sizeExceeded = false
+  /** Why the wire refuses the message; it is also what the stream was destroyed with. */
+  fault: Reply | undefined
+  /** The connection has to end after the reply, whatever the reply is. */
+  closes = false
+  readonly drained: Promise<void>
+  /** For the parser. */
+  readonly settle: () => void
+  constructor() {
+    super()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.drained = promise
+    this.settle = resolve
+    // Whoever reads it hears of errors; with nobody reading, a fault must not end the process.
+    this.on('error', () => {})
+  }
+}
+
+/** Where in a line of text the next octet stands. */
+const AT_START = 0
+const IN_LINE = 1
+const AFTER_CR = 2
+const AFTER_DOT = 3
+const AFTER_DOT_CR = 4
+type Place = typeof AT_START | typeof IN_LINE | typeof AFTER_CR | typeof AFTER_DOT | typeof AFTER_DOT_CR
+
+export interface WireEvents {
+  /** A whole command line without CRLF; call `done` for the next one. */
+  command(line: Buffer, done: () => void): void
+  /** The line cannot be a command; nothing more is read. */
+  refused(reply: Reply): void
+  /** Whether the next line answers a challenge of AUTH. */
+  answersChallenge(): boolean
+}
+
+export class WireParser extends SMTPStream {
+  readonly #events: WireEvents
+  /** The chunk in work, how far it is done, and whom to tell. */
+  #chunk: Buffer = Buffer.alloc(0)
+  #at = 0
+  #next: (() => void) | undefined
+  #pumping = false
+  #again = false
+  /** The beginning of a command line whose end has not come. */
+  #partial: Buffer | undefined
+  #partialLength = 0
+  /** DATA. */
+  #stream: MessageStream | undefined
+  #place: Place = AT_START
+  #lineLength = 0
+  /** Octets of the text as they came, and how many of them are read at most. */
+  #raw = 0
+  #rawLimit = Number.POSITIVE_INFINITY
+  /** The text has ended, commands wait for `continue`. */
+  #ended = false
+
+  constructor(events: WireEvents) {
+    super({ decodeStrings: false })
+    this.#events = events
+  }
+
+  /** Octets that came and were not looked at: after STARTTLS there must be none. */
+  get waiting(): number {
+    return this.writableLength - this.#at + this.#partialLength
+  }
+
+  /** Octets of the text of DATA so far. */
+  get received(): number {
+    return this.#raw
+  }
+
+  /** The client owes us text: it is not over, and its reader keeps up. */
+  get wantsText(): boolean {
+    return this._dataMode && !this.#ended && this.#stream?.writableNeedDrain !== true
+  }
+
+  override startDataMode(maxBytes?: number | string | null): MessageStream {
+    const stream = new MessageStream()
+    this._dataMode = true
+    this._maxBytes = Number(maxBytes) || Number.POSITIVE_INFINITY
+    this.dataBytes = 0
+    this.#stream = stream
+    this.#place = AT_START
+    this.#lineLength = 0
+    this.#raw = 0
+    // A client that knows SIZE stops before; one that does not gets its 552 if it ends within twice the limit.
+    this.#rawLimit = 2 * this._maxBytes
+    this.#ended = false
+    return stream
+  }
+
+  /** The reply to the text is written: commands go on. */
+  override continue(): void {
+    if (!this.#ended) return
+    this.#ended = false
+    this.#stream = undefined
+    this.#raw = 0
+    this._dataMode = false
+    this.#resume()
+  }
+
+  /** The connection is gone. */
+  abandon(): void {
+    this.isClosed = true
+    this.#stream?.settle()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: (err?: Error | null) => void): void {
+    this.#chunk = chunk
+    this.#at = 0
+    this.#next = next
+    this.#pump()
+  }
+
+  /** smtp-server takes a half line at the end of the stream for a command; here only CRLF makes one. */
+  override _flushData(): void {}
+
+  readonly #resume = (): void => {
+    if (this.#pumping) this.#again = true
+    else this.#pump()
+  }
+
+  /** Works on the chunk until it is used up or somebody has to be waited for, who then calls `#resume`. A handler may answer within its call. */
+  #pump(): void {
+    this.#pumping = true
+    try {
+      for (let commands = 0; ; ) {
+        if (this.isClosed || this.#at >= this.#chunk.length) break
+        if (this._dataMode) {
+          this.#again = false
+          if (!this.#text() && !this.#again) return
+          continue
+        }
+        const line = this.#takeLine()
+        if (line === undefined) continue
+        this.#again = false
+        this.#events.command(line, this.#resume)
+        if (!this.#again) return
+        if (++commands >= COMMANDS_PER_TURN) {
+          setImmediate(this.#resume)
+          return
+        }
+      }
+    } finally {
+      this.#pumping = false
+    }
+    const next = this.#next
+    this.#next = undefined
+    this.#at = 0
+    this.#chunk = Buffer.alloc(0)
+    next?.()
+  }
+
+  /** A whole line, or undefined when the chunk is used up or the line was refused. */
+  #takeLine(): Buffer | undefined {
+    const lf = this.#chunk.indexOf(LF, this.#at)
+    const piece = this.#chunk.subarray(this.#at, lf < 0 ? this.#chunk.length : lf)
+    const max = this.#events.answersChallenge() || this.#startsWithAuth(piece) ? MAX_AUTH_LINE : MAX_COMMAND
+    // The CR may be among them.
+    if (this.#partialLength + piece.length > max + 1) return this.#refuse('Line too long')
+    this.#at += piece.length + (lf < 0 ? 0 : 1)
+    if (lf < 0) {
+      this.#keep(piece)
+      return undefined
+    }
+    const line = this.#partialLength > 0 ? this.#joined(piece) : piece
+    if (line.at(-1) !== CR || line.indexOf(CR) !== line.length - 1) return this.#refuse(BARE)
+    return line.subarray(0, -1)
+  }
+
+  #startsWithAuth(piece: Buffer): boolean {
+    const kept = Math.min(this.#partialLength, 5)
+    const start = this.#partial === undefined ? '' : this.#partial.toString('latin1', 0, kept)
+    return `${start}${piece.toString('latin1', 0, 5 - kept)}`.toUpperCase() === 'AUTH '
+  }
+
+  #keep(piece: Buffer): void {
+    const needed = this.#partialLength + piece.length
+    if (this.#partial === undefined || this.#partial.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(needed <= MAX_COMMAND + 1 ? MAX_COMMAND + 1 : MAX_AUTH_LINE + 1)
+      this.#partial?.copy(grown, 0, 0, this.#partialLength)
+      this.#partial = grown
+    }
+    piece.copy(this.#partial, this.#partialLength)
+    this.#partialLength = needed
+  }
+
+  #joined(piece: Buffer): Buffer {
+    this.#keep(piece)
+    const line = this.#partial!.subarray(0, this.#partialLength)
+    this.#partial = undefined
+    this.#partialLength = 0
+    return line
+  }
+
+  #refuse(text: string): undefined {
+    this.isClosed = true
+    this.#events.refused(new Reply(500, '5.5.2', text, { closes: true }))
+    return undefined
+  }
+
+  /** Takes text from the chunk. false: wait, for the reader or for `continue`. */
+  #text(): boolean {
+    const stream = this.#stream
+    if (stream === undefined || this.#ended) return false
+    const chunk = this.#chunk
+    const from = this.#at
+    let place = this.#place
+    let lineLength = this.#lineLength
+    let bare = false
+    let long = false
+    let to = from
+    let i = from
+    scan: for (; i < chunk.length; i++) {
+      const c = chunk[i]!
+      switch (place) {
+        case AT_START:
+          if (c === DOT) {
+            place = AFTER_DOT
+            continue // RFC 5321 §4.5.2: not part of the text, whatever follows
+          }
+          lineLength = 0
+          place = IN_LINE
+          break
+        case IN_LINE:
+          break
+        case AFTER_CR:
+          if (c === LF) place = AT_START
+          else {
+            bare = true
+            place = IN_LINE
+          }
+          break
+        case AFTER_DOT:
+          if (c === CR) {
+            place = AFTER_DOT_CR
+            continue
+          }
+          lineLength = 0
+          place = IN_LINE
+          break
+        case AFTER_DOT_CR:
+          if (c === LF) {
+            i++
+            this.#ended = true
+            break scan
+          }
+          bare = true
+          place = IN_LINE
+          break
+      }
+      if (place === IN_LINE) {
+        if (c === CR) place = AFTER_CR
+        else if (c === LF) bare = true
+        else if (++lineLength > MAX_TEXT_LINE) long = true
+      }
+      // Stuffed dots are closed up within the chunk, which nobody else holds.
+      if (to !== i) chunk[to] = c
+      to++
+    }
+    this.#at = i
+    this.#place = place
+    this.#lineLength = lineLength
+    this.#raw += i - from
+    return this.#handOn(stream, chunk.subarray(from, to), bare, long)
+  }
+
+  #handOn(stream: MessageStream, text: Buffer, bare: boolean, long: boolean): boolean {
+    this.dataBytes += text.length
+    stream.byteLength = this.dataBytes
+    if (bare) {
+      refuse(stream, new Reply(550, '5.6.11', BARE))
+      stream.closes = true
+    }
+    if (long) {
+      refuse(stream, new Reply(500, '5.6.0', `A line is longer than ${MAX_TEXT_LINE} octets`))
+      this.#rawLimit = Math.min(this.#rawLimit, this.#raw + MAX_AFTER_LONG_LINE)
+    }
+    if (this.dataBytes > this._maxBytes) {
+      refuse(stream, tooBig(this._maxBytes))
+      stream.sizeExceeded = true
+    }
+    if (this.#raw > this.#rawLimit && !this.#ended) {
+      // It does not stop: answer now, and read no more.
+      refuse(stream, tooBig(this._maxBytes))
+      stream.closes = true
+      this.#ended = true
+      this.isClosed = true
+    }
+    if (this.#ended) {
+      if (!stream.destroyed) stream.end(text)
+      stream.settle()
+      return false
+    }
+    if (stream.destroyed || text.length === 0 || stream.write(text)) return true
+    const go = (): void => {
+      stream.off('drain', go)
+      stream.off('close', go)
+      this.#resume()
+    }
+    stream.on('drain', go)
+    stream.on('close', go)
+    return false
+  }
+}
+
+/** The first fault is the answer. */
+function refuse(stream: MessageStream, reply: Reply): void {
+  stream.fault ??= reply
+  if (!stream.destroyed) stream.destroy(reply)
+}
