@@ -57,6 +57,21 @@ export function firstField(block: Buffer, name: string): string | undefined {
   return undefined
 }
 
+/** Unfolded values (see `unfold`) by lower-case name, in the order of the block. */
+export type FieldValues = ReadonlyMap<string, readonly string[]>
+
+/** The fields of those lower-case names. */
+export function collectFields(block: Buffer, wanted: ReadonlySet<string>): FieldValues {
+  const fields = new Map<string, string[]>()
+  for (const { name, value, to } of headerFields(block)) {
+    if (!wanted.has(name)) continue
+    const before = fields.get(name)
+    if (before) before.push(unfold(block, value, to))
+    else fields.set(name, [unfold(block, value, to)])
+  }
+  return fields
+}
+
 /**
  * The bytes from..to as one line, each byte a character: line breaks, bare CR and NUL removed, a TAB that starts a continuation line made a
  * space, white space trimmed at both ends, at most MAX_FIELD_BYTES. RFC 5322 §2.2.3.

@@ -1,0 +1,123 @@
+/** BODYSTRUCTURE and BODY as IMAP sends them. RFC 9051 §7.5.2. */
+import type { Entity } from './entity.ts'
+
+/** A part with what it holds, as the structure pass leaves it. Nested no deeper than that pass allows. */
+export interface Described {
+  readonly entity: Entity
+  /** The parts of a multipart; of a message its one root. */
+  readonly children: readonly Described[]
+  /** Octets and line ends of the body as it is encoded. */
+  readonly size: number
+  readonly lines: number
+}
+
+/** With all extension data. */
+export function renderBodystructure({ entity, children, size, lines }: Described): string {
+  switch (entity.kind) {
+    case 'multipart':
+      return `(${children.map(renderBodystructure).join('')} ${entity.basic}${entity.extension})`
+    case 'message': {
+      const [root] = children
+      return `(${entity.basic} ${size} ${root!.entity.envelope} ${renderBodystructure(root!)} ${lines}${entity.extension})`
+    }
+    case 'leaf':
+      return `(${entity.basic} ${size}${entity.media === 'other' ? '' : ` ${lines}`}${entity.extension})`
+    default:
+      return entity.kind satisfies never
+  }
+}
+
+/** BODY from the BODYSTRUCTURE that `renderBodystructure` wrote: the same without extension data. RangeError on other bytes. */
+export function withoutExtensions(wire: Buffer): Buffer {
+  const cuts = new Extensions(wire).find()
+  const kept: Buffer[] = []
+  let at = 0
+  for (const [from, to] of cuts) {
+    kept.push(wire.subarray(at, from))
+    at = to
+  }
+  kept.push(wire.subarray(at))
+  return Buffer.concat(kept)
+}
+
+/** More than the structure pass nests: a message within a message is two levels. */
+const MAX_NESTING = 110
+const [SPACE, QUOTE, OPEN, CLOSE, BACKSLASH, LITERAL] = [32, 34, 40, 41, 92, 123]
+
+/** Finds where the extension data of each body stands. */
+class Extensions {
+  readonly #wire: Buffer
+  readonly #found: [from: number, to: number][] = []
+  #at = 0
+
+  constructor(wire: Buffer) {
+    this.#wire = wire
+  }
+
+  find(): readonly (readonly [from: number, to: number])[] {
+    this.#body(0)
+    if (this.#at !== this.#wire.length) throw malformed()
+    return this.#found
+  }
+
+  #body(depth: number): void {
+    if (depth > MAX_NESTING || this.#wire[this.#at++] !== OPEN) throw malformed()
+    if (this.#wire[this.#at] === OPEN) {
+      while (this.#wire[this.#at] === OPEN) this.#body(depth + 1)
+      this.#value() // subtype
+    } else {
+      const type = this.#value()
+      const subtype = this.#value()
+      for (let i = 0; i < 5; i++) this.#value() // parameters, id, description, encoding, size
+      if (type === '"message"' && subtype === '"rfc822"') {
+        this.#value() // envelope
+        this.#at++
+        this.#body(depth + 1)
+        this.#value() // lines
+      } else if (type === '"text"') this.#value() // lines
+    }
+    const from = this.#at
+    while (this.#wire[this.#at] !== CLOSE) this.#value()
+    this.#found.push([from, this.#at++])
+  }
+
+  /** One value, the space before it not part of it: a list, string, literal or atom. */
+  #value(): string {
+    if (this.#wire[this.#at] === SPACE) this.#at++
+    const from = this.#at
+    let depth = 0
+    do {
+      const c = this.#wire[this.#at]
+      if (c === undefined) throw malformed()
+      if (c === OPEN) depth++
+      else if (c === CLOSE && --depth < 0) throw malformed()
+      if (c === QUOTE) this.#quoted()
+      else if (c === LITERAL) this.#literal()
+      else if (c === OPEN || c === CLOSE || c === SPACE) this.#at++
+      else this.#atom()
+    } while (depth > 0)
+    return this.#wire.toString('latin1', from, Math.min(this.#at, from + 16))
+  }
+
+  #quoted(): void {
+    for (this.#at++; this.#wire[this.#at] !== QUOTE; this.#at++) {
+      if (this.#wire[this.#at] === BACKSLASH) this.#at++
+      if (this.#at >= this.#wire.length) throw malformed()
+    }
+    this.#at++
+  }
+
+  /** `{n}` CRLF and n bytes. */
+  #literal(): void {
+    const head = /^\{(\d{1,9})\}\r\n/.exec(this.#wire.toString('latin1', this.#at, this.#at + 14))
+    if (!head) throw malformed()
+    this.#at += head[0].length + Number(head[1])
+    if (this.#at > this.#wire.length) throw malformed()
+  }
+
+  #atom(): void {
+    for (let c = this.#wire[this.#at]; c !== undefined && c !== SPACE && c !== OPEN && c !== CLOSE; c = this.#wire[++this.#at]);
+  }
+}
+
+const malformed = (): RangeError => new RangeError('these bytes are no BODYSTRUCTURE')
