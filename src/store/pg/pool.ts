@@ -210,3 +210,5 @@ export function translated(err: unknown): unknown {
     })
   return err
 }
+
+export const isCheckViolation = (err: unknown): boolean => codeOf(err) === '23514'

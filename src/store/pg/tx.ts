@@ -7,7 +7,7 @@
  * 3. Lock order: the account's row (only to change names), then mailbox rows ascending by (account, mailbox), then the rest.
  */
 import { randomBytes } from 'node:crypto'
-import type { Bus } from '../bus.ts'
+import type { Bus, Topic } from '../bus.ts'
 import type { AccountId, MailboxId, ModSeq, OpId } from '../types.ts'
 import { isConflict, isLost, isUniqueViolation, type Pool, type Queryable, type Session, translated } from './pool.ts'
 import type { Param, Row, Statement } from './rows.ts'
@@ -16,13 +16,16 @@ export const newOp = (): OpId => randomBytes(16).toString('hex') as OpId
 
 const TRIES = 3
 
+type Touched = Map<string, Topic & { readonly at: number }>
+
 /** A transaction under way, or a single statement that is one. */
 export class Tx implements Queryable {
   readonly #session: Session
-  readonly touched = new Map<string, { account: AccountId; of: MailboxId | 'names' | 'login'; at: number }>()
+  readonly #touched: Touched
 
-  constructor(session: Session) {
+  constructor(session: Session, touched: Touched) {
     this.#session = session
+    this.#touched = touched
   }
 
   rows(statement: Statement, values: readonly Param[], onRow?: (row: Row) => void): Promise<number> {
@@ -39,8 +42,8 @@ export class Tx implements Queryable {
   }
 
   /** Note what this transaction moved, to be poked after it is committed. */
-  touch(account: AccountId, of: MailboxId | 'names' | 'login', at: number): void {
-    this.touched.set(`${account}/${of}`, { account, of, at })
+  touch(account: AccountId, of: Topic['of'], at: number): void {
+    this.#touched.set(`${account}/${of}`, { account, of, at })
   }
 }
 
@@ -62,18 +65,16 @@ export class Transactor {
    */
   async transact<T>(account: AccountId, op: OpId, attempt: (tx: Tx) => Promise<T>, recall: (answer: unknown) => T): Promise<T> {
     let lost = false
+    // Of all attempts: one that was lost may be the one that was committed.
+    const touched: Touched = new Map()
     for (let tries = 1; ; tries++) {
-      let tx: Tx | undefined
       try {
-        const result = await this.#pool.session((session) => {
-          tx = new Tx(session)
-          return attempt(tx)
-        })
-        this.#announce(tx)
+        const result = await this.#pool.session((session) => attempt(new Tx(session, touched)))
+        this.#announce(touched)
         return result
       } catch (err) {
         if (isUniqueViolation(err, 'op_pkey')) {
-          this.#announce(tx)
+          this.#announce(touched)
           return recall(await this.#answer(account, op))
         }
         if (isLost(err) && !lost) lost = true
@@ -82,8 +83,8 @@ export class Transactor {
     }
   }
 
-  #announce(tx: Tx | undefined): void {
-    for (const { account, of, at } of tx?.touched.values() ?? []) this.#bus.poke({ account, of }, at)
+  #announce(touched: Touched): void {
+    for (const { account, of, at } of touched.values()) this.#bus.poke({ account, of }, at)
   }
 
   async #answer(account: AccountId, op: OpId): Promise<unknown> {

@@ -1,0 +1,150 @@
+/**
+ * Appending: delivery and APPEND alike. Writers gather what waits and commit it together (group commit without a timer: whoever finds a writer idle goes at
+ * once), one `change` row per mailbox and batch, contents, counters and op ids in the same statement.
+ */
+import { Refusal } from '../errors.ts'
+import type { Flags } from '../flags.ts'
+import type { Appended } from '../mailstore.ts'
+import { type AccountId, asUid, type MailboxId, type ModSeq, type OpId } from '../types.ts'
+import { adoptSpilled } from './contents.ts'
+import type { Indexes } from './indexes.ts'
+import { isSpilled, land, landings } from './land.ts'
+import { isCheckViolation } from './pool.ts'
+import type { Staged } from './stage.ts'
+import { lockMailbox, newOp, type Transactor, type Tx } from './tx.ts'
+
+/** Messages and octets that one commit gathers; a larger message goes alone. */
+export const BATCH_MESSAGES = 64
+export const BATCH_BYTES = 4 * 1024 * 1024
+/** Commits under way at a time: one fills while the other flushes. */
+export const WRITERS = 2
+
+/** All messages of one APPEND, or one delivered message, for one mailbox: all of it or nothing. Flags are bits of that mailbox. */
+export interface AppendItem {
+  readonly account: AccountId
+  readonly mailbox: MailboxId
+  readonly messages: readonly { readonly content: Staged; readonly flags: Flags; readonly date: number }[]
+}
+
+/** The mailbox is not there any more; nothing was written. */
+export class MailboxGone extends Error {}
+
+interface Waiting extends AppendItem {
+  readonly op: OpId
+  readonly bytes: number
+  resolve(done: Appended): void
+  reject(why: unknown): void
+}
+
+export class Appender {
+  readonly #transactor: Transactor
+  readonly #indexes: Indexes
+  #queue: Waiting[] = []
+  #busy = 0
+
+  constructor(transactor: Transactor, indexes: Indexes) {
+    this.#transactor = transactor
+    this.#indexes = indexes
+  }
+
+  /** Resolves when it is durable. MailboxGone, Refusal 'limit', Unavailable. */
+  append(item: AppendItem): Promise<Appended> {
+    const bytes = item.messages.reduce((sum, message) => sum + message.content.size, 0)
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ ...item, op: newOp(), bytes, resolve, reject })
+      if (this.#busy < WRITERS) void this.#work()
+    })
+  }
+
+  async #work(): Promise<void> {
+    this.#busy++
+    while (this.#queue.length > 0) {
+      const batch = this.#take()
+      // Whatever went wrong with all of them, each asks again with its own op id: what was committed after all is found, and one bad message harms no other.
+      if (batch.length === 1 || !(await this.#together(batch))) for (const item of batch) await this.#alone(item)
+    }
+    this.#busy--
+  }
+
+  #take(): Waiting[] {
+    let bytes = 0
+    let messages = 0
+    let taken = 0
+    for (const item of this.#queue) {
+      bytes += item.bytes
+      messages += item.messages.length
+      const alone = item.messages.some((message) => isSpilled(message.content))
+      if (taken > 0 && (alone || bytes > BATCH_BYTES || messages > BATCH_MESSAGES)) break
+      taken++
+      if (alone) break
+    }
+    return this.#queue.splice(0, taken)
+  }
+
+  /** false: none of them is known to be written. */
+  async #together(batch: readonly Waiting[]): Promise<boolean> {
+    const { account, op } = batch[0]!
+    try {
+      const landed = await this.#transactor.transact(
+        account,
+        op,
+        (tx) => this.#land(tx, batch),
+        () => undefined,
+      )
+      for (const item of landed ? batch : []) {
+        const at = landed!.get(item)
+        if (at) item.resolve(at)
+        else item.reject(new MailboxGone())
+      }
+      return landed !== undefined
+    } catch {
+      return false
+    }
+  }
+
+  async #alone(item: Waiting): Promise<void> {
+    try {
+      item.resolve(
+        await this.#transactor.transact<Appended>(
+          item.account,
+          item.op,
+          async (tx) => (await this.#land(tx, [item])).get(item)!,
+          (answer) => appended(...(answer as [number, number, number, number])),
+        ),
+      )
+    } catch (err) {
+      item.reject(isCheckViolation(err) ? new Refusal('limit', 'the mailbox has no UIDs left') : err)
+    }
+  }
+
+  /** One commit. Items whose mailbox is gone are missing in the result, and nothing of them was written. */
+  async #land(tx: Tx, batch: readonly Waiting[]): Promise<Map<Waiting, Appended>> {
+    const groups = landings(batch, Date.now())
+    const spilled = batch.flatMap((item) =>
+      item.messages.filter((m) => isSpilled(m.content)).map((m) => ({ account: item.account, content: m.content })),
+    )
+    // A statement that updates several rows locks them in any order: take the locks in ours first.
+    const several = groups.length > 1 || spilled.length > 0
+    if (several) await tx.begin()
+    for (const { account, content } of spilled) await adoptSpilled(tx, account, content)
+    if (groups.length > 1) for (const group of groups) await lockMailbox(tx, group.account, group.mailbox)
+    const landed = await land(tx, groups)
+    if (landed.length === 0) throw new MailboxGone()
+    if (several) await tx.commit()
+    const done = new Map<Waiting, Appended>()
+    for (const { account, mailbox, uidvalidity, firstUid, modseq } of landed) {
+      const group = groups.find((g) => g.account === account && g.mailbox === mailbox)!
+      tx.touch(account, mailbox, modseq)
+      this.#indexes.offer(group, { kind: 'append', modseq, firstUid: asUid(firstUid), saved: group.saved, rows: group.rows, keywords: [] })
+      for (const { item, offset } of group.items)
+        done.set(item, appended(uidvalidity, firstUid + offset, firstUid + offset + item.messages.length - 1, modseq))
+    }
+    return done
+  }
+}
+
+const appended = (uidvalidity: number, first: number, last: number, modseq: number): Appended => ({
+  uidvalidity,
+  uids: [first, last],
+  modseq: modseq as ModSeq,
+})

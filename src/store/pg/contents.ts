@@ -1,0 +1,159 @@
+/** Reading contents: many small ones at once with read-ahead, or a range of a large one piece by piece. */
+import { promisify } from 'node:util'
+import { zstdDecompress } from 'node:zlib'
+import type { AccountAccess } from '../access.ts'
+import { Unavailable } from '../errors.ts'
+import type { ContentColumn, ContentRow } from '../mailstore.ts'
+import type { AccountId, ContentId } from '../types.ts'
+import { int8Array } from './arrays.ts'
+import type { Pool, Queryable } from './pool.ts'
+import type { Row, Statement } from './rows.ts'
+import { CHUNK_BYTES, STRUCTURE_VERSION, type Staged } from './stage.ts'
+
+const decompress = promisify(zstdDecompress)
+
+/** Contents asked for at once: the first batch is small, so that one message comes soon; then as many as fit BATCH_BYTES by the sizes seen so far. */
+const FIRST_BATCH = 16
+const MAX_BATCH = 512
+const BATCH_BYTES = 1024 * 1024
+/** Batches under way while one is being taken. */
+const READ_AHEAD = 2
+
+const COLUMNS = ['envelope', 'bodystructure', 'parts', 'header'] as const
+
+/** One prepared statement for each combination of columns. */
+const statements = new Map<string, Statement>()
+function statementFor(want: readonly ContentColumn[]): Statement {
+  const columns = COLUMNS.filter((column) => want.includes(column))
+  const body = want.includes('body')
+  const name = `contents_${columns.join('_')}${body ? '_body' : ''}`
+  let statement = statements.get(name)
+  if (!statement) {
+    const fields = ['c.content_id', ...columns.map((column) => `c.${column}`), ...(body ? ['c.chunks', 'coalesce(k.zstd, false)', 'k.data'] : [])]
+    const join = body ? 'left join content_chunk k on k.account_id = c.account_id and k.content_id = c.content_id and k.seq = 0 and c.chunks = 1' : ''
+    const text = `select ${fields.join(', ')} from content c ${join} where c.account_id = $1 and c.content_id = any($2::int8[])`
+    statements.set(name, (statement = { name, text }))
+  }
+  return statement
+}
+
+type Writable = { -readonly [K in keyof ContentRow]: ContentRow[K] }
+
+export async function* readContents(
+  pool: Pool,
+  { account }: AccountAccess,
+  ids: readonly ContentId[],
+  want: readonly ContentColumn[],
+): AsyncGenerator<ContentRow> {
+  const statement = statementFor(want)
+  const columns = COLUMNS.filter((column) => want.includes(column))
+  const body = want.includes('body')
+  let at = 0
+  let size = FIRST_BATCH
+  const load = async (batch: readonly ContentId[]) => {
+    const found = new Map<ContentId, Writable>()
+    const packed: { row: Writable; data: Buffer }[] = []
+    let bytes = 0
+    await pool.rows(statement, [account, int8Array(batch)], (row) => {
+      const content: Writable = { id: row.bigint() as ContentId }
+      for (const column of columns) bytes += (content[column] = row.bytes()!).length
+      if (body) bytes += takeBody(row, content, packed)
+      found.set(content.id, content)
+    })
+    for (const { row, data } of packed) row.body = await decompress(data)
+    if (bytes > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * found.size) / bytes)))
+    return { batch, found }
+  }
+  const ahead: ReturnType<typeof load>[] = []
+  const fill = () => {
+    while (at < ids.length && ahead.length < READ_AHEAD) {
+      const batch = ids.slice(at, at + size)
+      at += batch.length
+      const loading = load(batch)
+      // It is awaited later, or never when the reader leaves early.
+      loading.catch(() => {})
+      ahead.push(loading)
+    }
+  }
+  fill()
+  while (ahead.length > 0) {
+    const { batch, found } = await ahead.shift()!
+    fill()
+    for (const id of batch) yield found.get(id) ?? { id }
+  }
+}
+
+/** Returns the octets taken. */
+function takeBody(row: Row, content: Writable, packed: { row: Writable; data: Buffer }[]): number {
+  const chunks = row.int()
+  const zstd = row.int() === 1
+  const data = row.bytes()
+  if (chunks === 0) content.body = Buffer.alloc(0)
+  else if (data && zstd) packed.push({ row: content, data })
+  else if (data) content.body = data
+  return data?.length ?? 0
+}
+
+const HEADER: Statement = { name: 'content_header', text: 'select header, chunks from content where account_id = $1 and content_id = $2' }
+const CHUNK: Statement = {
+  name: 'content_chunk',
+  text: 'select zstd, data from content_chunk where account_id = $1 and content_id = $2 and seq = $3',
+}
+
+/** Each piece is a short statement of its own; the next one is read while the caller writes this one. A content that is gone throws. */
+export async function* readRange(pool: Pool, { account }: AccountAccess, id: ContentId, range: { from: number; to: number }): AsyncGenerator<Buffer> {
+  const { from, to } = range
+  let header: Buffer | undefined
+  let chunks = 0
+  await pool.rows(HEADER, [account, id], (row) => {
+    header = row.bytes()!
+    chunks = row.int()
+  })
+  if (!header) throw new Error('the content is gone')
+  if (from < header.length && from < to) yield header.subarray(from, Math.min(to, header.length))
+  const first = Math.max(0, Math.floor((from - header.length) / CHUNK_BYTES))
+  const last = Math.min(chunks - 1, Math.floor((to - 1 - header.length) / CHUNK_BYTES))
+  let next = first <= last ? readChunk(pool, account, id, first) : undefined
+  for (let seq = first; seq <= last; seq++) {
+    const raw = await next!
+    next = seq < last ? readChunk(pool, account, id, seq + 1) : undefined
+    next?.catch(() => {})
+    const start = header.length + seq * CHUNK_BYTES
+    const piece = raw.subarray(Math.max(0, from - start), Math.max(0, to - start))
+    if (piece.length > 0) yield piece
+  }
+}
+
+async function readChunk(pool: Pool, account: AccountId, id: ContentId, seq: number): Promise<Buffer> {
+  let found: Buffer | undefined
+  let zstd = false
+  await pool.rows(CHUNK, [account, id, seq], (row) => {
+    zstd = row.int() === 1
+    found = row.bytes()!
+  })
+  if (!found) throw new Error('a piece of the content is gone')
+  return zstd ? decompress(found) : found
+}
+
+const ADOPT: Statement = {
+  name: 'content_adopt',
+  text: `insert into content (account_id, content_id, size, chunks, sha256, header, envelope, bodystructure, parts, structure_version)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, ${STRUCTURE_VERSION}
+         where (select count(*) from content_chunk where account_id = $1 and content_id = $2) = $4::int4 returning content_id`,
+}
+
+/** Makes a content of staged chunks. They may have been lost with the database's last moments: then Unavailable, and the sender tries again. */
+export async function adoptSpilled(tx: Queryable, account: AccountId, content: Staged): Promise<void> {
+  const { id, size, chunks, sha256, header, envelope, bodystructure, parts } = content
+  const adopted = await tx.rows(ADOPT, [account, id, size, chunks, Buffer.from(sha256, 'hex'), header, envelope, bodystructure, parts])
+  if (adopted === 0) throw new Unavailable('a staged message was lost on its way; send it again')
+}
+
+const COPY_CHUNKS: Statement = {
+  name: 'content_copy_chunks',
+  text: `insert into content_chunk (account_id, content_id, seq, raw_size, zstd, data)
+         select $1, content_id, seq, raw_size, zstd, data from content_chunk where account_id = $2 and content_id = $3 on conflict do nothing`,
+}
+
+/** The staged chunks once more, for another account that the same message goes to; before any lock. */
+export const copySpilled = (on: Queryable, content: Staged, to: AccountId): Promise<number> => on.rows(COPY_CHUNKS, [to, content.account, content.id])

@@ -1,0 +1,157 @@
+/**
+ * COPY and MOVE. No bytes are copied: the target gets an append whose rows name the same contents. Both mailboxes are locked, the source too for a COPY: the
+ * reaper may only take a content that no locked mailbox can still hand on.
+ */
+import type { MailboxAccess } from '../access.ts'
+import { type AppendRow, CHANGE_KINDS, type Change, packAppend } from '../change.ts'
+import type { Columns } from '../columns.ts'
+import { Refusal } from '../errors.ts'
+import { flagNames, flagsOf, MAX_KEYWORDS, SEEN } from '../flags.ts'
+import type { MailboxIndex } from '../index.ts'
+import type { Copied } from '../mailstore.ts'
+import { MAX_CHANGE_MESSAGES, MAX_UID, type ModSeq } from '../types.ts'
+import type { UidRanges } from '../uidset.ts'
+import { maskFor, pieces, rowsEffect } from './effects.ts'
+import { expungeWrites } from './expunge.ts'
+import { refuseOverQuota } from './quota.ts'
+import { type LockedMailbox, lockMailbox, newOp, nextModSeq, noteOp, settleOp, type Tx } from './tx.ts'
+import { asChange, lockAndCatchUp, retryOnGap, type StateWriter } from './write.ts'
+
+interface Transfer {
+  readonly from: MailboxAccess
+  readonly to: MailboxAccess
+  readonly uids: UidRanges
+  readonly move: boolean
+}
+
+export async function transfer({ transactor, indexes }: StateWriter, what: Transfer): Promise<Copied> {
+  const { from, to, move } = what
+  if (!to.writable || (move && !from.writable)) throw new Refusal('read-only', 'the mailbox was opened read-only')
+  if (from.account !== to.account) throw new Refusal('cannot', 'messages are copied within an account only')
+  const op = newOp()
+  const done: { on: MailboxAccess; change: Change }[] = []
+  const copied = await retryOnGap(indexes, [from], () =>
+    transactor.transact<Copied>(
+      from.account,
+      op,
+      async (tx) => {
+        done.length = 0
+        // Loaded before any lock.
+        await indexes.get(from)
+        await tx.begin()
+        await noteOp(tx, from.account, op, null)
+        const { index, source, target } = await lockBoth(tx, indexes, what)
+        const result = await write(tx, { ...what, index, source, target, done })
+        await settleOp(tx, from.account, op, result)
+        await tx.commit()
+        return result
+      },
+      (stored) => stored as Copied,
+    ),
+  )
+  for (const { on, change } of done) indexes.offer(on, change)
+  return copied
+}
+
+interface Locked {
+  readonly index: MailboxIndex
+  readonly source: LockedMailbox
+  readonly target: LockedMailbox
+}
+
+async function lockBoth(tx: Tx, indexes: StateWriter['indexes'], { from, to }: Transfer): Promise<Locked> {
+  const lockTarget = async () => {
+    const target = await lockMailbox(tx, to.account, to.mailbox)
+    if (!target || target.deleted) throw new Refusal('nonexistent', 'the target mailbox was deleted')
+    return target
+  }
+  const early = to.mailbox < from.mailbox ? await lockTarget() : undefined
+  const { locked: source, index } = await lockAndCatchUp(tx, { indexes, on: from })
+  const target = to.mailbox === from.mailbox ? source : (early ?? (await lockTarget()))
+  return { index, source, target }
+}
+
+async function write(tx: Tx, all: Transfer & Locked & { done: { on: MailboxAccess; change: Change }[] }): Promise<Copied> {
+  const { from, to, index, source, target, move, done } = all
+  const { uids, count, bytes } = rowsEffect(index, all.uids, false)
+  if (count === 0) return { uidvalidity: target.uidvalidity, from: [], to: [] }
+  if (target.uidnext + count - 1 > MAX_UID) throw new Refusal('limit', 'the mailbox has no UIDs left')
+  if (!move) await refuseOverQuota(tx, to.account, bytes)
+  const translate = keywordTranslator(index.keywords, target.keywords)
+  let firstUid = target.uidnext
+  for (const piece of pieces(uids, MAX_CHANGE_MESSAGES)) {
+    const { rows, unseen, size } = rowsOf(index, piece, move, translate)
+    const keywords = translate.takeAdded()
+    const change = { kind: CHANGE_KINDS.append, firstUid, data: packAppend(rows, Date.now(), keywords) }
+    const modseq = await nextModSeq(tx, target, change, { messages: rows.length, unseen, bytes: size, uids: rows.length, keywords })
+    done.push({ on: to, change: asChange(change, modseq) })
+    firstUid += rows.length
+  }
+  if (move) {
+    for (const { change, delta } of expungeWrites(index, uids)) {
+      const modseq: ModSeq = await nextModSeq(tx, source, change, delta)
+      done.push({ on: from, change: asChange(change, modseq) })
+    }
+  }
+  return { uidvalidity: target.uidvalidity, from: uids, to: [target.uidnext, firstUid - 1] }
+}
+
+function rowsOf(index: MailboxIndex, uids: UidRanges, keepMid: boolean, translate: Translator): { rows: AppendRow[]; unseen: number; size: number } {
+  const rows: AppendRow[] = []
+  let unseen = 0
+  let size = 0
+  for (const { segment, from, to } of index.runs(uids)) {
+    for (let row = from; row < to; row++) {
+      rows.push(rowOf(segment, row, keepMid, translate))
+      if (!(segment.lo[row]! & SEEN)) unseen++
+      size += segment.sizes[row]!
+    }
+  }
+  return { rows, unseen, size }
+}
+
+const rowOf = (segment: Columns, row: number, keepMid: boolean, translate: Translator): AppendRow => ({
+  content: segment.contents[row]!,
+  date: segment.dates[row]!,
+  size: segment.sizes[row]!,
+  flags: translate.flags(segment.lo[row]!, segment.hi[row]!),
+  mid: keepMid ? segment.mids[row]! : 0,
+})
+
+interface Translator {
+  flags(lo: number, hi: number): { lo: number; hi: number }
+  /** Keywords of the target that are new since the last call. */
+  takeAdded(): readonly string[]
+}
+
+/** Flags by name: a keyword has another slot in each mailbox. One that finds no slot in the target is left behind rather than the message. */
+function keywordTranslator(from: readonly string[], to: readonly string[]): Translator {
+  const cache = new Map<string, { lo: number; hi: number }>()
+  const known = [...to]
+  let added: string[] = []
+  return {
+    flags(lo, hi) {
+      if (lo < 32 && hi === 0) return { lo, hi }
+      const key = `${lo}/${hi}`
+      let flags = cache.get(key)
+      if (!flags) {
+        const names = flagNames({ lo, hi }, from)
+        const { unknown } = flagsOf(names, known)
+        const fits = unknown.slice(0, MAX_KEYWORDS - known.length)
+        flags = maskFor(
+          names.filter((name) => !unknown.includes(name) || fits.includes(name)),
+          known,
+        ).flags
+        known.push(...fits)
+        added.push(...fits)
+        cache.set(key, flags)
+      }
+      return flags
+    },
+    takeAdded() {
+      const taken = added
+      added = []
+      return taken
+    },
+  }
+}

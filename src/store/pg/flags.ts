@@ -1,0 +1,31 @@
+/** STORE: change flags. One `change` row however many messages; only what really changes is in it. */
+import type { MailboxAccess } from '../access.ts'
+import { CHANGE_KINDS, packFlags } from '../change.ts'
+import { Refusal } from '../errors.ts'
+import type { MailboxIndex } from '../index.ts'
+import type { FlagsDone, FlagsOp } from '../mailstore.ts'
+import { MAX_CHANGE_MESSAGES, type ModSeq } from '../types.ts'
+import { countUids, type UidRanges } from '../uidset.ts'
+import { flagsEffect, masksFor, pieces } from './effects.ts'
+import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
+
+export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone> {
+  if (!m.writable) throw new Refusal('read-only', 'the mailbox was opened read-only')
+  return writeState(writer, m, (index) => plan(index, uids, op))
+}
+
+function plan(index: MailboxIndex, uids: UidRanges, op: FlagsOp): Plan<FlagsDone> {
+  const masks = masksFor(op, index.keywords)
+  const effect = flagsEffect(index, uids, masks, op.unchangedSince)
+  const writes: Write[] = []
+  for (const piece of pieces(effect.changed, MAX_CHANGE_MESSAGES)) {
+    // The first row brings the new keywords; the unseen count of a cut set is counted for its piece.
+    const keywords = writes.length === 0 ? masks.added : []
+    const unseen = countUids(piece) === effect.count ? effect.unseen : flagsEffect(index, piece, masks).unseen
+    writes.push({
+      change: { kind: CHANGE_KINDS.flags, firstUid: 0, data: packFlags(piece, masks.add, masks.remove, keywords) },
+      delta: { messages: 0, unseen, bytes: 0, uids: 0, keywords },
+    })
+  }
+  return { writes, answer: (modseqs: readonly ModSeq[]) => ({ modseqs, changed: effect.changed, modified: effect.modified }) }
+}

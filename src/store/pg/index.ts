@@ -1,0 +1,51 @@
+/** The store on Postgres: everything durable, behind the interfaces of store/*.ts. */
+import type { Log } from '../../log.ts'
+import type { Accounts } from '../accounts.ts'
+import type { Drivers } from '../drivers.ts'
+import type { Leases } from '../lease.ts'
+import type { MailStore } from '../mailstore.ts'
+import { createAccounts } from './accounts.ts'
+import { createLeases } from './lease.ts'
+import { createMailStore } from './mailstore.ts'
+import { checkSettings, migrate } from './migrate.ts'
+import { type Connect, Pool } from './pool.ts'
+
+export type { Connect } from './pool.ts'
+
+/** Connections of one process. */
+export const CONNECTIONS = 12
+
+export interface OpenStoreOptions {
+  readonly connect: Connect
+  readonly drivers: Pick<Drivers, 'bus' | 'presence' | 'snapshots'>
+  readonly log: Log
+}
+
+export interface OpenStore {
+  readonly store: MailStore
+  readonly accounts: Accounts
+  readonly leases: Leases
+  close(): Promise<void>
+}
+
+/** Connects, checks that this Postgres keeps what it acknowledges, migrates. Throws with a sentence for people. */
+export async function openStore({ connect, drivers, log }: OpenStoreOptions): Promise<OpenStore> {
+  const pool = new Pool({ connect, max: CONNECTIONS, log })
+  try {
+    await checkSettings(pool)
+    await migrate(pool, log)
+  } catch (err) {
+    await pool.close()
+    throw err
+  }
+  const store = createMailStore(pool, drivers.bus)
+  return {
+    store,
+    accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),
+    leases: createLeases(pool),
+    async close() {
+      store.close()
+      await pool.close()
+    },
+  }
+}

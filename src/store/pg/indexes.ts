@@ -1,0 +1,258 @@
+/**
+ * The indexes of this process: one per mailbox, loaded at first use, shared by all sessions, moved on by pokes, by this process's own writes, and by a
+ * look at the database. Memory is bounded: mailboxes that nobody has selected are forgotten, the least recently used first.
+ */
+import type { Bus } from '../bus.ts'
+import type { Change } from '../change.ts'
+import { Refusal } from '../errors.ts'
+import type { MailboxIndex } from '../index.ts'
+import type { MailboxWatcher } from '../mailstore.ts'
+import type { AccountId, MailboxId } from '../types.ts'
+import { View } from '../view.ts'
+import { int4Array, int8Array } from './arrays.ts'
+import { changesSince, loadIndex } from './load.ts'
+import type { Pool, Queryable } from './pool.ts'
+import type { Statement } from './rows.ts'
+
+/** Bytes of columns that mailboxes which nobody has selected may keep. */
+export const INDEX_BUDGET = 128 * 1024 * 1024
+/** A bus that may have lost pokes for this long is not trusted. Milliseconds. */
+const SILENCE = 5_000
+/** Every watched mailbox is compared with the database this often, with one statement. */
+export const CHECK_INTERVAL = 30_000
+
+/** Indexes that nobody looks at are kept up to this many, however small they are. */
+const MAX_IDLE = 2_000
+/** Poked instead of a modseq when a mailbox was deleted. */
+export const MAILBOX_GONE = 0
+
+export interface MailboxKey {
+  readonly account: AccountId
+  readonly mailbox: MailboxId
+}
+
+/** A session that looks at a mailbox. */
+export interface Watch {
+  readonly view: View
+  close(): void
+}
+
+interface Entry extends MailboxKey {
+  index: MailboxIndex | undefined
+  loading: Promise<MailboxIndex> | undefined
+  /** The modseq that the mailbox is said to have reached, and the reading that brings the index there. */
+  wanted: number
+  catching: Promise<void> | undefined
+  readonly watchers: Set<{ view: View; watcher: MailboxWatcher }>
+  unwatch: () => void
+}
+
+/** The log no longer reaches back to the index: whoever was computing on it loads anew and starts over. */
+export class IndexGap extends Error {}
+
+const MODSEQ: Statement = { name: 'mailbox_modseq', text: 'select modseq from mailbox where account_id = $1 and id = $2 and deleted_at is null' }
+const MODSEQS: Statement = {
+  name: 'mailbox_modseqs',
+  text: `select w.account_id, w.id, coalesce(m.modseq, 0) from unnest($1::int8[], $2::int4[]) w(account_id, id)
+         left join mailbox m on m.account_id = w.account_id and m.id = w.id and m.deleted_at is null`,
+}
+
+export class Indexes {
+  readonly #pool: Pool
+  readonly #bus: Bus
+  readonly #entries = new Map<string, Entry>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(pool: Pool, bus: Bus) {
+    this.#pool = pool
+    this.#bus = bus
+    this.#timer = setInterval(() => void this.checkAll().catch(() => {}), CHECK_INTERVAL).unref()
+  }
+
+  /** The index as far as this process knows it; loaded if need be. Refusal 'gone' when the mailbox was deleted. */
+  async get(on: MailboxKey): Promise<MailboxIndex> {
+    const entry = this.#entry(on)
+    return entry.index ?? (await this.#load(entry))
+  }
+
+  /** The index if it is in memory. */
+  peek(on: MailboxKey): MailboxIndex | undefined {
+    return this.#entries.get(keyOf(on))?.index
+  }
+
+  async watch(on: MailboxKey, watcher: MailboxWatcher): Promise<Watch> {
+    const entry = this.#entry(on)
+    // Held from here on, so that eviction passes it by.
+    const seat = { view: undefined as unknown as View, watcher }
+    entry.watchers.add(seat)
+    try {
+      const index = entry.index ?? (await this.#load(entry))
+      seat.view = new View(index)
+    } catch (err) {
+      entry.watchers.delete(seat)
+      throw err
+    }
+    return {
+      view: seat.view,
+      close: () => {
+        entry.watchers.delete(seat)
+        this.#evict()
+      },
+    }
+  }
+
+  /** A change that this process has just committed. Taken if it is the next one; a poke brings what is missing otherwise. */
+  offer(on: MailboxKey, change: Change): void {
+    const entry = this.#entries.get(keyOf(on))
+    if (entry?.index && change.modseq === entry.index.modseq + 1 && entry.index.apply(change)) this.#tell(entry)
+  }
+
+  /** Reads the log up to its end on `on`: the pool, or a transaction that has the mailbox locked. IndexGap when the log does not reach back. */
+  async catchUp(index: MailboxIndex, on: Queryable): Promise<void> {
+    for (const change of await changesSince(on, index.account, index.mailbox, index.modseq)) {
+      // Another catch-up may have been faster.
+      if (change.modseq <= index.modseq) continue
+      if (!index.apply(change)) throw new IndexGap()
+    }
+    const entry = this.#entries.get(keyOf(index))
+    if (entry?.index === index) this.#tell(entry)
+  }
+
+  /** Drops an index that cannot be continued; its views stand on the next one. */
+  async reload(on: MailboxKey): Promise<MailboxIndex> {
+    const entry = this.#entry(on)
+    const old = entry.index
+    entry.index = undefined
+    const index = await this.#load(entry)
+    old?.retire()
+    for (const { view } of entry.watchers) view?.rebase(index)
+    this.#tell(entry)
+    return index
+  }
+
+  /** Compares with the database and catches up. */
+  async refresh(on: MailboxKey, how: 'now' | 'maybe'): Promise<void> {
+    if (how === 'maybe' && this.#bus.silentFor() <= SILENCE) return
+    const entry = this.#entry(on)
+    let modseq: number | undefined
+    await this.#pool.rows(MODSEQ, [on.account, on.mailbox], (row) => {
+      modseq = row.long()
+    })
+    if (modseq === undefined) this.#gone(entry)
+    else if (entry.watchers.size > 0 || entry.index) await this.#advance(entry, modseq)
+  }
+
+  /** The same for every watched mailbox at once. */
+  async checkAll(): Promise<void> {
+    const watched = [...this.#entries.values()].filter((entry) => entry.watchers.size > 0)
+    if (watched.length === 0) return
+    const behind: Promise<void>[] = []
+    await this.#pool.rows(MODSEQS, [int8Array(watched.map((e) => e.account)), int4Array(watched.map((e) => e.mailbox))], (row) => {
+      const entry = this.#entries.get(keyOf({ account: row.long() as AccountId, mailbox: row.int() as MailboxId }))
+      const modseq = row.long()
+      if (!entry) return
+      if (modseq === 0) this.#gone(entry)
+      else behind.push(this.#advance(entry, modseq))
+    })
+    await Promise.allSettled(behind)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    for (const entry of this.#entries.values()) entry.unwatch()
+    this.#entries.clear()
+  }
+
+  #entry(on: MailboxKey): Entry {
+    const key = keyOf(on)
+    let entry = this.#entries.get(key)
+    if (entry) {
+      // Last in the map is last used.
+      this.#entries.delete(key)
+      this.#entries.set(key, entry)
+      return entry
+    }
+    const made: Entry = {
+      account: on.account,
+      mailbox: on.mailbox,
+      index: undefined,
+      loading: undefined,
+      wanted: 0,
+      catching: undefined,
+      watchers: new Set(),
+      unwatch: () => {},
+    }
+    made.unwatch = this.#bus.watch({ account: on.account, of: on.mailbox }, (at) => {
+      if (at === MAILBOX_GONE) this.#gone(made)
+      else if (made.index && at > made.index.modseq) void this.#advance(made, at).catch(() => {})
+    })
+    entry = made
+    this.#entries.set(key, entry)
+    return entry
+  }
+
+  #load(entry: Entry): Promise<MailboxIndex> {
+    entry.loading ??= loadIndex(this.#pool, entry.account, entry.mailbox)
+      .then((index) => {
+        entry.index = index
+        this.#evict()
+        return index
+      })
+      .catch((err: unknown) => {
+        if (err instanceof Refusal) this.#gone(entry)
+        throw err
+      })
+      .finally(() => {
+        entry.loading = undefined
+      })
+    return entry.loading
+  }
+
+  /** Reads the log until the index is where the mailbox is said to be. Single-flight: one reader per mailbox. */
+  #advance(entry: Entry, to: number): Promise<void> {
+    entry.wanted = Math.max(entry.wanted, to)
+    entry.catching ??= this.#readOn(entry).finally(() => {
+      entry.catching = undefined
+    })
+    return entry.catching
+  }
+
+  async #readOn(entry: Entry): Promise<void> {
+    while (!entry.index || entry.index.modseq < entry.wanted) {
+      const before = entry.index?.modseq
+      try {
+        await (entry.index ? this.catchUp(entry.index, this.#pool) : this.reload(entry))
+      } catch (err) {
+        if (!(err instanceof IndexGap)) throw err
+        await this.reload(entry)
+      }
+      // Nothing new in the log: whoever said so was wrong.
+      if (entry.index?.modseq === before) break
+    }
+    entry.wanted = 0
+  }
+
+  #tell(entry: Entry): void {
+    for (const { view, watcher } of entry.watchers) if (view?.stale) watcher.changed()
+  }
+
+  #gone(entry: Entry): void {
+    this.#entries.delete(keyOf(entry))
+    entry.unwatch()
+    for (const { watcher } of entry.watchers) watcher.gone()
+  }
+
+  #evict(): void {
+    let bytes = 0
+    let idle = 0
+    for (const entry of [...this.#entries.values()].reverse()) {
+      if (entry.watchers.size > 0 || entry.loading) continue
+      bytes += entry.index?.bytes ?? 0
+      if (bytes <= INDEX_BUDGET && ++idle <= MAX_IDLE) continue
+      this.#entries.delete(keyOf(entry))
+      entry.unwatch()
+    }
+  }
+}
+
+const keyOf = (on: MailboxKey): string => `${on.account}/${on.mailbox}`

@@ -1,0 +1,90 @@
+/** The mailbox verbs on Postgres: each stands in the file of its name; here they are put together. */
+import type { AccountAccess, MailboxAccess } from '../access.ts'
+import type { Bus } from '../bus.ts'
+import { Refusal } from '../errors.ts'
+import type { Appended, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
+import { Appender, MailboxGone } from './append.ts'
+import { readContents, readRange } from './contents.ts'
+import { transfer } from './copy.ts'
+import { deliver } from './deliver.ts'
+import { EVERY_UID } from './effects.ts'
+import { expunge } from './expunge.ts'
+import { storeFlags } from './flags.ts'
+import { Indexes } from './indexes.ts'
+import { flagsFor } from './keywords.ts'
+import { createMailbox, INBOX, listMailboxes, listSubscriptions, removeMailbox, renameMailbox, storedName, subscribeMailbox } from './names.ts'
+import type { Pool } from './pool.ts'
+import { quotaOf, refuseOverQuota } from './quota.ts'
+import { selectMailbox } from './select.ts'
+import { Stage, type Staged } from './stage.ts'
+import { mailboxStatus, openMailbox } from './status.ts'
+import { Transactor } from './tx.ts'
+import type { StateWriter } from './write.ts'
+
+export interface PgMailStore extends MailStore {
+  close(): void
+}
+
+export function createMailStore(pool: Pool, bus: Bus): PgMailStore {
+  const indexes = new Indexes(pool, bus)
+  const transactor = new Transactor(pool, bus)
+  const appender = new Appender(transactor, indexes)
+  const writer = { transactor, indexes }
+  return {
+    mailboxes: (a) => listMailboxes(pool, a.account),
+    subscriptions: (a) => listSubscriptions(pool, a.account),
+    subscribe: (a, name, on) => subscribeMailbox(transactor, a, name, on),
+    open: (a, name, writable) => openMailbox(pool, a, name, writable),
+    create: (a, name, specialUse) => createMailbox(transactor, a, name, specialUse),
+    remove: (a, name) => removeMailbox(transactor, a, name),
+    rename: (a, from, to) => (storedName(from) === INBOX ? emptyInbox({ pool, writer }, a, to) : renameMailbox(transactor, a, from, to)),
+    status: (m) => mailboxStatus(pool, m),
+    quota: (a) => quotaOf(pool, a.account),
+    select: (m, watcher) => selectMailbox({ pool, indexes }, m, watcher),
+    stage: (a, maxSize) => new Stage(pool, a, maxSize),
+    append: (m, messages) => append({ pool, writer, appender }, m, messages),
+    deliver: (content, date, to) => deliver({ pool, appender }, { content: asStaged(content), date }, to),
+    flags: (m, uids, op) => storeFlags(writer, m, uids, op),
+    expunge: (m, op) => expunge(writer, m, op),
+    copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }),
+    move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }),
+    contents: (a, ids, want) => readContents(pool, a, ids, want),
+    read: (a, id, from, to) => readRange(pool, a, id, { from, to }),
+    close: () => indexes.close(),
+  }
+}
+
+/** What `stage` gave out comes back as it was. */
+function asStaged(content: StagedContent): Staged {
+  if (!('envelope' in content)) throw new TypeError('the content was not staged by this store')
+  return content as Staged
+}
+
+async function append(
+  { pool, writer, appender }: { pool: Pool; writer: StateWriter; appender: Appender },
+  m: MailboxAccess,
+  messages: readonly NewMessage[],
+): Promise<Appended> {
+  if (!m.writable) throw new Refusal('read-only', 'the mailbox was opened read-only')
+  await refuseOverQuota(
+    pool,
+    m.account,
+    messages.reduce((sum, message) => sum + message.content.size, 0),
+  )
+  const rows = []
+  for (const { content, flags, internalDate } of messages)
+    rows.push({ content: asStaged(content), flags: await flagsFor(writer, m, flags), date: internalDate })
+  try {
+    return await appender.append({ account: m.account, mailbox: m.mailbox, messages: rows })
+  } catch (err) {
+    throw err instanceof MailboxGone ? new Refusal('nonexistent', 'the mailbox was deleted') : err
+  }
+}
+
+/** RENAME INBOX: its messages go into a new mailbox, INBOX stays. RFC 9051 §6.3.6. */
+async function emptyInbox({ pool, writer }: { pool: Pool; writer: StateWriter }, a: AccountAccess, to: string): Promise<void> {
+  await createMailbox(writer.transactor, a, to)
+  const from = await openMailbox(pool, a, INBOX, true)
+  const target = await openMailbox(pool, a, to, true)
+  await transfer(writer, { from, to: target, uids: EVERY_UID, move: true })
+}

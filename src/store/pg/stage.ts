@@ -1,0 +1,185 @@
+/**
+ * Message bytes on their way in. Up to one chunk of body stays in memory and goes into the appending statement itself; what is larger is staged in
+ * `content_chunk` while it arrives, under a content id that nothing refers to yet: if the message never lands, the reaper takes the chunks.
+ */
+import { createHash, randomInt } from 'node:crypto'
+import { promisify } from 'node:util'
+import { zstdCompress } from 'node:zlib'
+import { MAX_HEADER_BYTES } from '../../mail/header.ts'
+import { StructureParser } from '../../mail/structure.ts'
+import type { AccountAccess } from '../access.ts'
+import { Refusal } from '../errors.ts'
+import type { ContentStage, StagedContent } from '../mailstore.ts'
+import type { AccountId, ContentId } from '../types.ts'
+import type { Pool } from './pool.ts'
+import type { Statement } from './rows.ts'
+
+export const CHUNK_BYTES = 256 * 1024
+/** Smaller ones cost more to compress than to write. */
+const COMPRESS_FROM = 16 * 1024
+/** Compressed only where at least this share is saved: base64 of a compressed file gains 25 %, text more. */
+const WORTH = 0.15
+/** Raised when mail/structure.ts computes something else from the same bytes. */
+export const STRUCTURE_VERSION = 1
+
+const compress = promisify(zstdCompress)
+
+export interface Chunk {
+  readonly rawSize: number
+  readonly zstd: boolean
+  readonly data: Buffer
+}
+
+/** What `finish` gives: StagedContent for everyone, the rest for the statements that write it. */
+export interface Staged extends StagedContent {
+  readonly envelope: Buffer
+  readonly bodystructure: Buffer
+  readonly parts: Buffer
+  /** How many chunks the body has. */
+  readonly chunks: number
+  /** The only chunk, where the body is that small; undefined when the chunks are staged in the database, or there is no body. */
+  readonly inline: Chunk | undefined
+}
+
+let counter = randomInt(2 ** 21)
+/** See types.ts ContentId. */
+export function newContentId(now = Date.now()): ContentId {
+  counter = (counter + 1) % 2 ** 21
+  return ((BigInt(now) << 21n) | BigInt(counter)) as ContentId
+}
+
+const STAGE_CHUNK: Statement = {
+  name: 'stage_chunk',
+  text: 'insert into content_chunk (account_id, content_id, seq, raw_size, zstd, data) values ($1, $2, $3, $4, $5, $6)',
+}
+
+async function encode(raw: Buffer): Promise<Chunk> {
+  if (raw.length >= COMPRESS_FROM) {
+    const packed = await compress(raw)
+    if (packed.length < raw.length * (1 - WORTH)) return { rawSize: raw.length, zstd: true, data: packed }
+  }
+  return { rawSize: raw.length, zstd: false, data: raw }
+}
+
+export class Stage implements ContentStage {
+  readonly #pool: Pool
+  readonly #account: AccountId
+  readonly #maxSize: number
+  readonly #id = newContentId()
+  readonly #hash = createHash('sha256')
+  readonly #parser = new StructureParser()
+  #size = 0
+  /** Not yet in a chunk; `#pendingBytes` of it. While the header is open, header and all. */
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+  #header: Buffer | undefined
+  #end = new HeaderEnd()
+  #staged = 0
+  #over = false
+
+  constructor(pool: Pool, access: AccountAccess, maxSize: number) {
+    this.#pool = pool
+    this.#account = access.account
+    this.#maxSize = maxSize
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#over) throw new Error('this stage is finished')
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#size += chunk.length
+    if (this.#size > this.#maxSize) {
+      this.discard()
+      throw new Refusal('too-big', `the message is larger than ${this.#maxSize} octets`)
+    }
+    this.#hash.update(chunk)
+    this.#parser.write(chunk)
+    this.#pending.push(chunk)
+    this.#pendingBytes += chunk.length
+    if (!this.#header) this.#lookForHeaderEnd(chunk)
+    while (this.#header && this.#pendingBytes > CHUNK_BYTES) await this.#stage(this.#takeBody(CHUNK_BYTES))
+  }
+
+  async finish(): Promise<Staged> {
+    if (this.#over) throw new Error('this stage is finished')
+    this.#over = true
+    // Without a blank line all of it is header.
+    this.#header ??= this.#takeBody(this.#pendingBytes)
+    let inline: Chunk | undefined
+    if (this.#staged > 0) await this.#stage(this.#takeBody(this.#pendingBytes))
+    else if (this.#pendingBytes > 0) inline = await encode(this.#takeBody(this.#pendingBytes))
+    const { envelope, bodystructure, parts } = this.#parser.end()
+    return {
+      account: this.#account,
+      id: this.#id,
+      size: this.#size,
+      sha256: this.#hash.digest('hex'),
+      header: this.#header,
+      envelope,
+      bodystructure,
+      parts,
+      chunks: inline ? 1 : this.#staged,
+      inline,
+    }
+  }
+
+  discard(): void {
+    this.#over = true
+    this.#pending = []
+    this.#pendingBytes = 0
+  }
+
+  #lookForHeaderEnd(chunk: Buffer): void {
+    const end = this.#end.take(chunk)
+    if ((end ?? this.#size) > MAX_HEADER_BYTES) {
+      this.discard()
+      throw new Refusal('too-big', `the header is larger than ${MAX_HEADER_BYTES} octets`)
+    }
+    if (end !== undefined) this.#header = this.#takeBody(end)
+  }
+
+  /** Takes the first `n` pending bytes as one buffer. */
+  #takeBody(n: number): Buffer {
+    const all = this.#pending.length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending, this.#pendingBytes)
+    this.#pending = n < all.length ? [all.subarray(n)] : []
+    this.#pendingBytes = all.length - n
+    return all.subarray(0, n)
+  }
+
+  async #stage(raw: Buffer): Promise<void> {
+    const { rawSize, zstd, data } = await encode(raw)
+    await this.#pool.rows(STAGE_CHUNK, [this.#account, this.#id, this.#staged, rawSize, zstd, data])
+    this.#staged++
+  }
+}
+
+const LF = 10
+const CR = 13
+
+/** Finds the octet after the first empty line, over any cutting of the bytes. The same rule as mail/header.ts `headerEnd`. */
+class HeaderEnd {
+  #seen = 0
+  /** Octets of the line so far, and whether the last of them is a CR. */
+  #line = 0
+  #cr = false
+
+  /** The length of the header, blank line included, once it is known. */
+  take(chunk: Buffer): number | undefined {
+    let from = 0
+    for (;;) {
+      const lf = chunk.indexOf(LF, from)
+      if (lf < 0) break
+      const length = this.#line + lf - from
+      const lastIsCr = lf > from ? chunk[lf - 1] === CR : this.#cr
+      if (length === 0 || (length === 1 && lastIsCr)) return this.#seen + lf + 1
+      this.#line = 0
+      this.#cr = false
+      from = lf + 1
+    }
+    if (from < chunk.length) {
+      this.#line += chunk.length - from
+      this.#cr = chunk[chunk.length - 1] === CR
+    }
+    this.#seen += chunk.length
+    return undefined
+  }
+}
