@@ -4,7 +4,10 @@
  */
 import type { Done } from './reply.ts'
 import type { AuthenticatedSession, SelectedSession, Session, State } from './session.ts'
+import type { By } from './wire/numset.ts'
 import type { ArgumentReader } from './wire/read.ts'
+
+export type { By }
 
 export const ANY_STATE: readonly State[] = ['anonymous', 'authenticated', 'selected']
 export const LOGGED_IN = ['authenticated', 'selected'] as const
@@ -13,9 +16,6 @@ export const LOGGED_IN = ['authenticated', 'selected'] as const
 export type SyncLevel = 'all' | 'no-expunge' | 'none'
 /** FETCH, STORE and SEARCH hold EXPUNGE back; their UID forms are other commands and may carry it (RFC 9051 §7.5.1). */
 export const HOLD_EXPUNGE = { msn: 'no-expunge', uid: 'all' } as const
-
-/** What numbers a command speaks: `UID X` names messages by UID, all others by sequence number. */
-export type By = 'msn' | 'uid'
 
 /** The name a command was called by. */
 export interface Call {
@@ -39,6 +39,8 @@ export interface Command<Args = unknown, S extends State = State> {
   readonly refresh?: 'now'
   /** Changes the selected mailbox: NO after EXAMINE, before `run`. */
   readonly writes?: boolean
+  /** Costs a token of the bucket that failed commands cost (`idleCommands`): nothing is gained by repeating it. */
+  readonly metered?: boolean
   /** Announced while the command is registered and not disabled; `disable` of the capability takes the command away too. */
   readonly capability?: string
   /** In which states the capability is announced; all of them if absent. */

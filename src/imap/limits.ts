@@ -6,6 +6,8 @@ export interface ImapLimits {
   /** One literal that is kept in memory, and all of one command. */
   readonly literal: number
   readonly literals: number
+  /** All literals of a command before login: names, passwords. */
+  readonly literalAnonymous: number
   /** LITERAL- (RFC 7888 §5) before login: the largest literal that a client may send without being asked to go on. */
   readonly nonSyncAnonymous: number
   /** Lists within lists. */
@@ -39,6 +41,7 @@ export const IMAP_LIMITS: ImapLimits = {
   line: 64 * KIB,
   literal: 128 * KIB,
   literals: 1024 * KIB,
+  literalAnonymous: 8 * KIB,
   nonSyncAnonymous: 4 * KIB,
   nestingAnonymous: 20,
   nesting: 50,

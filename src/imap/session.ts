@@ -17,42 +17,57 @@ export interface Services {
   readonly store: MailStore
   readonly authenticator: Authenticator
   readonly presence: Presence
-  /** The greeting's and ID's name of this host. */
+  /** Name of this host for the greeting. */
   readonly hostname: string
   readonly limits: ImapLimits
   /** What CAPABILITY says in a state: of what is registered, what the configuration allows. */
   readonly capabilities: (state: State) => readonly string[]
+  /** Capabilities that ENABLE may turn on, upper case (RFC 5161). */
+  readonly enableable: ReadonlySet<string>
 }
 
-export class Session {
-  readonly services: Services
+/** One connection's own. */
+export interface SessionOf {
   readonly log: Log
   /** Client address as text. */
   readonly remote: string
   readonly out: ResponseWriter
+  readonly exchange: Exchange
+  /** The listener's: the client has proved who it is. */
+  readonly admitted: () => void
+}
+
+export class Session {
+  readonly services: Services
+  log: Log
+  readonly remote: string
+  readonly out: ResponseWriter
   /** Reading more from the client within a command: AUTHENTICATE, IDLE. */
   readonly exchange: Exchange
-  /** Set by LOGIN and AUTHENTICATE, for good. */
+  /** Set by `admit`, for good. */
   access: AccountAccess | undefined
   /** Set by SELECT and EXAMINE; whoever replaces it closes the old one. */
   selected: Selected | undefined
-  /** What ENABLE turned on, upper case (RFC 5161). */
+  /** What ENABLE turned on, upper case. */
   readonly enabled = new Set<string>()
-  /** Called once when the session ends, in reverse order: presence, kick. */
-  readonly #endings: (() => void)[] = []
+  /** LOGOUT has said BYE: there is no further command. */
+  loggedOut = false
+  readonly #admitted: () => void
+  readonly #ending = new AbortController()
+  #leave: (() => void) | undefined
 
-  constructor(services: Services, of: { log: Log; remote: string; out: ResponseWriter; exchange: Exchange }) {
+  constructor(services: Services, of: SessionOf) {
     this.services = services
     this.log = of.log
     this.remote = of.remote
     this.out = of.out
     this.exchange = of.exchange
+    this.#admitted = of.admitted
   }
 
   get state(): State {
     return this.selected ? 'selected' : this.access ? 'authenticated' : 'anonymous'
   }
-
   get store(): MailStore {
     return this.services.store
   }
@@ -62,8 +77,17 @@ export class Session {
     return this.services.capabilities(this.state)
   }
 
-  onEnd(ending: () => void): void {
-    this.#endings.push(ending)
+  /** Whether a capability is announced now. */
+  offers(capability: string): boolean {
+    return this.capabilities().includes(capability)
+  }
+
+  /** The client is who it says. `leave` is called once, when the session ends. */
+  admit(access: AccountAccess, leave: () => void): void {
+    this.access = access
+    this.#leave = leave
+    this.log = this.log.child({ account: access.account, user: access.actor })
+    this.#admitted()
   }
 
   /** Leaves the mailbox without expunging; harmless when none is selected. */
@@ -73,8 +97,19 @@ export class Session {
     await selected?.close()
   }
 
-  async end(): Promise<void> {
-    for (const ending of this.#endings.splice(0).reverse()) ending()
+  /** Aborts when the session is to end: a running command is finished, then the connection says BYE with `ending.reason` and closes. */
+  get ending(): AbortSignal {
+    return this.#ending.signal
+  }
+  /** Ends the session as soon as no command runs; `why` is for the client. The first reason stays. */
+  end(why: string): void {
+    this.#ending.abort(why)
+  }
+
+  /** The connection is over. */
+  async dispose(): Promise<void> {
+    this.#leave?.()
+    this.#leave = undefined
     await this.unselect()
   }
 }

@@ -6,6 +6,9 @@ import { MAX_UID } from '../../store/types.ts'
 import { normalise, type UidRanges } from '../../store/uidset.ts'
 import { Bad } from '../reply.ts'
 
+/** What numbers a command speaks: `UID X` names messages by UID, all others by sequence number. */
+export type By = 'msn' | 'uid'
+
 /** `*`, the largest number in use, until the mailbox says which that is. No message has the number 0. */
 export const STAR = 0
 

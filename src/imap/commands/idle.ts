@@ -1,0 +1,46 @@
+import { command, LOGGED_IN, noArguments } from '../command.ts'
+import { Bad } from '../reply.ts'
+import type { Session } from '../session.ts'
+import { sync } from '../sync.ts'
+
+const MAX_DONE = 1024
+
+/**
+ * IDLE: news as it happens, until DONE. It never times out. client: some Outlooks stop getting mail for good when the server ends an IDLE, and NATs
+ * forget silent connections; hence `* OK Still here`. client: iOS 18 sends IDLE and DONE in one packet. RFC 2177, RFC 9051 §6.3.13.
+ */
+export const idle = command({
+  names: ['IDLE'],
+  rfc: 'RFC 2177',
+  states: LOGGED_IN,
+  sync: 'all',
+  capability: 'IDLE',
+  announce: LOGGED_IN,
+  parse: noArguments,
+  async run(s) {
+    const { keepAlive, pollTime } = s.services.limits
+    s.out.output.write('+ idling\r\n')
+    await s.out.flush()
+    await tell(s, 'try')
+    let alive = performance.now()
+    let polled = alive
+    const tick = async (): Promise<void> => {
+      const now = performance.now()
+      const isDue = now - polled >= pollTime
+      if (isDue) polled = now
+      if (now - alive >= keepAlive) {
+        s.out.status('OK', 'Still here')
+        alive = now
+      }
+      await tell(s, isDue ? 'maybe' : 'known')
+    }
+    const line = await s.exchange.wait(MAX_DONE, tick, Math.min(keepAlive, pollTime))
+    if (line.toString('latin1').toUpperCase() !== 'DONE') throw new Bad('Expected DONE')
+    return { ok: 'IDLE terminated' }
+  },
+})
+
+async function tell(s: Session, how: 'try' | 'maybe' | 'known'): Promise<void> {
+  await sync(s, 'all', how)
+  await s.out.flush()
+}

@@ -1,0 +1,57 @@
+/** Every command there is. Taking one out takes away its grammar, its behaviour and its announcement. */
+import type { AnyCommand } from '../command.ts'
+import { append } from './append.ts'
+import { authenticate } from './authenticate.ts'
+import { capability } from './capability.ts'
+import { check } from './check.ts'
+import { close } from './close.ts'
+import { copy } from './copy.ts'
+import { create } from './create.ts'
+import { remove } from './delete.ts'
+import { enable } from './enable.ts'
+import { expunge } from './expunge.ts'
+import { id } from './id.ts'
+import { idle } from './idle.ts'
+import { list } from './list.ts'
+import { login } from './login.ts'
+import { logout } from './logout.ts'
+import { lsub } from './lsub.ts'
+import { move } from './move.ts'
+import { namespace } from './namespace.ts'
+import { noop } from './noop.ts'
+import { rename } from './rename.ts'
+import { select } from './select.ts'
+import { status } from './status.ts'
+import { store } from './store.ts'
+import { subscribe } from './subscribe.ts'
+import { uidExpunge } from './uid-expunge.ts'
+import { unselect } from './unselect.ts'
+
+export const COMMANDS: readonly AnyCommand[] = [
+  capability,
+  noop,
+  logout,
+  id,
+  login,
+  authenticate,
+  enable,
+  namespace,
+  select,
+  create,
+  remove,
+  rename,
+  subscribe,
+  list,
+  lsub,
+  status,
+  append,
+  idle,
+  check,
+  close,
+  unselect,
+  expunge,
+  uidExpunge,
+  store,
+  copy,
+  move,
+]

@@ -1,0 +1,89 @@
+import { type Call, command, LOGGED_IN } from '../command.ts'
+import { type Done, No } from '../reply.ts'
+import { Selected } from '../selected.ts'
+import type { AuthenticatedSession } from '../session.ts'
+import { writeFlags } from '../sync.ts'
+import type { ArgumentReader } from '../wire/read.ts'
+
+/** SELECT and EXAMINE: open a mailbox, for writing or for reading. The one that was open is left first, even if this fails. RFC 9051 §6.3.2, §6.3.3. */
+export const select = command({
+  names: ['SELECT', 'EXAMINE'],
+  rfc: 'RFC 9051 §6.3.2',
+  states: LOGGED_IN,
+  sync: 'none',
+  parse: (r) => mailboxOrRefusal(r),
+  async run(s, wanted, { name }) {
+    if (s.state === 'selected') {
+      await s.unselect()
+      // What follows belongs to another mailbox (RFC 9051 §7.1 CLOSED).
+      s.out.status('OK', 'Previous mailbox closed', ['CLOSED'])
+    }
+    if (wanted instanceof No) throw wanted
+    return await open(s, wanted, { name, by: 'msn' })
+  },
+})
+
+/** A name that no mailbox can have is refused in `run`: the mailbox that is open must be left for that too. */
+function mailboxOrRefusal(r: ArgumentReader): string | No {
+  try {
+    return r.mailbox()
+  } catch (error) {
+    if (error instanceof No) return error
+    throw error
+  }
+}
+
+async function open(s: AuthenticatedSession, name: string, call: Call): Promise<Done> {
+  const writable = call.name === 'SELECT'
+  const access = await s.store.open(s.access, name, writable)
+  const selected = await watched(s, name, access)
+  try {
+    await describe(s, selected)
+  } catch (error) {
+    await selected.close()
+    throw error
+  }
+  s.selected = selected
+  return { ok: `${call.name} completed`, code: [writable ? 'READ-WRITE' : 'READ-ONLY'] }
+}
+
+async function watched(s: AuthenticatedSession, name: string, access: Awaited<ReturnType<typeof s.store.open>>): Promise<Selected> {
+  let selected: Selected | undefined
+  let gone = false
+  const mailbox = await s.store.select(access, {
+    changed: () => s.exchange.wake(),
+    gone: () => {
+      gone = true
+      if (!selected?.leaving) s.end('The mailbox was deleted')
+    },
+  })
+  selected = new Selected(name, mailbox)
+  if (gone) s.end('The mailbox was deleted')
+  return selected
+}
+
+/** The untagged lines of a SELECT, all of one moment: only \Recent is claimed in between, which moves nothing. */
+async function describe(s: AuthenticatedSession, selected: Selected): Promise<void> {
+  const { view, index } = selected
+  const { exists } = view
+  const { uidnext, uidvalidity } = index
+  const unseenUid = index.firstUnseen()
+  const unseen = unseenUid && view.msnOf(unseenUid.segment.uids[unseenUid.row]!)
+  await findRecent(s, selected)
+  const { out } = s
+  writeFlags(out, selected)
+  out.untagged().number(exists).word('EXISTS').end()
+  out.untagged().number(selected.countRecent()).word('RECENT').end()
+  if (unseen !== undefined) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
+  out.status('OK', 'UIDs valid', ['UIDVALIDITY', uidvalidity])
+  out.status('OK', 'Predicted next UID', ['UIDNEXT', uidnext])
+}
+
+/** After EXAMINE the messages that nobody was told of yet are \Recent too, and stay so for the next session (RFC 3501 §2.3.2). */
+async function findRecent(s: AuthenticatedSession, selected: Selected): Promise<void> {
+  if (!selected.readOnly) return await selected.claimRecent()
+  const { recent } = await s.store.status(selected.access)
+  const { exists, maxUid } = selected.view
+  const first = selected.view.uidAt(Math.max(1, exists - recent + 1))
+  if (recent > 0 && first !== undefined) selected.addRecent(first, maxUid)
+}

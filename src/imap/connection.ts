@@ -1,0 +1,203 @@
+/** One connection: greeting, commands one after the other, BYE. Timers and floods are dealt with here; what a command does is not known here. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../log.ts'
+import { type Connection, Disconnected } from '../net/connection.ts'
+import { LineReader, LineTooLong } from '../net/lines.ts'
+import { Output, WriteStalled } from '../net/output.ts'
+import { dispatch, isEnd, type Status } from './dispatch.ts'
+import type { Exchange } from './exchange.ts'
+import { type ReceiveContext, type Received, Receiver, type Refused } from './receive.ts'
+import type { Registry } from './registry.ts'
+import { Bye } from './reply.ts'
+import { type Services, Session } from './session.ts'
+import { ResponseWriter } from './wire/write.ts'
+
+/** After the time for login is over, for what is under way: an answer that is held back, a literal. */
+const LOGIN_GRACE_MS = 5_000
+
+/** Serves the connection until its end. Throws only what is a fault of this program. */
+export async function serveConnection(services: Services, registry: Registry, connection: Connection, stop: AbortSignal, log: Log): Promise<void> {
+  const imap = new ImapConnection(services, registry, connection, log)
+  const onStop = (): void => imap.session.end('Server is shutting down')
+  stop.addEventListener('abort', onStop)
+  if (stop.aborted) onStop()
+  try {
+    await imap.serve()
+  } finally {
+    stop.removeEventListener('abort', onStop)
+    await imap.session.dispose()
+  }
+}
+
+class ImapConnection implements Exchange {
+  readonly session: Session
+  readonly #registry: Registry
+  readonly #reader: LineReader
+  readonly #receiver: Receiver
+  readonly #loginDue: number
+  readonly #connection: Connection
+  #commands = 0
+  #bad = 0
+  #tokens: number
+  #tokensAt = performance.now()
+  #wake: (() => void) | undefined
+  #woken = false
+
+  constructor(services: Services, registry: Registry, connection: Connection, log: Log) {
+    const { socket, remote } = connection
+    const out = new ResponseWriter(new Output(socket))
+    const admitted = (): void => connection.admitted()
+    this.session = new Session(services, { log: log.child({ remote }), remote, out, exchange: this, admitted })
+    this.#registry = registry
+    this.#connection = connection
+    this.#reader = new LineReader(socket, { stop: this.session.ending })
+    this.#receiver = new Receiver(this.#reader, out, services.limits)
+    this.#loginDue = performance.now() + services.limits.loginTime
+    this.#tokens = services.limits.idleCommands.burst
+  }
+
+  async serve(): Promise<void> {
+    const { session } = this
+    const started = performance.now()
+    const overdue = setTimeout(() => this.#overdue(), session.services.limits.loginTime + LOGIN_GRACE_MS).unref()
+    let why = 'closed by the client'
+    try {
+      await this.#greet()
+      while (await this.#command());
+      if (session.ending.aborted && !session.loggedOut) await this.#bye((why = String(session.ending.reason)))
+    } catch (error) {
+      if (!isEnd(error)) throw error
+      why = error instanceof Error ? error.message : why
+      // The client is gone where the error says so; for all others the reason is the last thing it hears.
+      if (!(error instanceof Disconnected || error instanceof WriteStalled)) await this.#bye(why)
+    } finally {
+      clearTimeout(overdue)
+      const ms = Math.round(performance.now() - started)
+      session.log.info({ commands: this.#commands, ms, why }, 'imap session ended')
+    }
+  }
+
+  async ask(text: string, max: number): Promise<Buffer> {
+    this.session.out.output.write(`+ ${text}\r\n`)
+    await this.session.out.flush()
+    return await this.#rawLine(max)
+  }
+
+  async wait(max: number, tick: () => Promise<void>, everyMs: number): Promise<Buffer> {
+    let over = false
+    const line = this.#rawLine(max).finally(() => {
+      over = true
+      this.wake()
+    })
+    // It is awaited below; until then a rejection is not unhandled.
+    line.catch(() => undefined)
+    while (!over) {
+      await this.#wakeOr(everyMs)
+      this.#woken = false
+      if (!over) await tick()
+    }
+    return await line
+  }
+
+  wake(): void {
+    this.#woken = true
+    this.#wake?.()
+  }
+
+  async #greet(): Promise<void> {
+    const { out, services } = this.session
+    out.status('OK', `${services.hostname} ready`, ['CAPABILITY', ...this.session.capabilities()])
+    await out.flush()
+  }
+
+  /** false: there will be no further command. */
+  async #command(): Promise<boolean> {
+    const { session } = this
+    const received = await this.#receiver.next(this.#context())
+    if (!received) return false
+    const start = performance.now()
+    const { status, metered } = await this.#answer(received)
+    await session.out.flush()
+    this.#commands++
+    const cmd = 'name' in received && this.#registry.find(received.name) ? received.name : '(unknown)'
+    session.log.debug({ cmd, ms: Math.round((performance.now() - start) * 10) / 10, result: status }, 'imap command')
+    if (status === 'BAD') this.#countBad()
+    if (metered) await this.#slow()
+    return !session.ending.aborted && !session.loggedOut
+  }
+
+  async #answer(received: Received | Refused): Promise<{ status: Status; metered: boolean }> {
+    if ('name' in received) return await dispatch(this.session, this.#registry, received)
+    const { tag, bad } = received
+    this.session.out.tagged(tag).word('BAD').text(bad).end()
+    return { status: 'BAD', metered: true }
+  }
+
+  #context(): ReceiveContext {
+    const { state, services } = this.session
+    const anonymous = state === 'anonymous'
+    return {
+      anonymous,
+      idleMs: anonymous ? Math.max(1, this.#loginDue - performance.now()) : services.limits.idleTime,
+      isPrefix: (word) => this.#registry.isPrefix(word),
+      streams: (name) => {
+        const command = this.#registry.find(name)?.command
+        return command?.literals === 'stream' && command.states.includes(state)
+      },
+    }
+  }
+
+  /** A line within a command. */
+  async #rawLine(max: number): Promise<Buffer> {
+    try {
+      const line = await this.#reader.readLine(max)
+      if (line) return line
+    } catch (error) {
+      if (error instanceof LineTooLong) throw new Bye('Line too long')
+      throw error
+    }
+    if (this.session.ending.aborted) throw new Bye(String(this.session.ending.reason))
+    throw new Disconnected()
+  }
+
+  #wakeOr(ms: number): Promise<void> {
+    if (this.#woken) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms).unref()
+    this.#wake = () => {
+      clearTimeout(timer)
+      this.#wake = undefined
+      resolve()
+    }
+    return promise
+  }
+
+  /** Too many lines that are no commands: no mail client, or a broken one. */
+  #countBad(): void {
+    const { access, services } = this.session
+    if (++this.#bad >= (access ? services.limits.bad : services.limits.badAnonymous)) throw new Bye('Too many bad commands')
+  }
+
+  /** A token bucket: who fails or polls faster than it fills waits for a token. */
+  async #slow(): Promise<void> {
+    const { burst, perSecond } = this.session.services.limits.idleCommands
+    const now = performance.now()
+    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#tokensAt) * perSecond) / 1000) - 1
+    this.#tokensAt = now
+    if (this.#tokens < 0) await sleep((-this.#tokens * 1000) / perSecond, undefined, { ref: false })
+  }
+
+  /** Not logged in yet, and something keeps the connection busy. */
+  #overdue(): void {
+    if (!this.session.access) this.#connection.socket.destroy()
+  }
+
+  async #bye(why: string): Promise<void> {
+    try {
+      this.session.out.status('BYE', why)
+      await this.session.out.flush()
+    } catch (error) {
+      if (!(error instanceof Disconnected || error instanceof WriteStalled)) throw error
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * One command from its name to its tagged line: state, grammar, run, sync, answer. It knows no command by name: what it must know of one, the
+ * command declares. Every error becomes an answer here and nowhere else.
+ */
+import { Disconnected } from '../net/connection.ts'
+import { IdleTimeout, TooSlow } from '../net/lines.ts'
+import { WriteStalled } from '../net/output.ts'
+import { Refusal, Unavailable } from '../store/errors.ts'
+import type { Received } from './receive.ts'
+import type { Entry, Registry } from './registry.ts'
+import { Bad, Bye, type Code, type Done, No, refused } from './reply.ts'
+import type { Session } from './session.ts'
+import { sync } from './sync.ts'
+import { parseArguments } from './wire/parse.ts'
+import { ArgumentReader } from './wire/read.ts'
+
+export type Status = 'OK' | 'NO' | 'BAD'
+
+interface Answer {
+  readonly status: Status
+  readonly text: string
+  readonly code?: Code | undefined
+}
+
+/** Runs the command and writes its answer, all but flushed. Throws only what ends the connection. */
+export async function dispatch(session: Session, registry: Registry, received: Received): Promise<Answer & { readonly metered: boolean }> {
+  const entry = registry.find(received.name)
+  const answer = await answerOf(session, entry, received)
+  await received.stream?.skip()
+  const { status, text, code } = answer
+  const line = session.out.tagged(received.tag).word(status)
+  if (code) line.code(code)
+  line.text(text).end()
+  return { ...answer, metered: status !== 'OK' || entry?.command.metered === true }
+}
+
+async function answerOf(session: Session, entry: Entry | undefined, received: Received): Promise<Answer> {
+  try {
+    if (!entry) throw new Bad('Unknown command')
+    const done = await run(session, entry, received)
+    await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
+    return { status: 'OK', text: done.ok, code: done.code }
+  } catch (error) {
+    const answer = asAnswer(error, session, received.name)
+    // A command that was refused may have waited long enough for news; one that was not understood changes nothing.
+    if (entry && answer.status === 'NO') await sync(session, entry.sync, 'maybe').catch((cause: unknown) => asAnswer(cause, session, received.name))
+    return answer
+  }
+}
+
+async function run(session: Session, { command, call }: Entry, received: Received): Promise<Done> {
+  if (!command.states.includes(session.state)) throw new Bad('Command not allowed in this state')
+  const reader = new ArgumentReader(await parseArguments(received.args), received.stream)
+  const args = command.parse(reader, call)
+  reader.end()
+  if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', 'The mailbox was opened with EXAMINE')
+  return await command.run(session, args, call)
+}
+
+/** What the client is told of an error. What ends the connection is thrown on. */
+function asAnswer(error: unknown, session: Session, cmd: string): Answer {
+  if (error instanceof No) return { status: 'NO', text: error.message, code: error.code }
+  if (error instanceof Bad) return { status: 'BAD', text: error.message }
+  if (error instanceof Refusal) return asAnswer(refused(error), session, cmd)
+  if (error instanceof Unavailable) {
+    session.log.warn({ cmd, err: error }, 'command not carried out: no database')
+    return { status: 'NO', text: 'The server cannot do this now, try again later', code: ['UNAVAILABLE'] }
+  }
+  if (isEnd(error)) throw error
+  session.log.error({ cmd, err: error }, 'command failed')
+  return { status: 'NO', text: 'Internal error', code: ['SERVERBUG'] }
+}
+
+/** Errors after which there is nobody to answer, or BYE is the answer. */
+export const isEnd = (error: unknown): boolean => ENDS.some((kind) => error instanceof kind)
+const ENDS = [Bye, Disconnected, IdleTimeout, TooSlow, WriteStalled]

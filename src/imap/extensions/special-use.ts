@@ -1,0 +1,5 @@
+import { LOGGED_IN } from '../command.ts'
+import { extension } from '../extension.ts'
+
+/** \Sent, \Drafts and the others in every LIST and LSUB. RFC 6154 §2; written in listing.ts. */
+export const specialUse = extension({ capability: 'SPECIAL-USE', rfc: 'RFC 6154', announce: LOGGED_IN })

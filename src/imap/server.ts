@@ -1,0 +1,38 @@
+/** The IMAP service: IMAP4rev1 (RFC 3501, in RFC 9051's words where both agree) on connections that a listener has accepted. */
+import type { Authenticator } from '../auth/login.ts'
+import type { Log } from '../log.ts'
+import type { Serve } from '../net/connection.ts'
+import type { MailStore } from '../store/mailstore.ts'
+import type { Presence } from '../store/presence.ts'
+import { COMMANDS } from './commands/index.ts'
+import { serveConnection } from './connection.ts'
+import { EXTENSIONS } from './extensions/index.ts'
+import { IMAP_LIMITS, type ImapLimits } from './limits.ts'
+import { createRegistry } from './registry.ts'
+
+export interface ImapDeps {
+  readonly store: MailStore
+  readonly authenticator: Authenticator
+  readonly presence: Presence
+  readonly log: Log
+  readonly hostname: string
+  readonly limits?: Partial<ImapLimits>
+  /** Capabilities that are not offered, with the commands that belong to them. Throws for one that does not exist or cannot be missed. */
+  readonly disable?: readonly string[]
+}
+
+/** Serves connections that speak TLS already; STARTTLS is not offered. */
+export function imapService(deps: ImapDeps): Serve {
+  const registry = createRegistry(COMMANDS, EXTENSIONS, deps.disable)
+  const log = deps.log.child({ service: 'imaps' })
+  const services = {
+    store: deps.store,
+    authenticator: deps.authenticator,
+    presence: deps.presence,
+    hostname: deps.hostname,
+    limits: { ...IMAP_LIMITS, ...deps.limits },
+    capabilities: registry.capabilities,
+    enableable: registry.enableable,
+  }
+  return (connection, stop) => serveConnection(services, registry, connection, stop, log)
+}

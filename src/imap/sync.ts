@@ -1,0 +1,114 @@
+/**
+ * The one place that reports what happened in the selected mailbox: EXPUNGE, EXISTS, RECENT, new keywords and unsolicited FETCH, for this
+ * session's own changes and for others' alike. It runs before a command's tagged line and in IDLE, never in between: so sequence numbers stand
+ * still while a command runs (RFC 9051 §5.2, §7.5.1).
+ */
+import { Unavailable } from '../store/errors.ts'
+import { SYSTEM_FLAGS } from '../store/flags.ts'
+import type { UidRanges } from '../store/uidset.ts'
+import type { Told } from '../store/view.ts'
+import type { SyncLevel } from './command.ts'
+import { FLAGS, UID } from './fetch/items.ts'
+import { LineWriter } from './fetch/line.ts'
+import { IndexLines } from './fetch/lines.ts'
+import { beyond, membership } from './fetch/ranges.ts'
+import { FetchRow } from './fetch/row.ts'
+import type { Selected } from './selected.ts'
+import type { Session } from './session.ts'
+import type { ResponseWriter } from './wire/write.ts'
+
+/** Reports are handed to the socket in pieces of about this size. */
+const FLUSH_AT = 64 * 1024
+/** Messages told between two looks at the queue. */
+const TURN_ROWS = 1024
+
+/**
+ * How to look for news: `now` and `try` compare with the database, and where that cannot be asked `now` throws Unavailable; `maybe` compares only
+ * if the bus was silent for too long; `known` takes what this process knows.
+ */
+export type Look = 'now' | 'try' | 'maybe' | 'known'
+
+/** Reports what there is to report in the selected mailbox, if any. */
+export async function sync(session: Session, level: SyncLevel, look: Look): Promise<void> {
+  const { selected, out } = session
+  if (!selected || level === 'none') return
+  await refresh(selected, look)
+  await report(selected, out, level === 'all')
+}
+
+async function refresh(selected: Selected, look: Look): Promise<void> {
+  if (look === 'known') return
+  try {
+    await selected.refresh(look === 'maybe' ? 'maybe' : 'now')
+  } catch (error) {
+    if (look === 'now' || !(error instanceof Unavailable)) throw error
+  }
+}
+
+async function report(selected: Selected, out: ResponseWriter, expunges: boolean): Promise<void> {
+  const { hidden, told } = selected.takeOrders()
+  if (told.length === 0 && !selected.view.stale) return
+  const news = selected.view.pull({ expunges, silent: hidden })
+  for (const { msn } of news.expunged) out.untagged().number(msn).word('EXPUNGE').end()
+  if (news.exists !== undefined) {
+    await claimRecent(selected)
+    out.untagged().number(news.exists).word('EXISTS').end()
+    out.untagged().number(selected.countRecent()).word('RECENT').end()
+  }
+  if (selected.keywords.length > selected.keywordsTold) writeFlags(out, selected)
+  await writeFetches(selected, out, news.flags, told)
+}
+
+/** FLAGS and PERMANENTFLAGS: at SELECT, and again when the mailbox got a new keyword (RFC 9051 §7.3.5). */
+export function writeFlags(out: ResponseWriter, selected: Selected): void {
+  const names = [...SYSTEM_FLAGS, ...selected.keywords]
+  selected.keywordsTold = selected.keywords.length
+  out.untagged().word('FLAGS').flags(names).end()
+  const permanent = selected.readOnly ? [] : selected.mayAddKeywords ? [...names, '\\*'] : names
+  out
+    .untagged()
+    .word('OK')
+    .codeFlags('PERMANENTFLAGS', permanent)
+    .text(selected.readOnly ? 'Read-only mailbox' : 'Flags permitted')
+    .end()
+}
+
+/** Nobody minds if \Recent is claimed later, when the database answers again. */
+async function claimRecent(selected: Selected): Promise<void> {
+  try {
+    await selected.claimRecent()
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+  }
+}
+
+/** `* 3 FETCH (UID 57 FLAGS (\Seen))`, with the UID always: after a UID command it must be there (RFC 9051 §6.4.9). */
+async function writeFetches(selected: Selected, out: ResponseWriter, changed: readonly Told[], told: UidRanges): Promise<void> {
+  if (changed.length === 0 && told.length === 0) return
+  const line = new LineWriter(out.output)
+  const lines = new IndexLines([UID, FLAGS], line, new FetchRow(selected))
+  const flush = async (): Promise<void> => {
+    line.release()
+    if (out.output.queued >= FLUSH_AT) await out.flush()
+  }
+  const isTold = membership(told)
+  for (const { segment, row, msn } of changed) {
+    if (isTold(segment.uids[row]!)) continue
+    lines.write({ segment, from: row, to: row + 1, msn })
+    if (out.output.queued >= FLUSH_AT) await flush()
+  }
+  // Spans do not outlive an await: each turn begins anew behind the last message that was written.
+  for (let rest = told; rest.length > 0; ) {
+    let rows = 0
+    let last = 0
+    for (const span of selected.view.spans('uid', rest)) {
+      lines.write(span)
+      last = span.segment.uids[span.to - 1]!
+      rows += span.to - span.from
+      if (rows >= TURN_ROWS) break
+    }
+    rest = rows < TURN_ROWS ? [] : beyond(rest, last)
+    await flush()
+  }
+  line.release()
+}
