@@ -131,17 +131,23 @@ function boundaryOf(parameters: readonly Parameter[]): Buffer | undefined {
 
 /** Lower-case; 7bit where nothing sensible is said. */
 function encodingOf(fields: FieldValues): string {
-  const value = parseParametrised(fields.get('content-transfer-encoding')?.[0] ?? '').value
+  const field = fields.get('content-transfer-encoding')?.[0]
+  if (!field) return '7bit'
+  const { value } = parseParametrised(field)
   return isToken(value) ? value : '7bit'
 }
 
 function dispositionOf(fields: FieldValues, budget: WireBudget): string {
-  const { value, parameters } = parseParametrised(fields.get('content-disposition')?.[0] ?? '')
+  const field = fields.get('content-disposition')?.[0]
+  if (!field) return 'NIL'
+  const { value, parameters } = parseParametrised(field)
   return isToken(value) ? `(${wireString(value)} ${renderParameters(parameters, budget)})` : 'NIL'
 }
 
 function languages(fields: FieldValues, budget: WireBudget): string {
-  const tags = (fields.get('content-language')?.[0] ?? '').split(',', MAX_LANGUAGES).map((tag) => parseParametrised(tag).value)
+  const field = fields.get('content-language')?.[0]
+  if (!field) return 'NIL'
+  const tags = field.split(',', MAX_LANGUAGES).map((tag) => parseParametrised(tag).value)
   const sent = tags.filter((tag) => isToken(tag) && budget.takes(tag.length))
   return sent.length > 0 ? `(${sent.map(wireString).join(' ')})` : 'NIL'
 }
