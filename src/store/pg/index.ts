@@ -5,6 +5,7 @@ import type { Drivers } from '../drivers.ts'
 import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
 import { createAccounts } from './accounts.ts'
+import { startBackground } from './background.ts'
 import { createLeases } from './lease.ts'
 import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
@@ -14,11 +15,17 @@ export type { Connect } from './pool.ts'
 
 /** Connections of one process. */
 export const CONNECTIONS = 12
+/** Beside them, for folding and reaping: work that may take long never holds up mail. */
+export const BACKGROUND_CONNECTIONS = 2
+/** How long what was expunged stays restorable, in seconds. */
+export const RETENTION = 7 * 24 * 60 * 60
 
 export interface OpenStoreOptions {
   readonly connect: Connect
   readonly drivers: Pick<Drivers, 'bus' | 'presence' | 'snapshots'>
   readonly log: Log
+  /** Seconds; RETENTION if absent. */
+  readonly retention?: number
 }
 
 export interface OpenStore {
@@ -29,7 +36,7 @@ export interface OpenStore {
 }
 
 /** Connects, checks that this Postgres keeps what it acknowledges, migrates. Throws with a sentence for people. */
-export async function openStore({ connect, drivers, log }: OpenStoreOptions): Promise<OpenStore> {
+export async function openStore({ connect, drivers, log, retention = RETENTION }: OpenStoreOptions): Promise<OpenStore> {
   const pool = new Pool({ connect, max: CONNECTIONS, log })
   try {
     await checkSettings(pool)
@@ -38,14 +45,17 @@ export async function openStore({ connect, drivers, log }: OpenStoreOptions): Pr
     await pool.close()
     throw err
   }
-  const store = createMailStore(pool, drivers.bus)
+  const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log })
+  const background = startBackground({ pool: slow, retention, log })
+  const store = createMailStore(pool, drivers.bus, background.moved)
   return {
     store,
     accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),
     leases: createLeases(pool),
     async close() {
       store.close()
-      await pool.close()
+      await background.stop()
+      await Promise.all([pool.close(), slow.close()])
     },
   }
 }

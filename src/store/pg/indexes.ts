@@ -134,10 +134,7 @@ export class Indexes {
   async refresh(on: MailboxKey, how: 'now' | 'maybe'): Promise<void> {
     if (how === 'maybe' && this.#bus.silentFor() <= SILENCE) return
     const entry = this.#entry(on)
-    let modseq: number | undefined
-    await this.#pool.rows(MODSEQ, [on.account, on.mailbox], (row) => {
-      modseq = row.long()
-    })
+    const modseq = await this.#modseq(on)
     if (modseq === undefined) this.#gone(entry)
     else if (entry.watchers.size > 0 || entry.index) await this.#advance(entry, modseq)
   }
@@ -226,10 +223,21 @@ export class Indexes {
         if (!(err instanceof IndexGap)) throw err
         await this.reload(entry)
       }
-      // Nothing new in the log: whoever said so was wrong.
-      if (entry.index?.modseq === before) break
+      if (entry.index?.modseq !== before) continue
+      // Nothing new in the log. Either whoever said so was wrong, or the log was trimmed up to its end.
+      const modseq = await this.#modseq(entry)
+      if (modseq === undefined || modseq <= (before ?? 0)) break
+      await this.reload(entry)
     }
     entry.wanted = 0
+  }
+
+  async #modseq(on: MailboxKey): Promise<number | undefined> {
+    let modseq: number | undefined
+    await this.#pool.rows(MODSEQ, [on.account, on.mailbox], (row) => {
+      modseq = row.long()
+    })
+    return modseq
   }
 
   #tell(entry: Entry): void {

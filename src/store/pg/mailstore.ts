@@ -3,6 +3,7 @@ import type { AccountAccess, MailboxAccess } from '../access.ts'
 import type { Bus } from '../bus.ts'
 import { Refusal } from '../errors.ts'
 import type { Appended, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
+import type { AccountId, MailboxId } from '../types.ts'
 import { Appender, MailboxGone } from './append.ts'
 import { readContents, readRange } from './contents.ts'
 import { transfer } from './copy.ts'
@@ -25,9 +26,10 @@ export interface PgMailStore extends MailStore {
   close(): void
 }
 
-export function createMailStore(pool: Pool, bus: Bus): PgMailStore {
+/** `moved` hears of every mailbox whose log this store makes longer. */
+export function createMailStore(pool: Pool, bus: Bus, moved?: (account: AccountId, mailbox: MailboxId) => void): PgMailStore {
   const indexes = new Indexes(pool, bus)
-  const transactor = new Transactor(pool, bus)
+  const transactor = new Transactor(pool, bus, moved)
   const appender = new Appender(transactor, indexes)
   const writer = { transactor, indexes }
   return {

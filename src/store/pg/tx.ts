@@ -53,10 +53,13 @@ const NOTE: Statement = { name: 'op_note', text: 'insert into op (account_id, op
 export class Transactor {
   readonly #pool: Pool
   readonly #bus: Bus
+  readonly #moved: (account: AccountId, mailbox: MailboxId) => void
 
-  constructor(pool: Pool, bus: Bus) {
+  /** `moved` hears of every mailbox whose log grew by this process. */
+  constructor(pool: Pool, bus: Bus, moved: (account: AccountId, mailbox: MailboxId) => void = () => {}) {
     this.#pool = pool
     this.#bus = bus
+    this.#moved = moved
   }
 
   /**
@@ -84,7 +87,10 @@ export class Transactor {
   }
 
   #announce(touched: Touched): void {
-    for (const { account, of, at } of touched.values()) this.#bus.poke({ account, of }, at)
+    for (const { account, of, at } of touched.values()) {
+      this.#bus.poke({ account, of }, at)
+      if (typeof of === 'number') this.#moved(account, of)
+    }
   }
 
   async #answer(account: AccountId, op: OpId): Promise<unknown> {

@@ -1,0 +1,178 @@
+/**
+ * Folding: moving what the log says into the `message` table, in the background. One folder per mailbox at a time (its `mailbox_fold` row is locked, SKIP LOCKED), and the
+ * mailbox's own row is never touched: no writer waits. Rows and folded_modseq move in one transaction, so `message` plus the changes after it is always the truth.
+ */
+import { type AppendRow, type Change, type FlagsChange, unpackChange } from '../change.ts'
+import { toBigint } from '../flags.ts'
+import { type AccountId, type MailboxId, type ModSeq, midOf, type Uid } from '../types.ts'
+import type { UidRanges } from '../uidset.ts'
+import { int4Array, int8Array } from './arrays.ts'
+import type { MailboxKey } from './indexes.ts'
+import type { Pool, Queryable } from './pool.ts'
+import type { Statement } from './rows.ts'
+
+/** Changes of one mailbox that one transaction folds, and the octets of log it may read for that. */
+export const FOLD_CHANGES = 2_000
+const FOLD_BYTES = 8 * 1024 * 1024
+
+const BEHIND: Statement = {
+  name: 'fold_behind',
+  text: `select f.account_id, f.mailbox_id from mailbox_fold f join mailbox m on m.account_id = f.account_id and m.id = f.mailbox_id
+         where f.folded_modseq < m.modseq limit $1`,
+}
+
+/** Mailboxes whose log goes further than their fold. */
+export async function mailboxesToFold(on: Queryable, limit: number): Promise<MailboxKey[]> {
+  const found: MailboxKey[] = []
+  await on.rows(BEHIND, [limit], (row) => found.push({ account: row.long() as AccountId, mailbox: row.int() as MailboxId }))
+  return found
+}
+
+const CLAIM: Statement = {
+  name: 'fold_claim',
+  text: 'select folded_modseq from mailbox_fold where account_id = $1 and mailbox_id = $2 for update skip locked',
+}
+const NEXT: Statement = {
+  name: 'fold_next',
+  text: `select modseq, kind::int, first_uid, data from (
+           select *, sum(length(data)) over (order by modseq) - length(data) as before from (
+             select modseq, kind, first_uid, data from change where account_id = $1 and mailbox_id = $2 and modseq > $3 order by modseq limit $4) c) b
+         where before < $5 order by modseq`,
+}
+const SETTLE: Statement = { name: 'fold_settle', text: 'update mailbox_fold set folded_modseq = $3 where account_id = $1 and mailbox_id = $2' }
+
+/** Folds one step; resolves to the number of changes folded: 0 when there is nothing, or somebody else is at it. */
+export async function foldMailbox(pool: Pool, { account, mailbox }: MailboxKey): Promise<number> {
+  return pool.session(async (session) => {
+    await session.begin()
+    let folded: ModSeq | undefined
+    await session.rows(CLAIM, [account, mailbox], (row) => {
+      folded = row.long() as ModSeq
+    })
+    const changes: Change[] = []
+    if (folded !== undefined)
+      await session.rows(NEXT, [account, mailbox, folded, FOLD_CHANGES, FOLD_BYTES], (row) => {
+        changes.push(unpackChange(row.long() as ModSeq, row.int(), row.long() as Uid, row.bytes()!))
+      })
+    if (changes.length > 0) {
+      const fold = new Fold(mailbox)
+      for (const change of changes) fold.take(change)
+      await fold.write(session, account)
+      await session.rows(SETTLE, [account, mailbox, changes.at(-1)!.modseq])
+    }
+    await session.commit()
+    return changes.length
+  })
+}
+
+interface NewRow extends AppendRow {
+  readonly uid: number
+  readonly saved: number
+  lo: number
+  hi: number
+  modseq: number
+}
+
+/** The net effect of a run of changes: what was appended and expunged within it never becomes a row of `message`. */
+class Fold {
+  readonly #mailbox: MailboxId
+  /** Messages that the run itself appended, in UID order, as they stand at its end. */
+  readonly #added = new Map<number, NewRow>()
+  /** Of those, the ones it expunged again. */
+  readonly #passing: NewRow[] = []
+  /** On rows that were there before, in order. */
+  readonly #steps: ({ kind: 'flags'; change: FlagsChange; uids: number[] } | { kind: 'expunge'; uids: number[] })[] = []
+
+  constructor(mailbox: MailboxId) {
+    this.#mailbox = mailbox
+  }
+
+  take(change: Change): void {
+    if (change.kind === 'append')
+      change.rows.forEach((row, i) => {
+        const uid = change.firstUid + i
+        this.#added.set(uid, { ...row, uid, saved: change.saved, lo: row.flags.lo, hi: row.flags.hi, modseq: change.modseq })
+      })
+    else if (change.kind === 'flags') {
+      const older = this.#older(change.uids, (row) => {
+        row.lo = ((row.lo & ~change.remove.lo) | change.add.lo) >>> 0
+        row.hi = ((row.hi & ~change.remove.hi) | change.add.hi) >>> 0
+        row.modseq = change.modseq
+      })
+      if (older.length > 0) this.#steps.push({ kind: 'flags', change, uids: older })
+    } else if (change.kind === 'expunge') {
+      const older = this.#older(change.uids, (row) => {
+        this.#added.delete(row.uid)
+        this.#passing.push(row)
+      })
+      if (older.length > 0) this.#steps.push({ kind: 'expunge', uids: older })
+    }
+  }
+
+  async write(on: Queryable, account: AccountId): Promise<void> {
+    for (const step of this.#steps) {
+      const spans = spansOf(step.uids)
+      if (step.kind === 'flags') {
+        const { add, remove, modseq } = step.change
+        await on.rows(FOLD_FLAGS, [account, this.#mailbox, ...spans, toBigint(add), toBigint(remove), modseq])
+      } else await on.rows(FOLD_EXPUNGE, [account, this.#mailbox, ...spans])
+    }
+    if (this.#added.size > 0) await on.rows(FOLD_APPEND, [account, this.#mailbox, ...this.#columns([...this.#added.values()])])
+    if (this.#passing.length > 0) await on.rows(FOLD_PASSING, [account, this.#mailbox, ...this.#columns(this.#passing)])
+  }
+
+  /** Calls `mine` for the run's own messages in the set; returns the ranges that may be older ones. */
+  #older(uids: UidRanges, mine: (row: NewRow) => void): number[] {
+    const older: number[] = []
+    const first = this.#added.keys().next().value
+    for (let i = 0; i < uids.length; i += 2) {
+      const from = uids[i]!
+      let to = uids[i + 1]!
+      if (first !== undefined && to >= first) {
+        for (let uid = Math.max(from, first); uid <= to; uid++) {
+          const row = this.#added.get(uid)
+          if (row) mine(row)
+        }
+        to = Math.min(to, first - 1)
+      }
+      if (from <= to) older.push(from, to)
+    }
+    return older
+  }
+
+  #columns(rows: readonly NewRow[]): Buffer[] {
+    return [
+      int8Array(rows.map((row) => row.uid)),
+      int8Array(rows.map((row) => row.mid || midOf(this.#mailbox, row.uid as Uid))),
+      int8Array(rows.map((row) => row.content)),
+      int8Array(rows.map((row) => Math.round(row.date))),
+      int8Array(rows.map((row) => Math.round(row.saved))),
+      int4Array(rows.map((row) => row.size)),
+      int8Array(rows.map((row) => toBigint({ lo: row.lo, hi: row.hi }))),
+      int8Array(rows.map((row) => row.modseq)),
+    ]
+  }
+}
+
+const spansOf = (uids: UidRanges): [Buffer, Buffer] => [int8Array(uids.filter((_, i) => i % 2 === 0)), int8Array(uids.filter((_, i) => i % 2 === 1))]
+
+const ROW = 'account_id, mailbox_id, uid, mid, content_id, internal_date, saved_at, size, flags, modseq'
+const columns = (into: string) => `insert into ${into} (${ROW})
+  select $1, $2, uid, mid, content_id, to_timestamp(date / 1000.0), to_timestamp(saved / 1000.0), size, flags, modseq
+  from unnest($3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int4[], $9::int8[], $10::int8[]) t(uid, mid, content_id, date, saved, size, flags, modseq)`
+
+const FOLD_APPEND: Statement = { name: 'fold_append', text: columns('message') }
+/** Came and went between two folds; still restorable. */
+const FOLD_PASSING: Statement = { name: 'fold_passing', text: columns('expunged') }
+const FOLD_FLAGS: Statement = {
+  name: 'fold_flags',
+  text: `update message m set flags = (m.flags & ~$6::int8) | $5::int8, modseq = $7
+         from unnest($3::int8[], $4::int8[]) s(first, last) where m.account_id = $1 and m.mailbox_id = $2 and m.uid between s.first and s.last`,
+}
+const FOLD_EXPUNGE: Statement = {
+  name: 'fold_expunge',
+  text: `with gone as (
+           delete from message m using unnest($3::int8[], $4::int8[]) s(first, last)
+           where m.account_id = $1 and m.mailbox_id = $2 and m.uid between s.first and s.last returning m.*)
+         insert into expunged (${ROW}) select ${ROW} from gone`,
+}
