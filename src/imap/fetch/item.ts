@@ -1,0 +1,47 @@
+/** What a FETCH item is: where its value comes from and how it is written. */
+import type { ContentColumn } from '../../store/mailstore.ts'
+import type { AtomNode } from '../wire/node.ts'
+import type { LineWriter } from './line.ts'
+import type { FetchRow } from './row.ts'
+import type { Partial } from './section.ts'
+
+interface Named {
+  /** As it stands in the response; two items of one name are the same item. */
+  readonly name: string
+  /** Columns of the content beside the index's own; none: the item is answered from memory. */
+  readonly needs: readonly ContentColumn[]
+  /** Reading it sets \Seen (RFC 9051 §6.4.5). */
+  readonly seen?: boolean
+}
+
+/** A value made of what the index and the content's columns hold. */
+export interface ValueItem extends Named {
+  readonly kind: 'value'
+  /** Octets that `write` takes at most without asking for room. */
+  readonly room: number
+  /** Writes the value; `room` octets are free. A longer one goes through `line.octets`. */
+  write(row: FetchRow, line: LineWriter): void
+}
+
+/** Octets of the message, which may be too many for memory. */
+export interface OctetsItem extends Named {
+  readonly kind: 'octets'
+  readonly partial?: Partial | undefined
+  /** Where the octets are, before `partial` is applied. */
+  locate(row: FetchRow): Octets
+}
+
+export type FetchItem = ValueItem | OctetsItem
+
+export type Octets =
+  /** There is no such part: NIL. */
+  | { readonly kind: 'none' }
+  /** From … to (exclusive) of the message. */
+  | { readonly kind: 'range'; readonly from: number; readonly to: number }
+  /** In memory already. */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  /** To be made of a header block that lies within the message. */
+  | { readonly kind: 'derived'; readonly from: number; readonly to: number; readonly make: (block: Buffer) => Uint8Array }
+
+/** Names a client may ask for, upper case, and what it gets. Extensions add to a copy of FETCH_ITEMS. A function reads what stands behind the name. */
+export type FetchItems = ReadonlyMap<string, FetchItem | ((asked: AtomNode) => FetchItem)>

@@ -1,0 +1,43 @@
+/** The FETCH items that are values of the index or of the content's columns. RFC 3501 §6.4.5, RFC 9051 §6.4.5. */
+import { withoutExtensions } from '../../mail/bodystructure.ts'
+import { DATE_TIME_LENGTH } from './date.ts'
+import type { ValueItem } from './item.ts'
+
+const NUMBER_ROOM = 16
+/** 58 keywords of 50 characters, five system flags and \Recent. */
+const FLAGS_ROOM = 3200
+
+export const UID: ValueItem = { kind: 'value', name: 'UID', needs: [], room: NUMBER_ROOM, write: (row, line) => line.number(row.uid) }
+export const FLAGS: ValueItem = { kind: 'value', name: 'FLAGS', needs: [], room: FLAGS_ROOM, write: (row, line) => line.phrase(row.flags) }
+export const SIZE: ValueItem = { kind: 'value', name: 'RFC822.SIZE', needs: [], room: NUMBER_ROOM, write: (row, line) => line.number(row.size) }
+export const INTERNALDATE: ValueItem = {
+  kind: 'value',
+  name: 'INTERNALDATE',
+  needs: [],
+  room: DATE_TIME_LENGTH,
+  write: (row, line) => row.dates.write(row.date, line),
+}
+
+// The store keeps both as they go on the wire.
+export const ENVELOPE: ValueItem = {
+  kind: 'value',
+  name: 'ENVELOPE',
+  needs: ['envelope'],
+  room: 0,
+  write: (row, line) => line.octets(row.content!.envelope!),
+}
+export const BODYSTRUCTURE: ValueItem = {
+  kind: 'value',
+  name: 'BODYSTRUCTURE',
+  needs: ['bodystructure'],
+  room: 0,
+  write: (row, line) => line.octets(row.content!.bodystructure!),
+}
+/** BODY: the structure without extension data. */
+export const STRUCTURE: ValueItem = {
+  kind: 'value',
+  name: 'BODY',
+  needs: ['bodystructure'],
+  room: 0,
+  write: (row, line) => line.octets(withoutExtensions(row.content!.bodystructure!)),
+}

@@ -1,0 +1,61 @@
+/** The arguments of FETCH and UID FETCH. RFC 9051 §6.4.5, §9 fetch. */
+import type { By } from '../command.ts'
+import { Bad } from '../reply.ts'
+import type { NumberSet } from '../wire/numset.ts'
+import type { ArgumentReader } from '../wire/read.ts'
+import type { FetchItem, FetchItems } from './item.ts'
+import { UID } from './items.ts'
+
+export interface FetchArgs {
+  readonly set: NumberSet
+  /** In the order asked, each name once. */
+  readonly items: readonly FetchItem[]
+}
+
+/** A macro stands for these, alone and not in a list. */
+const MACROS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ALL', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE']],
+  ['FAST', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE']],
+  ['FULL', ['FLAGS', 'INTERNALDATE', 'RFC822.SIZE', 'ENVELOPE', 'BODY']],
+])
+/** Different items of one command; the structure pass knows of 1,000 parts at most, and clients ask for a few dozen. */
+const MAX_ITEMS = 250
+
+/** Throws Bad. */
+export function readFetch(r: ArgumentReader, by: By, known: FetchItems): FetchArgs {
+  const set = r.set()
+  const items = new Map<string, FetchItem>()
+  const add = (item: FetchItem): void => {
+    items.set(item.name, item)
+    if (items.size > MAX_ITEMS) throw new Bad('Too many data items')
+  }
+  // RFC 9051 §6.4.9: the answer to UID FETCH holds the UID, asked for or not.
+  const named = readItems(r, known)
+  if (by === 'uid' && !named.some((item) => item.name === UID.name)) add(UID)
+  for (const item of named) add(item)
+  return { set, items: [...items.values()] }
+}
+
+function readItems(r: ArgumentReader, known: FetchItems): FetchItem[] {
+  const macro = MACROS.get(r.nextWord)
+  if (macro) {
+    r.any()
+    return macro.map((name) => itemOf({ kind: 'atom', text: name }, known))
+  }
+  if (r.next !== 'list') return [itemOf(r.item(), known)]
+  return r.list((inner) => {
+    const items: FetchItem[] = []
+    while (inner.more) items.push(itemOf(inner.item(), known))
+    if (items.length === 0) throw new Bad('No data items')
+    return items
+  })
+}
+
+function itemOf(asked: ReturnType<ArgumentReader['item']>, known: FetchItems): FetchItem {
+  const name = asked.text.toUpperCase()
+  const item = known.get(name)
+  if (!item) throw new Bad(MACROS.has(name) ? 'ALL, FAST and FULL stand alone' : 'Unknown data item')
+  if (typeof item === 'function') return item(asked)
+  if (asked.section || asked.partial) throw new Bad('This data item has no section')
+  return item
+}

@@ -1,0 +1,61 @@
+/** One message as FETCH renders it. A single row object is moved from message to message: items read the index's columns through it. */
+import { type Part, unpackParts } from '../../mail/parts.ts'
+import type { Segment } from '../../store/index.ts'
+import type { ContentRow } from '../../store/mailstore.ts'
+import { DateTimeWriter } from './date.ts'
+import { FlagLists } from './flag-lists.ts'
+import type { Phrase } from './line.ts'
+
+/** What a row asks of the selected mailbox. */
+export interface RowSource {
+  readonly keywords: readonly string[]
+  isRecent(uid: number): boolean
+}
+
+export class FetchRow {
+  readonly #source: RowSource
+  readonly #flags: FlagLists
+  readonly dates = new DateTimeWriter()
+  msn = 0
+  segment!: Segment
+  /** Where the message stands in the segment. */
+  at = 0
+  /** The columns that the items need; undefined where no item needs any. */
+  content: ContentRow | undefined
+  #parts: readonly Part[] | undefined
+
+  constructor(source: RowSource) {
+    this.#source = source
+    this.#flags = new FlagLists(source)
+  }
+
+  /** To the next message. */
+  move(to: { readonly msn: number; readonly segment: Segment; readonly at: number; readonly content: ContentRow }): void {
+    this.msn = to.msn
+    this.segment = to.segment
+    this.at = to.at
+    this.content = to.content
+    this.#parts = undefined
+  }
+
+  get uid(): number {
+    return this.segment.uids[this.at]!
+  }
+  /** Octets of the message. */
+  get size(): number {
+    return this.segment.sizes[this.at]!
+  }
+  /** Milliseconds since 1970. */
+  get date(): number {
+    return this.segment.dates[this.at]!
+  }
+  /** Where the message's parts are; for items that need the column. */
+  get parts(): readonly Part[] {
+    this.#parts ??= unpackParts(this.content!.parts!)
+    return this.#parts
+  }
+  /** `(\Seen …)` as it goes on the wire. */
+  get flags(): Phrase {
+    return this.#flags.wire(this.segment.lo[this.at]!, this.segment.hi[this.at]!, this.#source.isRecent(this.segment.uids[this.at]!))
+  }
+}
