@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { canonical, canonicalDomain } from '../mail/address.ts'
+import { ConfigRefused } from './complain.ts'
+import { checkConfig, loadConfig, parseConfig } from './load.ts'
+import { BadFlag, findPlaces } from './places.ts'
+import type { Words } from './schema.ts'
+import { readSecrets } from './secrets.ts'
+import { firstConfig } from './template.ts'
+import { parseSize, parseTime } from './units.ts'
+
+const words: Words = { address: canonical, domain: canonicalDomain, isHash: (text) => text.startsWith('$argon2id$') }
+const EXAMPLE = join(import.meta.dirname, '..', '..', 'config', 'postern.example.yaml')
+const dir = mkdtempSync(join(tmpdir(), 'postern-config-'))
+after(() => rmSync(dir, { recursive: true, force: true }))
+
+const FILE = '/etc/postern.yaml'
+const GOOD = `hostname: mail.example.test
+domains: [example.test]
+mailboxes:
+  - address: Ann@Example.test
+    password_hash: $argon2id$1
+    aliases: [info@example.test]
+  - address: bob@example.test
+    password_hash: $argon2id$2
+`
+const check = (text: string) => checkConfig(parseConfig(FILE, text), words).config
+
+test('a file that is right: canonical, with defaults', () => {
+  assert.deepEqual(check(GOOD).mailboxes[0], { address: 'ann@example.test', password_hash: '$argon2id$1', aliases: ['info@example.test'] })
+  assert.equal(check(`${GOOD}redis:\nrelay: {host: SMTP.example.net}`).relay?.host, 'smtp.example.net')
+  assert.equal(check(`${GOOD}redis:`).redis, undefined, 'a key without a value is no setting')
+  assert.equal(check(`${GOOD}limits: {message_size: 1.5 MiB}`).limits?.message_size, 1.5 * 2 ** 20)
+})
+
+describe('what is wrong is said with its place and what would be right', () => {
+  for (const [what, text, place, words] of [
+    ['a key misspelt', GOOD.replace('hostname', 'hostnme'), '1:1', 'hostnme is no setting; did you mean hostname?'],
+    ['a key missing', GOOD.replace(/hostname.*\n/, ''), '1:1', 'hostname is missing: it must be the name of this host, such as mail.example.org'],
+    ['a key inside', `${GOOD}limits: {imap: {lin: 3}}`, '9:17', 'limits.imap.lin is no setting; did you mean line?'],
+    ['a key of nowhere', `${GOOD}tls: {zebra: 1, cert: a, key: b}`, '9:7', 'tls.zebra is no setting; there are cert, key'],
+    ['a key to come', `${GOOD}dkim: {selector: x}`, '9:1', 'dkim is not built yet (signing with DKIM): remove it'],
+    [
+      'a policy to come',
+      GOOD.replace('    aliases: [info@example.test]', '    pop3: {keep_days: 3}'),
+      '6:12',
+      'mailboxes[1].pop3.keep_days is not built yet',
+    ],
+    ['a type', `${GOOD}listeners: {mx: {port: "25"}}`, '9:24', 'listeners.mx.port must be a port number, 1 to 65535, not "25"'],
+    ['a yes', `${GOOD}listeners: {mx: {enabled: yes}}`, '9:27', 'listeners.mx.enabled must be true or false, not "yes"'],
+    [
+      'a list',
+      GOOD.replace('[example.test]', 'example.test'),
+      '2:10',
+      'domains must be a list of domains, such as [example.org], not "example.test"',
+    ],
+    ['an empty list', GOOD.replace('[example.test]', '[]'), '2:10', 'domains must be a list of at least one domain'],
+    ['a scalar', `${GOOD}relay: smtp.example.net`, '9:8', 'relay must be a map of settings'],
+    [
+      'a size',
+      GOOD.replace('aliases: [info@example.test]', 'quota: 5 GBit'),
+      '6:12',
+      'mailboxes[1].quota must be a size with its unit, such as 50 MiB, not "5 GBit"',
+    ],
+    ['a time', `${GOOD}limits: {pop3: {idle_time: soon}}`, '9:28', 'limits.pop3.idle_time must be a time with its unit'],
+    ['a number', `${GOOD}limits: {smtp: {hops: 0}}`, '9:23', 'limits.smtp.hops must be a whole number, 1 or more, not 0'],
+    ['a host', GOOD.replace('mail.example', 'mail..example'), '1:11', 'hostname must be the name of this host'],
+    ['an address', GOOD.replace('bob@example.test', 'bob'), '7:14', 'mailboxes[2].address must be an address, such as ann@example.org, not "bob"'],
+    ['another domain', GOOD.replace('bob@example', 'bob@other'), '7:14', 'the domain of bob@other.test is not among the local ones (example.test)'],
+    ['a mailbox twice', GOOD.replace('bob@', 'ANN@'), '7:14', 'there is already a mailbox ann@example.test'],
+    ['an alias of another', GOOD.replace('info@', 'bob@'), '6:15', 'the address bob@example.test is given twice: bob@example.test has it already'],
+    ['a postmaster', `${GOOD}postmaster: info@example.test`, '9:13', 'postmaster must be the address of one of the mailboxes'],
+    ['two sources', `${GOOD}redis: {url: a, url_file: b}`, '9:27', 'redis has both url and url_file: keep one'],
+    ['half a login', `${GOOD}relay: {host: a.test, user: b}`, '9:8', 'relay needs user and password'],
+    ['no YAML', GOOD.replace('  - address: bob', '\t- address: bob'), '7:1', 'this is no YAML: Tabs'],
+    ['a key twice', `${GOOD}hostname: a.test`, '9:1', 'this is no YAML: Map keys must be unique'],
+  ] as const)
+    test(what, () => {
+      assert.throws(
+        () => check(text),
+        (e) => {
+          assert.ok(e instanceof ConfigRefused)
+          assert.ok(
+            e.message.split('\n').some((line) => line.startsWith(`${FILE}:${place}: ${words}`)),
+            e.message,
+          )
+          return true
+        },
+      )
+    })
+})
+
+test('a password in place of its hash is not repeated in the complaint', () => {
+  assert.throws(
+    () => check(GOOD.replace('$argon2id$2', 'hunter2')),
+    (e) =>
+      e instanceof ConfigRefused &&
+      e.message.startsWith(`${FILE}:8:20: mailboxes[2].password_hash must be an argon2id hash`) &&
+      !e.message.includes('hunter2'),
+  )
+})
+
+test('a file that is missing', () => {
+  assert.throws(
+    () => loadConfig(join(dir, 'none.yaml'), words),
+    (e) => e instanceof ConfigRefused && e.message.includes(`${join(dir, 'none.yaml')}:1:1: the config file cannot be read: ENOENT`),
+  )
+})
+
+test('a billion laughs end early', () => {
+  const lol = `a: &a [x,x,x,x,x,x,x,x,x,x]\n${'bcdefgh'.replace(/./g, (c) => `${c}: &${c} [${Array(10).fill(`*${String.fromCharCode(c.charCodeAt(0) - 1)}`)}]\n`)}`
+  assert.throws(() => check(lol), ConfigRefused)
+})
+
+test('the example is right, and has every setting', () => {
+  const { config } = loadConfig(EXAMPLE, words)
+  const text = readFileSync(EXAMPLE, 'utf8')
+  assert.equal(config.limits?.imap?.idle_time, 1830_000)
+  for (const key of ['url_file', 'ca', 'password_file', 'postmaster', 'after_download', 'drain_seconds']) assert.match(text, new RegExp(`\\b${key}:`))
+  // Each setting has a comment above it, or is one of a group that has.
+  let before = ''
+  for (const line of text.split('\n')) {
+    if (/^[a-z_]+:/.test(line)) assert.ok(before.startsWith('#') || line.startsWith('limits'), `no comment above "${line}"`)
+    before = line
+  }
+})
+
+test('the first file: the example with its settings as comments', () => {
+  const text = firstConfig({ hostname: 'vm.example.test', domain: 'example.test', address: '"o\'d"@example.test', passwordHash: '$argon2id$x' })
+  const config = check(text)
+  assert.deepEqual(config, {
+    hostname: 'vm.example.test',
+    domains: ['example.test'],
+    mailboxes: [{ address: '"o\'d"@example.test'.replaceAll('"', ''), password_hash: '$argon2id$x', aliases: [] }],
+  })
+  // Uncommented again, it is the example's settings.
+  const limits = text.slice(text.indexOf('\n# limits:')).replace(/^# /gm, '')
+  assert.equal(check(GOOD + limits).limits?.message_size, 50 * 2 ** 20)
+})
+
+test('places: flag before environment before the usual', () => {
+  const at = (flags: Parameters<typeof findPlaces>[0], env: Record<string, string> = {}) => {
+    const { configFile, dataDir } = findPlaces(flags, env, '/home')
+    return [configFile, dataDir]
+  }
+  assert.deepEqual(at({}), ['/home/config/postern.yaml', '/home/data'])
+  assert.deepEqual(at({}, { POSTERN_DATA: '' }), ['/home/config/postern.yaml', '/home/data'])
+  assert.deepEqual(at({}, { POSTERN_DATA: 'd' }), ['/home/d/postern.yaml', '/home/d'])
+  assert.deepEqual(at({ data: '/x' }, { POSTERN_DATA: 'd' }), ['/x/postern.yaml', '/x'])
+  assert.deepEqual(at({ data: '/x', config: 'c.yaml' }), ['/home/c.yaml', '/x'])
+  assert.deepEqual(at({ config: 'c.yaml' }), ['/home/c.yaml', '/home/data'])
+  assert.throws(() => findPlaces({ ports: 'some' }, {}, '/'), BadFlag)
+  assert.throws(() => findPlaces({}, { POSTERN_LOG_LEVEL: 'loud' }, '/'), BadFlag)
+})
+
+test('secrets: environment, its file, the config, its file', () => {
+  const file = join(dir, 'url')
+  writeFileSync(file, 'postgres://file/\n')
+  const read = (text: string, env: Record<string, string>) =>
+    readSecrets(checkConfig(parseConfig(join(dir, 'postern.yaml'), GOOD + text), words), env)
+  assert.equal(read('database: {url: postgres://config/}', {}).databaseUrl, 'postgres://config/')
+  assert.equal(read('database: {url: postgres://config/}', { DATABASE_URL: '' }).databaseUrl, 'postgres://config/')
+  assert.equal(read('database: {url: postgres://config/}', { DATABASE_URL: 'postgres://env/' }).databaseUrl, 'postgres://env/')
+  assert.equal(read('database: {url: postgres://config/}', { DATABASE_URL_FILE: file }).databaseUrl, 'postgres://file/')
+  assert.equal(read('database: {url_file: url}', {}).databaseUrl, 'postgres://file/')
+  assert.deepEqual(read('database: {url_file: url}', {}).files, [file])
+  assert.equal(read('', { DATABASE_URL: '', REDIS_URL: '' }).databaseUrl, undefined)
+  assert.throws(() => read('', { DATABASE_URL_FILE: '/none' }), /DATABASE_URL_FILE names \/none, which cannot be read/)
+  assert.throws(() => read('', { DATABASE_URL_FILE: file, DATABASE_URL: 'x' }), /keep one/)
+  assert.throws(
+    () => read('relay: {host: a.test, user: b, password_file: none}', {}),
+    /postern\.yaml:9:47: relay\.password_file names .*none, which cannot be read/,
+  )
+})
+
+test('sizes and times', () => {
+  for (const [text, octets] of [
+    ['512', 512],
+    ['50 MiB', 52_428_800],
+    ['5gib', 5 * 2 ** 30],
+    ['1.5 KB', 1500],
+    ['x', undefined],
+    ['5 GiBs', undefined],
+    ['-1', undefined],
+    ['9999999 TiB', undefined],
+  ] as const)
+    assert.equal(parseSize(text), octets, text)
+  for (const [text, ms] of [
+    ['60 s', 60_000],
+    ['24h', 86_400_000],
+    ['500ms', 500],
+    ['1 year', undefined],
+  ] as const)
+    assert.equal(parseTime(text), ms, text)
+})

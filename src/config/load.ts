@@ -1,0 +1,120 @@
+/** A config file → `Config`, or every complaint about it. */
+import { readFileSync } from 'node:fs'
+import { type Document, LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { ConfigRefused, complain, complainAll, place, type Source } from './complain.ts'
+import { type Config, type ConfigSchema, schemaFor, type Words } from './schema.ts'
+
+/** A config larger than this is some other file. */
+const MAX_CONFIG_OCTETS = 8 * 1024 * 1024
+
+export interface Loaded {
+  readonly config: Config
+  readonly source: Source
+}
+
+/** Throws ConfigRefused. */
+export function loadConfig(file: string, words: Words): Loaded {
+  return checkConfig(readConfig(file), words)
+}
+
+/** The file as a document that can be edited. Throws ConfigRefused when it is missing or is no YAML. */
+export function readConfig(file: string): Source {
+  return parseConfig(file, readText(file))
+}
+
+function readText(file: string): string {
+  try {
+    const octets = readFileSync(file)
+    if (octets.length > MAX_CONFIG_OCTETS) throw new Error(`it is larger than ${MAX_CONFIG_OCTETS} octets`)
+    return octets.toString('utf8')
+  } catch (cause) {
+    throw new ConfigRefused(`${file}:1:1: the config file cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}
+
+export function parseConfig(file: string, text: string): Source {
+  const lines = new LineCounter()
+  const doc: Document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  // The first one: what follows is mostly its echo.
+  const [error] = doc.errors
+  if (error) throw new ConfigRefused(`${place({ file, lines }, error.pos[0])}: this is no YAML: ${error.message}`)
+  return { file, doc, lines }
+}
+
+/** Throws ConfigRefused. */
+export function checkConfig(source: Source, words: Words): Loaded {
+  const schema = schemaFor(words)
+  const result = schema.safeParse(withoutEmpty(toPlain(source)))
+  if (!result.success) throw complainAll(source, result.error.issues, (path) => keysAt(schema, path))
+  const config = result.data
+  checkTogether(source, config)
+  return { config, source }
+}
+
+function toPlain({ doc, file }: Source): unknown {
+  try {
+    return doc.toJS({ maxAliasCount: 100 }) ?? {}
+  } catch (cause) {
+    throw new ConfigRefused(`${file}:1:1: this is no YAML that can be used: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}
+
+/** `redis:` with nothing after it is as good as no line at all. */
+function withoutEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmpty)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, v]) => v !== null)
+      .map(([k, v]) => [k, withoutEmpty(v)]),
+  )
+}
+
+/** Names of the settings in the section at `path`. */
+function keysAt(schema: ConfigSchema, path: readonly PropertyKey[]): string[] {
+  let at: z.ZodType | undefined = schema
+  for (const part of path) {
+    const here: z.ZodType | undefined = inner(at)
+    if (here instanceof z.ZodArray) at = here.element as z.ZodType
+    else at = here instanceof z.ZodObject ? (here.shape as Record<string, z.ZodType>)[String(part)] : undefined
+  }
+  const here = inner(at)
+  return here instanceof z.ZodObject ? Object.keys(here.shape) : []
+}
+
+function inner(type: z.ZodType | undefined): z.ZodType | undefined {
+  let at = type
+  while (at instanceof z.ZodOptional || at instanceof z.ZodDefault) at = at.unwrap() as z.ZodType
+  return at
+}
+
+/** What no single setting can tell. */
+function checkTogether(source: Source, config: Config): void {
+  const local = new Set(config.domains)
+  const owners = new Map<string, string>()
+  for (const [i, { address }] of config.mailboxes.entries()) {
+    if (owners.has(address)) throw complain(source, ['mailboxes', i, 'address'], `there is already a mailbox ${address}`)
+    owners.set(address, address)
+  }
+  for (const [i, { address, aliases }] of config.mailboxes.entries()) {
+    for (const [key, each] of [[['address'], address] as const, ...aliases.map((a, n) => [['aliases', n], a] as const)]) {
+      const path = ['mailboxes', i, ...key]
+      const domain = each.slice(each.lastIndexOf('@') + 1)
+      if (!local.has(domain))
+        throw complain(source, path, `the domain of ${each} is not among the local ones (${[...local].join(', ')}): add it to "domains"`)
+      if (key[0] === 'address') continue
+      const owner = owners.get(each)
+      if (owner) throw complain(source, path, `the address ${each} is given twice: ${owner} has it already`)
+      owners.set(each, address)
+    }
+  }
+  if (config.postmaster && !config.mailboxes.some((m) => m.address === config.postmaster))
+    throw complain(source, ['postmaster'], `postmaster must be the address of one of the mailboxes, and ${config.postmaster} is none`)
+  for (const name of ['database', 'redis'] as const)
+    if (config[name]?.url && config[name].url_file) throw complain(source, [name, 'url_file'], `${name} has both url and url_file: keep one`)
+  if (config.relay?.password && config.relay.password_file)
+    throw complain(source, ['relay', 'password_file'], 'relay has both password and password_file: keep one')
+  if (config.relay && (config.relay.user === undefined) !== ((config.relay.password ?? config.relay.password_file) === undefined))
+    throw complain(source, ['relay'], 'relay needs user and password (or password_file) together, or neither')
+}

@@ -1,0 +1,102 @@
+/** What a config file may say. Every message completes the sentence "KEY must be …". */
+import { z } from 'zod'
+import { limits, section } from './limits.ts'
+import { count, size } from './units.ts'
+
+/** The words of mail that the file is checked with; given by the caller, since config knows nothing of mail. undefined: not one. */
+export interface Words {
+  /** Canonical form of an address. */
+  readonly address: (text: string) => string | undefined
+  /** Canonical form of a domain or host name. */
+  readonly domain: (text: string) => string | undefined
+  /** Whether a password can be checked against that hash. */
+  readonly isHash: (text: string) => boolean
+}
+
+export const SERVICES = ['mx', 'submission', 'submissions', 'imaps', 'pop3s'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
+const said = (expected: string) => ({ error: expected })
+const text = (expected: string) => z.string(said(expected)).min(1, said(expected))
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values, said(`one of ${values.join(', ')}`))
+const PORT = 'a port number, 1 to 65535'
+const port = z.int(said(PORT)).min(1, said(PORT)).max(65_535, said(PORT))
+const yesNo = z.boolean(said('true or false'))
+
+/** Text that `read` brings to its canonical form. */
+const read = (parse: (text: string) => string | undefined, expected: string) =>
+  text(expected).transform((value, ctx) => {
+    const parsed = parse(value)
+    if (parsed !== undefined) return parsed
+    ctx.addIssue({ code: 'custom', message: expected })
+    return z.NEVER
+  })
+
+const listener = section({
+  enabled: yesNo.default(true),
+  host: text('an IP address to listen on, such as 0.0.0.0 or "::"').optional(),
+  port: port.optional(),
+})
+
+const servers = (what: string) =>
+  section({ url: text(what), url_file: text('the path of a file that holds the URL') })
+    .partial()
+    .optional()
+
+export function schemaFor(words: Words) {
+  const address = read(words.address, 'an address, such as ann@example.org')
+  const domain = read(words.domain, 'a domain, such as example.org')
+  const mailbox = section({
+    address,
+    name: text('a name for people, such as Ann Example').optional(),
+    password_hash: text('an argon2id hash').refine(
+      words.isHash,
+      said('an argon2id hash as "postern mailbox passwd" writes it, never the password itself'),
+    ),
+    aliases: z.array(address, said('a list of addresses')).default([]),
+    quota: size.optional(),
+    pop3: section({ after_download: oneOf(['client', 'delete', 'keep']).default('client') }).optional(),
+  })
+  return section({
+    hostname: read(words.domain, 'the name of this host, such as mail.example.org'),
+    domains: z.array(domain, said('a list of domains, such as [example.org]')).min(1, said('a list of at least one domain')),
+    mailboxes: z.array(mailbox, said('a list of mailboxes')).default([]),
+    postmaster: address.optional(),
+    listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener }).partial().optional(),
+    database: servers('a URL, such as postgres://user@host/database'),
+    redis: servers('a URL, such as redis://host:6379'),
+    tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
+    relay: section({
+      host: read(words.domain, 'the name of a mail server that takes our mail'),
+      port: port.default(587),
+      security: oneOf(['tls', 'starttls', 'opportunistic', 'none']).default('starttls'),
+      user: text('a user name').optional(),
+      password: text('a password').optional(),
+      password_file: text('the path of a file that holds the password').optional(),
+      ca: text('the path of a PEM file with the authorities to trust').optional(),
+    }).optional(),
+    limits: limits.optional(),
+    log: section({ level: oneOf(LOG_LEVELS).optional() }).optional(),
+    drain_seconds: count.max(600, said('a number of seconds up to 600')).optional(),
+  })
+}
+
+export type ConfigSchema = ReturnType<typeof schemaFor>
+/** A checked file, addresses and domains canonical, sizes in octets, times in milliseconds. */
+export type Config = z.output<ConfigSchema>
+export type MailboxConfig = Config['mailboxes'][number]
+
+/** Keys that will mean something one day. They are refused like any other that is unknown, in other words. */
+export const PLANNED: ReadonlyMap<string, string> = new Map([
+  ['queue', 'a queue of its own for mail to other domains; set "relay" for that mail'],
+  ['dkim', 'signing with DKIM'],
+  ['acme', 'certificates by ACME; set "tls.cert" and "tls.key"'],
+  ['http', 'autoconfig, health and metrics over HTTP'],
+  ['workers', 'more than one process'],
+  ['disable', 'switching off capabilities'],
+  ['keep_days', 'removing what POP3 kept'],
+  ['app_passwords', 'app passwords'],
+  ['proxy_protocol', 'the PROXY protocol'],
+])

@@ -1,0 +1,54 @@
+/** Secrets: from the environment, from a file that the environment names (`X_FILE`), from the config or from a file that it names (`x_file`), in this order. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { ConfigRefused, complain, type Source } from './complain.ts'
+import { type Env, set } from './places.ts'
+import type { Config } from './schema.ts'
+
+export interface Secrets {
+  readonly databaseUrl: string | undefined
+  readonly redisUrl: string | undefined
+  readonly relayPassword: string | undefined
+  /** Files that were read: a change of one is a change of the config. */
+  readonly files: readonly string[]
+}
+
+/** Throws ConfigRefused that names the variable, or the line, and the file. */
+export function readSecrets({ config, source }: { readonly config: Config; readonly source: Source }, env: Env): Secrets {
+  const files: string[] = []
+  const text = (file: string): string => {
+    files.push(file)
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+  }
+
+  const fromEnv = (name: string): string | undefined => {
+    const [direct, file] = [set(env, name), set(env, `${name}_FILE`)]
+    if (direct !== undefined && file !== undefined) throw new ConfigRefused(`${name} and ${name}_FILE are both set: keep one`)
+    if (file === undefined) return direct
+    try {
+      return text(file) || undefined
+    } catch (cause) {
+      throw new ConfigRefused(`${name}_FILE names ${file}, which cannot be read: ${reason(cause)}`, { cause })
+    }
+  }
+
+  const fromConfig = (path: readonly [string, string], direct: string | undefined, file: string | undefined): string | undefined => {
+    if (file === undefined) return direct
+    const where = resolve(dirname(source.file), file)
+    try {
+      return text(where)
+    } catch (cause) {
+      throw complain(source, path, `${path.join('.')} names ${where}, which cannot be read: ${reason(cause)}`)
+    }
+  }
+
+  const { database, redis, relay } = config
+  return {
+    databaseUrl: fromEnv('DATABASE_URL') ?? fromConfig(['database', 'url_file'], database?.url, database?.url_file),
+    redisUrl: fromEnv('REDIS_URL') ?? fromConfig(['redis', 'url_file'], redis?.url, redis?.url_file),
+    relayPassword: fromEnv('POSTERN_RELAY_PASSWORD') ?? fromConfig(['relay', 'password_file'], relay?.password, relay?.password_file),
+    files,
+  }
+}
+
+const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
