@@ -18,7 +18,7 @@ const BAD = new Set([500, 501, 502, 503, 504, 530, 538, 555])
 /** Commands that do nothing for the client's mail, so they are rationed. */
 const IDLE_TALK = new Set(['NOOP', 'RSET', 'HELP', 'VRFY', 'HELO', 'EHLO'])
 /** What a browser, or a proxy that nobody asked for, says first. */
-const FOREIGN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH', 'PROXY', 'SSH-2.0'])
+const FOREIGN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH', 'PROXY'])
 /** Before TLS where AUTH is needed. RFC 3207 §4. */
 const BEFORE_TLS = new Set(['EHLO', 'HELO', 'STARTTLS', 'NOOP', 'RSET', 'QUIT', 'HELP', 'VRFY'])
 
@@ -183,7 +183,8 @@ export class Connection extends SMTPConnection {
   }
 
   #refusalOf(verb: string, command: Buffer, challenged: boolean): Reply | undefined {
-    if (this.#commands++ === 0 && FOREIGN.has(verb)) return new Reply(421, '4.7.0', 'This is a mail server', { closes: true })
+    if (this.#commands++ === 0 && (FOREIGN.has(verb) || verb.startsWith('SSH-')))
+      return new Reply(421, '4.7.0', 'This is a mail server', { closes: true })
     if (this.#farewell !== undefined) return this.#farewell
     if (challenged) return isBase64(command.toString('latin1').trim()) ? undefined : NOT_BASE64
     if (this.#host.wantsLogin && !this.secure && !BEFORE_TLS.has(verb)) return new Reply(530, '5.7.0', 'Must issue a STARTTLS command first')

@@ -66,7 +66,7 @@ interface LiveEnvelope {
   rejectedErrors?: RelayFailure[]
 }
 
-type RelayFailure = Error & { code?: string; command?: string; response?: string; responseCode?: number; recipient?: string }
+type RelayFailure = Error & { code?: string; originalCode?: string; command?: string; response?: string; responseCode?: number; recipient?: string }
 
 class Outgoing implements RelayMessage {
   readonly #options: RelayOptions
@@ -82,7 +82,7 @@ class Outgoing implements RelayMessage {
     this.#log = log
     this.#envelope = { from, to: [...to], use8BitMime: eightBit, ...(size === undefined ? {} : { size }) }
     this.#connection = new SMTPConnection(connectionOptions(options))
-    this.#source = new Source(() => this.#refused())
+    this.#source = new Source(() => this.#refused() !== undefined)
     this.#result = this.#run().finally(() => {
       this.#settled = true
     })
@@ -90,8 +90,11 @@ class Outgoing implements RelayMessage {
     this.#result.catch((err: Error) => this.#source.destroy(err))
   }
 
-  write(chunk: Uint8Array): Promise<void> {
-    return this.#source.give(chunk)
+  async write(chunk: Uint8Array): Promise<void> {
+    if (await this.#source.give(chunk)) return
+    // Nobody reads it any more: the dialogue has failed, or is about to say so.
+    await this.#result
+    throw new Error('the relay was done before the message was')
   }
 
   finish(): Promise<string> {
@@ -110,7 +113,7 @@ class Outgoing implements RelayMessage {
       await this.#greet()
       return await this.#send()
     } catch (err) {
-      const failure = err as RelayFailure
+      const failure = (this.#source.isRefused && this.#refused()) || (err as RelayFailure)
       this.#log.warn(
         { code: failure.code, command: failure.command, response: sanitise(failure.response ?? failure.message) },
         'the relay did not take a message',
@@ -144,31 +147,33 @@ class Outgoing implements RelayMessage {
     return sanitise(String(info.response ?? ''))
   }
 
+  /** The refusal of a recipient; one for good before one for now, because no second try gets past it. */
   #refused(): RelayFailure | undefined {
-    return this.#envelope.rejectedErrors?.[0]
+    const failures = this.#envelope.rejectedErrors ?? []
+    return failures.find(({ responseCode = 0 }) => responseCode >= 500) ?? failures[0]
   }
 }
 
 /** The text on its way: given chunk by chunk, taken by nodemailer once the relay answered DATA. */
 class Source extends Readable {
-  readonly #refused: () => Error | undefined
+  readonly #someRefused: () => boolean
+  /** Cut because the relay takes some recipients and not others. */
+  isRefused = false
   #wanted = Promise.withResolvers<void>()
   #started = false
-  constructor(refused: () => Error | undefined) {
+  constructor(someRefused: () => boolean) {
     super()
-    this.#refused = refused
+    this.#someRefused = someRefused
     this.on('error', () => {})
   }
 
   override _read(): void {
-    if (!this.#started) {
-      this.#started = true
-      const refused = this.#refused()
-      if (refused) {
-        this.destroy(refused)
-        return
-      }
+    // Asked for only after the relay answered DATA: who was refused is known by now, and nothing is written yet.
+    if (!this.#started && this.#someRefused()) {
+      this.isRefused = true
+      this.destroy(new Error('a recipient was refused'))
     }
+    this.#started = true
     this.#wanted.resolve()
   }
 
@@ -177,11 +182,12 @@ class Source extends Readable {
     done(err)
   }
 
-  /** Resolves when it was taken; waits while nothing is wanted. Throws what the dialogue failed with. */
-  async give(chunk: Uint8Array): Promise<void> {
+  /** Resolves when it was taken; waits while nothing is wanted. false: it will not be. */
+  async give(chunk: Uint8Array): Promise<boolean> {
     await this.#wanted.promise
-    if (this.destroyed) throw this.errored ?? new Reply(451, '4.3.0', 'Given up')
+    if (this.destroyed) return false
     if (!this.push(chunk)) this.#wanted = Promise.withResolvers<void>()
+    return true
   }
 }
 
@@ -204,6 +210,9 @@ function connectionOptions({ host, port, security, ca, hostname, timeouts }: Rel
   }
 }
 
+/** Codes of Node and OpenSSL for a handshake or a certificate that is no good. */
+const TLS_FAILURE = /^(?:EPROTO|ERR_SSL|ERR_TLS|DEPTH_|UNABLE_|CERT_|SELF_SIGNED|HOSTNAME_)/
+
 /** What our client is told: the relay's own code for the message, a temporary one for everything that is between the relay and us. */
 export function replyFor(failure: RelayFailure): Reply {
   if (failure instanceof Reply) return failure
@@ -211,7 +220,7 @@ export function replyFor(failure: RelayFailure): Reply {
   if (kind === 'EAUTH' || kind === 'ENOAUTH')
     return new Reply(451, '4.3.5', 'The relay does not accept this server, its administrator has to look at it')
   if (kind === 'EMESSAGE' && code === undefined) return new Reply(552, '5.3.4', 'The message is bigger than the relay takes')
-  if (kind === 'ETLS') return new Reply(451, '4.7.5', 'No secure connection to the relay')
+  if (kind === 'ETLS' || TLS_FAILURE.test(failure.originalCode ?? '')) return new Reply(451, '4.7.5', 'No secure connection to the relay')
   if (code === undefined || code < 400 || code > 599) return new Reply(451, '4.4.1', 'The relay cannot be reached now, try again later')
   // A 421 would end our own session, and 5xx to the greeting or EHLO is about us, not about the message.
   const aboutMessage = failure.command === undefined || ['MAIL FROM', 'RCPT TO', 'DATA'].includes(failure.command)

@@ -230,7 +230,7 @@ export class Client {
       const match = /^(?:\d{3}-[^\r\n]*\r\n)*\d{3}(?: [^\r\n]*)?\r\n/.exec(this.#received)
       if (match) {
         this.#received = this.#received.slice(match[0].length)
-        return match[0].trimEnd()
+        return match[0].slice(0, -2)
       }
       if (this.#ended) return ''
       await this.#news(ms)
