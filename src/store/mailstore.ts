@@ -173,6 +173,8 @@ export interface MailStore {
    * Ids come from the access's own index or view, never from a client.
    */
   contents(a: AccountAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): AsyncIterable<ContentRow>
+  /** Contents of the account that gain octets where every line must end in CRLF (POP3), and how many: none or few. See mail/crlf.ts. */
+  crlfGains(a: AccountAccess): Promise<ReadonlyMap<ContentId, number>>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */
   read(a: AccountAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
 }

@@ -137,15 +137,15 @@ async function readChunk(pool: Pool, account: AccountId, id: ContentId, seq: num
 
 const ADOPT: Statement = {
   name: 'content_adopt',
-  text: `insert into content (account_id, content_id, size, chunks, sha256, header, envelope, bodystructure, parts, structure_version)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, ${STRUCTURE_VERSION}
+  text: `insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, structure_version)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ${STRUCTURE_VERSION}
          where (select count(*) from content_chunk where account_id = $1 and content_id = $2) = $4::int4 returning content_id`,
 }
 
 /** Makes a content of staged chunks. They may have been lost with the database's last moments: then Unavailable, and the sender tries again. */
 export async function adoptSpilled(tx: Queryable, account: AccountId, content: Staged): Promise<void> {
-  const { id, size, chunks, sha256, header, envelope, bodystructure, parts } = content
-  const adopted = await tx.rows(ADOPT, [account, id, size, chunks, Buffer.from(sha256, 'hex'), header, envelope, bodystructure, parts])
+  const { id, size, chunks, crlfGain, sha256, header, envelope, bodystructure, parts } = content
+  const adopted = await tx.rows(ADOPT, [account, id, size, chunks, crlfGain, Buffer.from(sha256, 'hex'), header, envelope, bodystructure, parts])
   if (adopted === 0) throw new Unavailable('a staged message was lost on its way; send it again')
 }
 
@@ -157,3 +157,12 @@ const COPY_CHUNKS: Statement = {
 
 /** The staged chunks once more, for another account that the same message goes to; before any lock. */
 export const copySpilled = (on: Queryable, content: Staged, to: AccountId): Promise<number> => on.rows(COPY_CHUNKS, [to, content.account, content.id])
+
+const GAINS: Statement = { name: 'content_gains', text: 'select content_id, crlf_gain from content where account_id = $1 and crlf_gain > 0' }
+
+/** What few contents there are that POP3 sends with more octets than they have. */
+export async function crlfGains(on: Queryable, account: AccountId): Promise<ReadonlyMap<ContentId, number>> {
+  const gains = new Map<ContentId, number>()
+  await on.rows(GAINS, [account], (row) => gains.set(row.bigint() as ContentId, row.int()))
+  return gains
+}

@@ -5,7 +5,7 @@ import { Refusal } from '../errors.ts'
 import type { Appended, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { Appender, MailboxGone } from './append.ts'
-import { readContents, readRange } from './contents.ts'
+import { crlfGains, readContents, readRange } from './contents.ts'
 import { transfer } from './copy.ts'
 import { deliver } from './deliver.ts'
 import { EVERY_UID } from './effects.ts'
@@ -51,6 +51,7 @@ export function createMailStore(pool: Pool, bus: Bus, moved?: (account: AccountI
     copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }),
     move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }),
     contents: (a, ids, want) => readContents(pool, a, ids, want),
+    crlfGains: (a) => crlfGains(pool, a.account),
     read: (a, id, from, to) => readRange(pool, a, id, { from, to }),
     close: () => indexes.close(),
   }

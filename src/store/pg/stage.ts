@@ -5,6 +5,7 @@
 import { createHash, randomInt } from 'node:crypto'
 import { promisify } from 'node:util'
 import { zstdCompress } from 'node:zlib'
+import { CrlfGain } from '../../mail/crlf.ts'
 import { MAX_HEADER_BYTES } from '../../mail/header.ts'
 import { StructureParser } from '../../mail/structure.ts'
 import type { AccountAccess } from '../access.ts'
@@ -35,6 +36,8 @@ export interface Staged extends StagedContent {
   readonly envelope: Buffer
   readonly bodystructure: Buffer
   readonly parts: Buffer
+  /** See mail/crlf.ts. */
+  readonly crlfGain: number
   /** How many chunks the body has. */
   readonly chunks: number
   /** The only chunk, where the body is that small; undefined when the chunks are staged in the database, or there is no body. */
@@ -68,6 +71,7 @@ export class Stage implements ContentStage {
   readonly #id = newContentId()
   readonly #hash = createHash('sha256')
   readonly #parser = new StructureParser()
+  readonly #crlf = new CrlfGain()
   #size = 0
   /** Not yet in a chunk; `#pendingBytes` of it. While the header is open, header and all. */
   #pending: Buffer[] = []
@@ -93,6 +97,7 @@ export class Stage implements ContentStage {
     }
     this.#hash.update(chunk)
     this.#parser.write(chunk)
+    this.#crlf.write(chunk)
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
     if (!this.#header) this.#lookForHeaderEnd(chunk)
@@ -117,6 +122,7 @@ export class Stage implements ContentStage {
       envelope,
       bodystructure,
       parts,
+      crlfGain: this.#crlf.end(),
       chunks: inline ? 1 : this.#staged,
       inline,
     }

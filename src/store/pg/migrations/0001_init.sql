@@ -138,6 +138,7 @@ create table content (
   content_id bigint not null,
   size int not null,
   chunks int not null,
+  crlf_gain int not null,                     -- octets it gains where every line must end in CRLF (POP3): 0 for nearly all mail
   sha256 bytea not null,
   header bytea not null,                      -- the header block, blank line included
   envelope bytea not null,                    -- as on the wire
@@ -147,6 +148,7 @@ create table content (
   created_at timestamptz not null default now(),
   primary key (account_id, content_id)
 ) with (toast_tuple_target = 8160);
+create index content_crlf_gain on content (account_id, content_id, crlf_gain) where crlf_gain > 0;
 alter table content alter header set storage external, alter envelope set storage external, alter bodystructure set storage external, alter parts set storage external;
 
 create table content_chunk (
