@@ -285,6 +285,17 @@ test('counted octets have an absolute limit', async () => {
   clearInterval(drip)
 })
 
+test('lineReady tells a whole line from a part of one', async () => {
+  const wire = new Wire()
+  const reader = new LineReader(wire)
+  assert.equal(reader.lineReady, false)
+  wire.say('a\r\nb')
+  await new Promise(setImmediate)
+  assert.equal(reader.lineReady, true)
+  await reader.readLine(10)
+  assert.equal(reader.lineReady, false)
+})
+
 test('detach hands over what was not read', async () => {
   const wire = new Wire().say('STARTTLS\r\nNOOP ')
   const reader = new LineReader(wire)

@@ -146,6 +146,11 @@ export class LineReader {
     }
   }
 
+  /** Whether a whole line is here already: a reply may wait for the next one's. */
+  get lineReady(): boolean {
+    return this.#lineLength() !== undefined
+  }
+
   /** What came and was not read yet. After a STARTTLS command anything here is an attack or a fault (RFC 3207 §4.2). */
   takeBuffered(): Buffer {
     const all = this.#takeExactly(this.#unread)

@@ -1,0 +1,28 @@
+/** What commands take after their name. RFC 1939 §3: single spaces, numbers in decimal digits. */
+import { Bad } from './reply.ts'
+
+// Far beyond any maildrop, and exact as a number.
+const MAX_DIGITS = 15
+
+export function noArgument(argument: string): undefined {
+  if (argument.trim() !== '') throw new Bad('This command takes no argument')
+}
+
+/** A message number: digits. Whether there is such a message is another question. */
+export const messageNumber = (argument: string): number => digits(argument.trim(), 'A message number is needed')
+
+export const optionalNumber = (argument: string): number | undefined => (argument.trim() === '' ? undefined : messageNumber(argument))
+
+/** `msg n` of TOP. */
+export function numberAndLines(argument: string): { message: number; lines: number } {
+  const [message = '', lines = '', ...rest] = argument.trim().split(' ')
+  if (rest.length > 0) throw new Bad('A message number and a number of lines are needed')
+  return { message: digits(message, 'A message number is needed'), lines: digits(lines, 'A number of lines is needed') }
+}
+
+/** More digits than any message has read as a number that none has. */
+function digits(text: string, otherwise: string): number {
+  if (!/^[0-9]+$/.test(text)) throw new Bad(otherwise)
+  const significant = text.replace(/^0+/, '')
+  return significant.length > MAX_DIGITS ? Number.MAX_SAFE_INTEGER : Number(significant)
+}

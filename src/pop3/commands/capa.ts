@@ -1,0 +1,11 @@
+import { noArgument } from '../arguments.ts'
+import { command } from '../command.ts'
+
+/** CAPA. RFC 2449 §5. */
+export const capa = command({
+  name: 'CAPA',
+  rfc: 'RFC 2449 §5',
+  states: ['authorization', 'transaction'],
+  parse: noArgument,
+  run: (session) => ({ ok: 'What this server can do', lines: session.services.capabilities(session) }),
+})

@@ -1,0 +1,16 @@
+import { command } from '../command.ts'
+import { logIn } from '../login.ts'
+import { Bad } from '../reply.ts'
+
+/** PASS string. RFC 1939 §7: all that follows the one space, spaces too. */
+export const pass = command({
+  name: 'PASS',
+  rfc: 'RFC 1939 §7',
+  states: ['authorization'],
+  parse: (argument) => argument,
+  run(session, password) {
+    const { user } = session
+    if (user === undefined) throw new Bad('Send USER first')
+    return logIn(session, user, password)
+  },
+})

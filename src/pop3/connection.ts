@@ -1,0 +1,45 @@
+/** One conversation from its greeting to its end. RFC 1939 §3. */
+import { setImmediate as turn } from 'node:timers/promises'
+import { IdleTimeout, LineTooLong } from '../net/lines.ts'
+import { BLOCK } from '../net/output.ts'
+import { dispatch, endsConnection } from './dispatch.ts'
+import type { Registry } from './registry.ts'
+import { errLine } from './reply.ts'
+import type { Session } from './session.ts'
+
+/** Commands of one client in a row that need no I/O, before the others get their turn. */
+const IN_A_ROW = 50
+
+/** Resolves when the conversation is over, however it ended; then the maildrop is free again. Only QUIT deletes. */
+export async function converse(session: Session, registry: Registry): Promise<void> {
+  try {
+    session.out.write(`+OK ${session.services.hostname} POP3 server ready\r\n`)
+    await exchange(session, registry)
+    await session.out.flush()
+  } catch (err) {
+    await sayEnd(session, err)
+  } finally {
+    await session.open?.close()
+  }
+}
+
+async function exchange(session: Session, registry: Registry): Promise<void> {
+  const { lines, out, services } = session
+  for (let n = 1; ; n++) {
+    // Answers to commands that were sent together go out together.
+    if (!lines.lineReady || out.queued >= BLOCK) await out.flush()
+    if (n % IN_A_ROW === 0) await turn()
+    const line = await lines.readLine(services.limits.line, { idleMs: session.patience })
+    if (line === undefined || (await dispatch(session, registry, line.toString('utf8'))) === 'end') return
+  }
+}
+
+async function sayEnd(session: Session, err: unknown): Promise<void> {
+  const { log, out } = session
+  if (!endsConnection(err)) log.error({ err }, 'the connection ended within a reply')
+  // RFC 1939 §3: after the autologout timer nothing is said.
+  if (err instanceof IdleTimeout) log.debug({ user: session.open?.login.address }, 'no command for too long')
+  if (!(err instanceof LineTooLong)) return
+  out.write(`${errLine({ message: 'The line is too long' })}\r\n`)
+  await out.flush().catch(() => undefined)
+}

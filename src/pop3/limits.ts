@@ -1,0 +1,29 @@
+/** Bounds of a POP3 session: times in milliseconds, sizes in octets. */
+export interface Pop3Limits {
+  /** A command line. RFC 2449 §4 asks for 255; SASL responses may be longer. */
+  readonly line: number
+  /** Commands that are none, or not of this state, before the connection ends; failed logins count among those before login. */
+  readonly badAnonymous: number
+  readonly bad: number
+  /** From the greeting to a successful login, in all. */
+  readonly loginTime: number
+  /** The autologout timer: RFC 1939 §3 asks for at least 10 minutes. */
+  readonly idleTime: number
+  /** Sessions of one account, those included that only find the maildrop in use. */
+  readonly sessionsPerAccount: number
+  /** NOOPs: how many at once, and how many a second after that. */
+  readonly idleCommands: { readonly burst: number; readonly perSecond: number }
+}
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+
+export const POP3_LIMITS: Pop3Limits = {
+  line: 8 * 1024,
+  badAnonymous: 3,
+  bad: 20,
+  loginTime: 60 * SECOND,
+  idleTime: 10 * MINUTE + 10 * SECOND,
+  sessionsPerAccount: 3,
+  idleCommands: { burst: 200, perSecond: 50 },
+}

@@ -1,0 +1,97 @@
+/** From a user name and a password to an open maildrop: who it is, a place among the sessions, the lease, and the messages as they stand. */
+import type { Log } from '../log.ts'
+import type { MailboxAccess } from '../store/access.ts'
+import type { Login } from '../store/accounts.ts'
+import { LEASE_RENEW_SECONDS, type Lease, type Leases } from '../store/lease.ts'
+import type { MailboxWatcher, MailStore } from '../store/mailstore.ts'
+import { freeze, type Maildrop } from './maildrop.ts'
+import { ReadAhead } from './message.ts'
+import { type Done, No } from './reply.ts'
+import type { OpenMaildrop, Session } from './session.ts'
+
+/** `+OK` with the maildrop open (RFC 1939 §4), or No. Whatever was taken on the way is given back when it fails. */
+export async function logIn(session: Session, user: string, password: string): Promise<Done> {
+  const { services, remote, gone } = session
+  session.user = undefined
+  const result = await services.authenticator.login({ user, password, service: 'pop3s', remote, signal: gone })
+  switch (result.kind) {
+    case 'invalid':
+      throw new No('The user name or the password is wrong', { code: 'AUTH' })
+    case 'throttled':
+      throw new No(`Too many failed logins, try again in ${result.retryAfter} seconds`, { code: 'LOGIN-DELAY' })
+    case 'unavailable':
+      throw new No('Logins cannot be checked at the moment, try again later', { code: 'SYS/TEMP' })
+    case 'ok':
+      break
+    default:
+      result satisfies never
+  }
+  const { access, login } = result
+  const leave = await services.presence.enter(
+    { service: 'pop3s', remote, account: access.account, kick: () => session.stop.abort() },
+    { perAccount: services.limits.sessionsPerAccount },
+  )
+  if (!leave) throw new No('Too many sessions of this user', { code: 'IN-USE' })
+  try {
+    const mailbox = await services.store.open(access, 'INBOX', true)
+    session.open = await openMaildrop(session, { mailbox, login, leave })
+  } catch (err) {
+    leave()
+    throw err
+  }
+  session.admitted()
+  const { messages, octets } = session.open.maildrop.total()
+  return { ok: `Maildrop has ${messages} messages (${octets} octets)` }
+}
+
+async function openMaildrop(session: Session, who: { mailbox: MailboxAccess; login: Login; leave: () => void }): Promise<OpenMaildrop> {
+  const { store, leases } = session.services
+  const { mailbox, login, leave } = who
+  const lease = await leases.acquire(mailbox)
+  const release = keepLease(leases, lease, { log: session.log, lost: () => session.stop.abort() })
+  try {
+    const maildrop = await readMaildrop(store, mailbox)
+    const messages = new ReadAhead(store, maildrop, ['header', 'body'])
+    const headers = new ReadAhead(store, maildrop, ['header'])
+    const close = async (): Promise<void> => {
+      messages.close()
+      headers.close()
+      leave()
+      await release()
+    }
+    return { login, maildrop, messages, headers, lease, stillOurs: () => leases.renew(lease), close }
+  } catch (err) {
+    await release()
+    throw err
+  }
+}
+
+/** The session keeps what it needs and does not watch the mailbox: what others do to it does not change the maildrop. */
+const unwatched: MailboxWatcher = { changed: () => undefined, gone: () => undefined }
+
+async function readMaildrop(store: MailStore, mailbox: MailboxAccess): Promise<Maildrop> {
+  await using selected = await store.select(mailbox, unwatched)
+  return freeze(selected, await store.crlfGains(mailbox))
+}
+
+/** Renews the lease until the function that it returns is called, which lets it go. `lost`: it is somebody else's by now. */
+export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Log; lost: () => void }): () => Promise<void> {
+  let held = true
+  const renew = async (): Promise<void> => {
+    try {
+      if ((await leases.renew(lease)) || !held) return
+      log.warn({ account: lease.account }, 'the maildrop lease was lost')
+      lost()
+    } catch (err) {
+      // It may run out meanwhile, but is ours until somebody takes it: the fence at QUIT knows.
+      log.warn({ err, account: lease.account }, 'the maildrop lease could not be renewed')
+    }
+  }
+  const timer = setInterval(() => void renew(), LEASE_RENEW_SECONDS * 1000).unref()
+  return async () => {
+    if (!held) return
+    held = false
+    clearInterval(timer)
+    await leases.release(lease).catch((err: unknown) => log.warn({ err, account: lease.account }, 'the maildrop lease runs out by itself'))
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The maildrop as it stood at login: numbers, sizes and unique-ids that do not change while the session lasts, whatever others do to the mailbox
+ * (RFC 1939 §3), and the marks that this session put on them. Nothing here touches the store.
+ */
+import type { MailboxAccess } from '../store/access.ts'
+import { flagsOf } from '../store/flags.ts'
+import type { SelectedMailbox } from '../store/mailstore.ts'
+import type { ContentId } from '../store/types.ts'
+import { toRanges, type UidRanges } from '../store/uidset.ts'
+import { No } from './reply.ts'
+
+/** A message with it is not shown by POP3; IMAP sees it as any other. */
+export const HIDDEN = '$POP3Deleted'
+
+/** Octets that a content gains by line ends (mail/crlf.ts); those that gain none are not named. */
+export type Gains = ReadonlyMap<ContentId, number>
+
+export interface Entry {
+  readonly number: number
+  readonly content: ContentId
+  /** Octets in the store. */
+  readonly size: number
+  /** Octets as RETR sends them, before dots are doubled. */
+  readonly octets: number
+  readonly uniqueId: string
+}
+
+const DELETED = 1
+const RETRIEVED = 2
+
+interface Rows {
+  readonly uids: Uint32Array
+  readonly mids: Float64Array
+  readonly contents: BigInt64Array
+  readonly sizes: Uint32Array
+  /** By place in the arrays, where it is not 0. */
+  readonly gains: ReadonlyMap<number, number>
+}
+
+export class Maildrop {
+  readonly access: MailboxAccess
+  readonly count: number
+  readonly #rows: Rows
+  readonly #marks: Uint8Array
+
+  constructor(access: MailboxAccess, rows: Rows) {
+    this.access = access
+    this.#rows = rows
+    this.count = rows.uids.length
+    this.#marks = new Uint8Array(this.count)
+  }
+
+  /** The message with this number. Throws No where there is none, or none any more. */
+  entry(number: number): Entry {
+    if (number < 1 || number > this.count) throw new No(`There is no such message, the maildrop has ${this.count}`)
+    if (this.isDeleted(number)) throw new No('This message is marked as deleted')
+    return this.#entryAt(number - 1)
+  }
+
+  /** What is not marked as deleted, in order. */
+  *entries(): Generator<Entry> {
+    for (let at = 0; at < this.count; at++) if (!(this.#marks[at]! & DELETED)) yield this.#entryAt(at)
+  }
+
+  /** Number and octets of what is not marked as deleted. */
+  total(): { messages: number; octets: number } {
+    let messages = 0
+    let octets = 0
+    for (let at = 0; at < this.count; at++) {
+      if (this.#marks[at]! & DELETED) continue
+      messages++
+      octets += this.#octetsAt(at)
+    }
+    return { messages, octets }
+  }
+
+  isDeleted(number: number): boolean {
+    return (this.#marks[number - 1]! & DELETED) !== 0
+  }
+
+  delete(number: number): void {
+    this.#marks[number - 1]! |= DELETED
+  }
+
+  /** All of it was sent. */
+  retrieved(number: number): void {
+    this.#marks[number - 1]! |= RETRIEVED
+  }
+
+  /** RSET: what was deleted is not; what was retrieved stays retrieved. */
+  reset(): void {
+    for (let at = 0; at < this.count; at++) this.#marks[at]! &= ~DELETED
+  }
+
+  /** UIDs of what DELE marked, and with `retrieved` of what RETR sent whole too. */
+  marked({ retrieved }: { retrieved: boolean }): UidRanges {
+    const mask = retrieved ? DELETED | RETRIEVED : DELETED
+    return toRanges(this.#rows.uids.filter((_, at) => this.#marks[at]! & mask))
+  }
+
+  #octetsAt(at: number): number {
+    return this.#rows.sizes[at]! + (this.#rows.gains.get(at) ?? 0)
+  }
+
+  #entryAt(at: number): Entry {
+    const { mids, contents, sizes } = this.#rows
+    return { number: at + 1, content: contents[at]! as ContentId, size: sizes[at]!, octets: this.#octetsAt(at), uniqueId: uniqueId(mids[at]!) }
+  }
+}
+
+/** A mid is given once in an account's life and moves with its message; 53 bits as hex digits of one length. RFC 1939 §7. */
+export const uniqueId = (mid: number): string => mid.toString(16).padStart(14, '0')
+
+/** The messages of the selected mailbox as they stand now, without those that POP3 does not show. */
+export function freeze({ access, index, view }: SelectedMailbox, gains: Gains): Maildrop {
+  const hidden = flagsOf([HIDDEN], index.keywords)
+  const { lo, hi } = hidden.unknown.length > 0 ? { lo: 0, hi: 0 } : hidden.flags
+  const rows = {
+    uids: new Uint32Array(view.exists),
+    mids: new Float64Array(view.exists),
+    contents: new BigInt64Array(view.exists),
+    sizes: new Uint32Array(view.exists),
+    gains: new Map<number, number>(),
+  }
+  let count = 0
+  for (const { segment, from, to } of view.exists > 0 ? view.spans('msn', [1, view.exists]) : []) {
+    for (let row = from; row < to; row++) {
+      if (segment.lo[row]! & lo || segment.hi[row]! & hi) continue
+      rows.uids[count] = segment.uids[row]!
+      rows.mids[count] = segment.mids[row]!
+      rows.contents[count] = segment.contents[row]!
+      rows.sizes[count] = segment.sizes[row]!
+      const gain = gains.get(segment.contents[row]! as ContentId)
+      if (gain) rows.gains.set(count, gain)
+      count++
+    }
+  }
+  const cut = { uids: rows.uids.subarray(0, count), mids: rows.mids.subarray(0, count), contents: rows.contents.subarray(0, count) }
+  return new Maildrop(access, { ...rows, ...cut, sizes: rows.sizes.subarray(0, count) })
+}

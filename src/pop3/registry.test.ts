@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import type { Pop3Policy } from '../store/types.ts'
+import { COMMANDS } from './commands/index.ts'
+import { createRegistry } from './registry.ts'
+import type { Session } from './session.ts'
+
+const registry = createRegistry(COMMANDS)
+const session = (pop3?: Pop3Policy): Session => ({ open: pop3 && { login: { pop3 } } }) as unknown as Session
+
+test('every file of commands/ is a registered command of its name', () => {
+  const files = readdirSync(new URL('commands', import.meta.url)).filter((file) => file !== 'index.ts')
+  assert.deepEqual(COMMANDS.map((command) => `${command.name.toLowerCase()}.ts`).sort(), files.sort())
+})
+
+test('CAPA is what is registered', () => {
+  const lines = ['USER', 'SASL PLAIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE', 'EXPIRE 0 USER', 'IMPLEMENTATION Postern']
+  assert.deepEqual(registry.capabilities(session()), lines)
+  const withoutTop = createRegistry(COMMANDS.filter((command) => command.name !== 'TOP'))
+  assert.deepEqual(
+    withoutTop.capabilities(session()),
+    lines.filter((line) => line !== 'TOP'),
+  )
+  assert.equal(withoutTop.command('TOP'), undefined)
+})
+
+test('EXPIRE says what the policy does', () => {
+  for (const [policy, line] of [
+    ['client', 'EXPIRE NEVER'],
+    ['keep', 'EXPIRE NEVER'],
+    ['delete', 'EXPIRE 0'],
+  ] as const)
+    assert.ok(registry.capabilities(session(policy)).includes(line), policy)
+})
+
+test('names in any case, and no others', () => {
+  assert.equal(registry.command('retr')?.name, 'RETR')
+  for (const name of ['', '__proto__', 'constructor', 'STLS', 'RETRX']) assert.equal(registry.command(name), undefined)
+})

@@ -1,0 +1,34 @@
+/** The commands that there are, by name, and what CAPA says because of them. RFC 2449. */
+import type { AnyCommand } from './command.ts'
+import type { Session } from './session.ts'
+
+/** A capability that is no command's: something the connection does. */
+export interface Behaviour {
+  readonly rfc: string
+  capability(session: Session): string
+}
+
+const always = (rfc: string, line: string): Behaviour => ({ rfc, capability: () => line })
+
+export const BEHAVIOURS: readonly Behaviour[] = [
+  always('RFC 2449 §6.8', 'PIPELINING'),
+  always('RFC 2449 §6.4', 'RESP-CODES'),
+  always('RFC 3206 §6', 'AUTH-RESP-CODE'),
+  // Nothing expires by age; under the policy `delete` what was retrieved is gone after QUIT, which is what 0 means. Before login the least of all users.
+  { rfc: 'RFC 2449 §6.7', capability: ({ open }) => (!open ? 'EXPIRE 0 USER' : open.login.pop3 === 'delete' ? 'EXPIRE 0' : 'EXPIRE NEVER') },
+  always('RFC 2449 §6.9', 'IMPLEMENTATION Postern'),
+]
+
+export interface Registry {
+  /** By name in any case. */
+  command(name: string): AnyCommand | undefined
+  capabilities(session: Session): string[]
+}
+
+export function createRegistry(commands: readonly AnyCommand[], behaviours: readonly Behaviour[] = BEHAVIOURS): Registry {
+  const byName = new Map(commands.map((command) => [command.name, command]))
+  return {
+    command: (name) => byName.get(name.toUpperCase()),
+    capabilities: (session) => [...commands.flatMap((command) => command.capability ?? []), ...behaviours.map((b) => b.capability(session))],
+  }
+}

@@ -1,0 +1,124 @@
+/** One client's session: what every command sees of it. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Authenticator } from '../auth/login.ts'
+import type { Log } from '../log.ts'
+import { Disconnected } from '../net/connection.ts'
+import type { LineReader } from '../net/lines.ts'
+import type { Output } from '../net/output.ts'
+import type { Login } from '../store/accounts.ts'
+import type { Lease, Leases } from '../store/lease.ts'
+import type { MailStore } from '../store/mailstore.ts'
+import type { Presence } from '../store/presence.ts'
+import type { State } from './command.ts'
+import type { Pop3Limits } from './limits.ts'
+import type { Maildrop } from './maildrop.ts'
+import type { ReadAhead } from './message.ts'
+
+/** What every session of the service shares. */
+export interface Services {
+  readonly store: MailStore
+  readonly leases: Leases
+  readonly authenticator: Authenticator
+  readonly presence: Presence
+  /** The greeting's name of this host. */
+  readonly hostname: string
+  readonly limits: Pop3Limits
+  /** What CAPA says: of what is registered, for this session. */
+  readonly capabilities: (session: Session) => readonly string[]
+}
+
+export interface SessionParts {
+  readonly log: Log
+  /** Client address as text. */
+  readonly remote: string
+  readonly lines: LineReader
+  readonly out: Output
+  /** Ends the session from outside at the next command: shutdown, kick, a lease that was lost. */
+  readonly stop: AbortController
+  /** Aborted when the connection is gone. */
+  readonly gone: AbortSignal
+  readonly admitted: () => void
+}
+
+/** Who is logged in, and the open maildrop. */
+export interface OpenMaildrop {
+  readonly login: Login
+  readonly maildrop: Maildrop
+  /** For RETR and for TOP. */
+  readonly messages: ReadAhead
+  readonly headers: ReadAhead
+  /** False: somebody else has the maildrop by now. Throws Unavailable. */
+  stillOurs(): Promise<boolean>
+  /** Nothing is expunged unless it still holds. */
+  readonly lease: Lease
+  /** Lets go of lease and presence; never throws, harmless twice. */
+  close(): Promise<void>
+}
+
+export class Session {
+  readonly services: Services
+  readonly log: Log
+  readonly remote: string
+  readonly lines: LineReader
+  readonly out: Output
+  readonly stop: AbortController
+  readonly gone: AbortSignal
+  readonly admitted: () => void
+  /** Given by USER, for the PASS that follows. */
+  user: string | undefined
+  /** Set by PASS and AUTH, for good. */
+  open: OpenMaildrop | undefined
+
+  constructor(services: Services, parts: SessionParts) {
+    this.services = services
+    this.log = parts.log
+    this.remote = parts.remote
+    this.lines = parts.lines
+    this.out = parts.out
+    this.stop = parts.stop
+    this.gone = parts.gone
+    this.admitted = parts.admitted
+    this.#tokens = services.limits.idleCommands.burst
+  }
+
+  /** Bad commands, and failed logins. */
+  failures = 0
+  readonly #start = performance.now()
+  #pacedAt = this.#start
+  #tokens: number
+
+  get state(): State {
+    return this.open ? 'transaction' : 'authorization'
+  }
+
+  get store(): MailStore {
+    return this.services.store
+  }
+
+  /** How long the next line may take. Before login all of them share one time. */
+  get patience(): number {
+    const { loginTime, idleTime } = this.services.limits
+    return this.open ? idleTime : Math.max(0, this.#start + loginTime - performance.now())
+  }
+
+  /** Sends a line and reads the answer to it, within a command. */
+  async ask(line: string): Promise<string> {
+    this.out.write(`${line}\r\n`)
+    await this.out.flush()
+    const answer = await this.lines.readLine(this.services.limits.line, { idleMs: this.patience })
+    if (answer === undefined) throw new Disconnected()
+    return answer.toString('latin1')
+  }
+
+  /** Waits where commands that cost the client nothing come too fast. */
+  async pace(): Promise<void> {
+    const { burst, perSecond } = this.services.limits.idleCommands
+    const now = performance.now()
+    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#pacedAt) * perSecond) / 1000) - 1
+    this.#pacedAt = now
+    if (this.#tokens < 0) await sleep((-this.#tokens * 1000) / perSecond, undefined, { signal: this.stop.signal }).catch(() => undefined)
+  }
+}
+
+export type TransactionSession = Session & { open: OpenMaildrop }
