@@ -1,5 +1,6 @@
 /** Folding, trimming and reaping change nothing that anybody can see: random work, compared with what a process sees that starts anew. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import type { AccountAccess, MailboxAccess } from '../../src/store/access.ts'
@@ -18,6 +19,7 @@ const db = await testDatabase()
 const drivers = createMemoryDrivers()
 const { store, accounts, close } = await openStore({ connect: db.connect, drivers, log: silentLog() })
 const pool = new Pool({ connect: db.connect, max: 4, log: silentLog() })
+const key = randomBytes(32)
 after(async () => {
   await close()
   await pool.close()
@@ -57,7 +59,7 @@ const count = async (sql: string): Promise<number> => {
 /** What a process sees that knows nothing yet. */
 async function anew<T>(use: (s: SelectedMailbox) => Promise<T> | T, m: MailboxAccess): Promise<T> {
   const drivers = createMemoryDrivers()
-  const fresh = createMailStore(pool, drivers.bus)
+  const fresh = createMailStore({ pool, bus: drivers.bus, cache: { snapshots: drivers.snapshots, key } })
   await using s = await fresh.select(m, watcher)
   try {
     return await use(s)
@@ -135,7 +137,7 @@ test('an index below the log floor loads anew, and its sessions go on', async ()
   const m = await store.open(anna, 'lag', true)
   await append(m, 5)
   const lagging = createMemoryDrivers()
-  const slow = createMailStore(pool, lagging.bus)
+  const slow = createMailStore({ pool, bus: lagging.bus, cache: { snapshots: lagging.snapshots, key } })
   await using s = await slow.select(m, watcher)
   await store.expunge(m, { uids: [2, 2], deletedOnly: false })
   await store.flags(m, [4, 4], { mode: 'add', names: ['\\Flagged'] })

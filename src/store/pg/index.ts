@@ -7,6 +7,7 @@ import type { MailStore } from '../mailstore.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
 import { createLeases } from './lease.ts'
+import { snapshotKey } from './load.ts'
 import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
 import { type Connect, Pool } from './pool.ts'
@@ -47,7 +48,8 @@ export async function openStore({ connect, drivers, log, retention = RETENTION }
   }
   const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log })
   const background = startBackground({ pool: slow, retention, log })
-  const store = createMailStore(pool, drivers.bus, background.moved)
+  const cache = { snapshots: drivers.snapshots, key: await snapshotKey(pool) }
+  const store = createMailStore({ pool, bus: drivers.bus, cache, moved: background.moved })
   return {
     store,
     accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),

@@ -10,7 +10,7 @@ import type { MailboxWatcher } from '../mailstore.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { View } from '../view.ts'
 import { int4Array, int8Array } from './arrays.ts'
-import { changesSince, loadIndex } from './load.ts'
+import { changesSince, keepSnapshot, loadIndex, type SnapshotCache } from './load.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 
@@ -60,12 +60,14 @@ const MODSEQS: Statement = {
 export class Indexes {
   readonly #pool: Pool
   readonly #bus: Bus
+  readonly #cache: SnapshotCache
   readonly #entries = new Map<string, Entry>()
   readonly #timer: NodeJS.Timeout
 
-  constructor(pool: Pool, bus: Bus) {
+  constructor(pool: Pool, bus: Bus, cache: SnapshotCache) {
     this.#pool = pool
     this.#bus = bus
+    this.#cache = cache
     this.#timer = setInterval(() => void this.checkAll().catch(() => {}), CHECK_INTERVAL).unref()
   }
 
@@ -189,9 +191,11 @@ export class Indexes {
   }
 
   #load(entry: Entry): Promise<MailboxIndex> {
-    entry.loading ??= loadIndex(this.#pool, entry.account, entry.mailbox)
+    entry.loading ??= loadIndex(this.#pool, this.#cache, entry.account, entry.mailbox)
       .then((index) => {
         entry.index = index
+        // What had to be read from rows now, the next process or the next load gets cheaply.
+        keepSnapshot(this.#cache, index)
         this.#evict()
         return index
       })
@@ -259,6 +263,7 @@ export class Indexes {
       if (bytes <= INDEX_BUDGET && ++idle <= MAX_IDLE) continue
       this.#entries.delete(keyOf(entry))
       entry.unwatch()
+      if (entry.index) keepSnapshot(this.#cache, entry.index)
     }
   }
 }

@@ -13,6 +13,7 @@ import { expunge } from './expunge.ts'
 import { storeFlags } from './flags.ts'
 import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
+import type { SnapshotCache } from './load.ts'
 import { createMailbox, INBOX, listMailboxes, listSubscriptions, removeMailbox, renameMailbox, storedName, subscribeMailbox } from './names.ts'
 import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
@@ -26,9 +27,16 @@ export interface PgMailStore extends MailStore {
   close(): void
 }
 
-/** `moved` hears of every mailbox whose log this store makes longer. */
-export function createMailStore(pool: Pool, bus: Bus, moved?: (account: AccountId, mailbox: MailboxId) => void): PgMailStore {
-  const indexes = new Indexes(pool, bus)
+export interface MailStoreParts {
+  readonly pool: Pool
+  readonly bus: Bus
+  readonly cache: SnapshotCache
+  /** Hears of every mailbox whose log this store makes longer. */
+  readonly moved?: (account: AccountId, mailbox: MailboxId) => void
+}
+
+export function createMailStore({ pool, bus, cache, moved }: MailStoreParts): PgMailStore {
+  const indexes = new Indexes(pool, bus, cache)
   const transactor = new Transactor(pool, bus, moved)
   const appender = new Appender(transactor, indexes)
   const writer = { transactor, indexes }

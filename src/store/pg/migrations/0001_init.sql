@@ -5,6 +5,7 @@
 create table server (
   singleton boolean primary key default true check (singleton),
   incarnation int not null default 1,
+  snapshot_key bytea,                         -- proves that a snapshot which comes back from the cache is ours; made at the first start
   config_generation bigint not null default 0,
   config_hash text
 );
