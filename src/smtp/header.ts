@@ -29,7 +29,7 @@ export class HeaderGate {
     this.#chunks.push(chunk)
     const block = this.#length + (end < 0 ? chunk.length : end)
     this.#length += chunk.length
-    if (block > this.#max) throw new Reply(552, '5.6.0', `The header block exceeds ${this.#max} octets`)
+    if (block > this.#max) throw new Reply(552, '5.6.0', `The header is too long`)
     return end >= 0
   }
 

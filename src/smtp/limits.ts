@@ -28,6 +28,7 @@ export interface SmtpLimits {
   readonly failedLogins: number
   /** Refused recipients of one connection: the answers to those after `tarpitAfter` are held back, after `max` the session ends. */
   readonly unknownRecipients: { readonly tarpitAfter: number; readonly delayMs: number; readonly held: number; readonly max: number }
+  /** With the lines that are put on top; what a store takes as one header (mail/header.ts MAX_HEADER_BYTES). */
   readonly headerBlock: number
   readonly headerLines: number
   readonly headerField: number

@@ -243,54 +243,56 @@ export class WireParser extends SMTPStream {
     let lineLength = this.#lineLength
     let bare = false
     let long = false
+    // Text is moved up over the dots that are dropped, within the chunk, which nobody else holds.
     let to = from
     let i = from
-    scan: for (; i < chunk.length; i++) {
-      const c = chunk[i]!
-      switch (place) {
-        case AT_START:
-          if (c === DOT) {
-            place = AFTER_DOT
-            continue // RFC 5321 §4.5.2: not part of the text, whatever follows
+    while (i < chunk.length) {
+      let c = chunk[i]!
+      if (place === IN_LINE) {
+        const start = i
+        if (to === i) {
+          while (c !== CR && c !== LF && ++i < chunk.length) c = chunk[i]!
+          to = i
+        } else {
+          while (c !== CR && c !== LF) {
+            chunk[to++] = c
+            if (++i === chunk.length) break
+            c = chunk[i]!
           }
-          lineLength = 0
-          place = IN_LINE
-          break
-        case IN_LINE:
-          break
-        case AFTER_CR:
-          if (c === LF) place = AT_START
-          else {
-            bare = true
-            place = IN_LINE
-          }
-          break
-        case AFTER_DOT:
-          if (c === CR) {
-            place = AFTER_DOT_CR
-            continue
-          }
-          lineLength = 0
-          place = IN_LINE
-          break
-        case AFTER_DOT_CR:
-          if (c === LF) {
-            i++
-            this.#ended = true
-            break scan
-          }
+        }
+        lineLength += i - start
+        if (lineLength > MAX_TEXT_LINE) long = true
+        if (i === chunk.length) break
+        if (c === CR) place = AFTER_CR
+        else bare = true
+      } else if (place === AFTER_CR) {
+        if (c === LF) place = AT_START
+        else {
           bare = true
           place = IN_LINE
-          break
+          continue
+        }
+      } else if (place === AFTER_DOT_CR && c === LF) {
+        i++
+        this.#ended = true
+        break
+      } else if (place === AT_START && c === DOT) {
+        place = AFTER_DOT
+        i++
+        continue // RFC 5321 §4.5.2: no part of the text, whatever follows
+      } else if (place === AFTER_DOT && c === CR) {
+        place = AFTER_DOT_CR
+        i++
+        continue
+      } else {
+        if (place === AFTER_DOT_CR) bare = true
+        lineLength = 0
+        place = IN_LINE
+        continue
       }
-      if (place === IN_LINE) {
-        if (c === CR) place = AFTER_CR
-        else if (c === LF) bare = true
-        else if (++lineLength > MAX_TEXT_LINE) long = true
-      }
-      // Stuffed dots are closed up within the chunk, which nobody else holds.
       if (to !== i) chunk[to] = c
       to++
+      i++
     }
     this.#at = i
     this.#place = place

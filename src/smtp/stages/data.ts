@@ -7,6 +7,7 @@
  */
 import type { Log } from '../../log.ts'
 import { type DeliveryStore, LocalDelivery } from '../deliver.ts'
+import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
 import type { Policy } from '../policies/policy.ts'
@@ -31,7 +32,9 @@ const ROOM_FOR_LINES = 16 * 1024
 export async function receive(stream: MessageStream, visit: Visit, deps: DataDeps): Promise<string> {
   const message = new Incoming(visit, deps)
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) await message.write(chunk)
+    const gather = new Gather()
+    for await (const piece of stream as AsyncIterable<Buffer>) for (const chunk of gather.push(piece)) await message.write(chunk)
+    for (const chunk of gather.end()) await message.write(chunk)
     return await message.finish()
   } catch (err) {
     message.abort()
@@ -53,7 +56,7 @@ class Incoming {
   constructor(visit: Visit, deps: DataDeps) {
     this.#visit = visit
     this.#deps = deps
-    this.#gate = new HeaderGate(deps.limits.headerBlock)
+    this.#gate = new HeaderGate(deps.limits.headerBlock - ROOM_FOR_LINES)
   }
 
   async write(chunk: Buffer): Promise<void> {
