@@ -126,10 +126,11 @@ export class Appender {
     // A statement that updates several rows locks them in any order: take the locks in ours first.
     const several = groups.length > 1 || spilled.length > 0
     if (several) await tx.begin()
-    for (const { account, content } of spilled) await adoptSpilled(tx, account, content)
     if (groups.length > 1) for (const group of groups) await lockMailbox(tx, group.account, group.mailbox)
     const landed = await land(tx, groups)
     if (landed.length === 0) throw new MailboxGone()
+    // After the op ids: an attempt that was committed before must be found out by them.
+    for (const { account, content } of spilled) await adoptSpilled(tx, account, content)
     if (several) await tx.commit()
     const done = new Map<Waiting, Appended>()
     for (const { account, mailbox, uidvalidity, firstUid, modseq } of landed) {

@@ -7,7 +7,7 @@ import { type AccountId, HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAM
 import { MAILBOX_GONE } from './indexes.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
-import { newOp, noteOp, type Transactor, type Tx } from './tx.ts'
+import { newOp, noteOp, settleOp, type Transactor, type Tx } from './tx.ts'
 
 export const INBOX = 'INBOX'
 
@@ -101,10 +101,11 @@ export async function changeNames<T>(transactor: Transactor, account: AccountId,
     op,
     async (tx) => {
       await tx.begin()
+      await noteOp(tx, account, op, null)
       const names = await lockNames(tx, account)
       const result = await change(tx, names)
-      await noteOp(tx, account, op, result ?? null)
       await settleNames(tx, names)
+      await settleOp(tx, account, op, result ?? null)
       await tx.commit()
       return result
     },

@@ -121,6 +121,8 @@ export class Pool implements Queryable {
       idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT,
     } as object)
     this.#pool.on('error', (err) => log.warn({ err: err.message }, 'a database connection was lost'))
+    // pg-pool listens only while a connection is idle. One that is lost in use fails its statement, which is enough; unheard, the event would end the process.
+    this.#pool.on('connect', (client) => client.on('error', ignore))
     this.#watch = setInterval(() => {
       for (const session of this.#sessions) session.breakIfSince(performance.now() - REPLY_TIMEOUT)
     }, REPLY_TIMEOUT / 4).unref()
