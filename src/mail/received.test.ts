@@ -51,6 +51,6 @@ test('lines are short', () => {
       tls: 'TLSv1.3',
     }).split('\r\n')
     assert.equal(lines.pop(), '')
-    for (const line of lines) assert.ok(line.length <= 78 && line.trim() !== '', line)
+    for (const line of lines) assert.ok(line.trim() !== '' && (line.length <= 78 || !line.trim().includes(' ')), line)
   }
 })
