@@ -1,0 +1,116 @@
+/** An IMAP service on the real store, for tests: plain TCP on loopback, a database of its own. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createAuthenticator } from '../../src/auth/login.ts'
+import { hashPassword } from '../../src/auth/password.ts'
+import { type ImapDeps, imapService } from '../../src/imap/server.ts'
+import { silentLog } from '../../src/log.ts'
+import { canonical } from '../../src/mail/address.ts'
+import type { AccountAccess } from '../../src/store/access.ts'
+import type { NewMessage } from '../../src/store/mailstore.ts'
+import { createMemoryDrivers } from '../../src/store/memory/index.ts'
+import { openStore } from '../../src/store/pg/index.ts'
+import { testDatabase } from './postgres.ts'
+
+export const PASSWORD = 'correct horse'
+
+export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'log'>>
+
+export interface ImapServer {
+  readonly port: number
+  /** Connections that are served. */
+  readonly connections: number
+  /** Asks all sessions to stop and waits until they have. */
+  stop(): Promise<void>
+}
+
+export type ImapHouse = Awaited<ReturnType<typeof imapHouse>>
+
+/** `users`: local parts in example.test, all with PASSWORD; `quota` in octets applies to all. */
+export async function imapHouse(users: readonly string[], { quota }: { quota?: number } = {}) {
+  const database = await testDatabase()
+  const log = silentLog()
+  const drivers = createMemoryDrivers(log)
+  const { store, accounts, close } = await openStore({ connect: database.connect, drivers, log })
+  const passwordHash = await hashPassword(PASSWORD)
+  await accounts.reconcile({
+    domains: ['example.test'],
+    accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, quota, pop3: 'client' })),
+  })
+  const authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log })
+  const servers = new Set<ImapServer>()
+
+  const access = async (user: string): Promise<AccountAccess> => {
+    const login = await accounts.login(`${user}@example.test`)
+    if (!login) throw new Error(`there is no user ${user}`)
+    return accounts.grant(login)
+  }
+
+  async function serve(options: ServeOptions = {}): Promise<ImapServer> {
+    const service = imapService({ store, authenticator, presence: drivers.presence, log, hostname: 'mail.example.test', ...options })
+    const stop = new AbortController()
+    const running = new Set<Promise<void>>()
+    const accept = async (socket: Socket): Promise<void> => {
+      socket.on('error', () => undefined)
+      try {
+        await service({ socket, remote: '127.0.0.1', secure: true, admitted: () => undefined }, stop.signal)
+      } finally {
+        socket.destroySoon()
+      }
+    }
+    const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      const served = accept(socket)
+      running.add(served)
+      served.then(
+        () => running.delete(served),
+        () => undefined,
+      )
+    }).listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const server: ImapServer = {
+      port: (listener.address() as AddressInfo).port,
+      get connections() {
+        return running.size
+      },
+      async stop() {
+        servers.delete(server)
+        listener.close()
+        stop.abort()
+        await Promise.all(running)
+      },
+    }
+    servers.add(server)
+    return server
+  }
+
+  return {
+    store,
+    accounts,
+    drivers,
+    access,
+    serve,
+    /** Puts messages into a mailbox behind every session's back. */
+    async append(
+      user: string,
+      mailbox: string,
+      messages: readonly { readonly text: string; readonly flags?: readonly string[]; readonly at?: number }[],
+    ) {
+      const a = await access(user)
+      const to = await store.open(a, mailbox, true)
+      const staged: NewMessage[] = []
+      for (const { text, flags = [], at = Date.now() } of messages) {
+        const stage = store.stage(a, 1 << 26)
+        await stage.write(Buffer.from(text))
+        staged.push({ content: await stage.finish(), flags, internalDate: at })
+      }
+      return await store.append(to, staged)
+    },
+    async close() {
+      for (const server of servers) await server.stop()
+      authenticator.close()
+      await close()
+      await drivers.close()
+      await database.close()
+    },
+  }
+}
