@@ -3,35 +3,26 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
-import type { AccountAccess, MailboxAccess } from '../../src/store/access.ts'
+import type { MailboxAccess } from '../../src/store/access.ts'
 import type { SelectedMailbox } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { foldMailbox } from '../../src/store/pg/fold.ts'
-import { openStore } from '../../src/store/pg/index.ts'
 import { createMailStore } from '../../src/store/pg/mailstore.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { reapAccount } from '../../src/store/pg/reaper.ts'
 import { trimLog } from '../../src/store/pg/trim.ts'
 import type { ContentId } from '../../src/store/types.ts'
-import { testDatabase } from '../support/postgres.ts'
+import { stage, testStore, unwatched } from '../support/store.ts'
 
-const db = await testDatabase()
-const drivers = createMemoryDrivers()
-const { store, accounts, close } = await openStore({ connect: db.connect, drivers, log: silentLog() })
-const pool = new Pool({ connect: db.connect, max: 4, log: silentLog() })
+const opened = await testStore()
+const { store, anna } = opened
+const pool = new Pool({ connect: opened.db.connect, max: 4, log: silentLog() })
 const key = randomBytes(32)
 after(async () => {
-  await close()
   await pool.close()
-  await drivers.close()
-  await db.close()
+  await opened.close()
 })
-await accounts.reconcile({
-  domains: ['example.test'],
-  accounts: [{ address: 'anna@example.test', aliases: [], passwordHash: '$argon2id$none', pop3: 'client' }],
-})
-const anna: AccountAccess = accounts.grant((await accounts.login('anna@example.test'))!)
-const watcher = { changed() {}, gone() {} }
+const watcher = unwatched
 
 function rowsOf(s: SelectedMailbox): unknown[] {
   return s.index.segments.flatMap((segment) => Array.from({ length: segment.count }, (_, row) => segment.row(row)))
@@ -39,9 +30,7 @@ function rowsOf(s: SelectedMailbox): unknown[] {
 async function append(m: MailboxAccess, n: number): Promise<void> {
   const contents = []
   for (let i = 0; i < n; i++) {
-    const into = store.stage(anna, 1000)
-    await into.write(Buffer.from(`Subject: ${i}\r\n\r\nbody\r\n`))
-    contents.push(await into.finish())
+    contents.push(await stage(store, anna, Buffer.from(`Subject: ${i}\r\n\r\nbody\r\n`)))
   }
   await store.append(
     m,

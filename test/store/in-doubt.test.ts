@@ -1,42 +1,24 @@
 /** Lost replies: whatever statement's reply is lost, the verb answers as if nothing had happened, and what it does is done once. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { silentLog } from '../../src/log.ts'
 import type { MailboxAccess } from '../../src/store/access.ts'
-import type { StagedContent } from '../../src/store/mailstore.ts'
-import { createMemoryDrivers } from '../../src/store/memory/index.ts'
-import { openStore } from '../../src/store/pg/index.ts'
-import { cuttingProxy } from '../support/cutting-proxy.ts'
-import { testDatabase } from '../support/postgres.ts'
+import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.ts'
+import { stage as stageBytes, testStore, unwatched } from '../support/store.ts'
 
-const db = await testDatabase()
-const proxy = await cuttingProxy(db.connect)
-const drivers = createMemoryDrivers()
-const { store, accounts, close } = await openStore({ connect: proxy.connect, drivers, log: silentLog() })
+let proxy!: CuttingProxy
+const opened = await testStore(async (db) => {
+  proxy = await cuttingProxy(db.connect)
+  return proxy.connect
+})
+const { store, anna, ben } = opened
 after(async () => {
-  await close()
-  await drivers.close()
+  await opened.close()
   await proxy.close()
-  await db.close()
 })
-await accounts.reconcile({
-  domains: ['example.test'],
-  accounts: ['anna', 'ben'].map((name) => ({
-    address: `${name}@example.test`,
-    aliases: [],
-    passwordHash: '$argon2id$none',
-    pop3: 'client' as const,
-  })),
-})
-const [anna, ben] = [accounts.grant((await accounts.login('anna@example.test'))!), accounts.grant((await accounts.login('ben@example.test'))!)]
 const benInbox = await store.open(ben, 'INBOX', true)
-const watcher = { changed() {}, gone() {} }
+const watcher = unwatched
 
-async function stage(size: number): Promise<StagedContent> {
-  const into = store.stage(anna, 10_000_000)
-  await into.write(Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), Buffer.alloc(size, 'text ')]))
-  return into.finish()
-}
+const stage = (size: number) => stageBytes(store, anna, Buffer.concat([Buffer.from('Subject: x\r\n\r\n'), Buffer.alloc(size, 'text ')]))
 let boxes = 0
 async function mailbox(messages: number): Promise<MailboxAccess> {
   const name = `box${++boxes}`

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLog } from '../../src/log.ts'
 import type { AccountAccess, MailboxAccess } from '../../src/store/access.ts'
 import type { Refusal } from '../../src/store/errors.ts'
@@ -11,45 +10,23 @@ import type { SelectedMailbox, StagedContent } from '../../src/store/mailstore.t
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
 import { formatRanges } from '../../src/store/uidset.ts'
-import { testDatabase } from '../support/postgres.ts'
+import { stage as stageBytes, testStore, unwatched } from '../support/store.ts'
 
-const db = await testDatabase()
-const drivers = createMemoryDrivers()
-const opened = await openStore({ connect: db.connect, drivers, log: silentLog() })
+const opened = await testStore()
 /** Another process on the same database, which hears no poke. */
 const deaf = createMemoryDrivers()
-const other = await openStore({ connect: db.connect, drivers: deaf, log: silentLog() })
-const { store, accounts } = opened
+const other = await openStore({ connect: opened.db.connect, drivers: deaf, log: silentLog() })
+const { store, anna, ben } = opened
 after(async () => {
-  await opened.close()
   await other.close()
-  await drivers.close()
   await deaf.close()
-  await db.close()
+  await opened.close()
 })
-
-await accounts.reconcile({
-  domains: ['example.test'],
-  accounts: ['anna', 'ben'].map((name) => ({
-    address: `${name}@example.test`,
-    aliases: [],
-    passwordHash: '$argon2id$none',
-    pop3: 'client' as const,
-    quota: name === 'ben' ? 2_000_000 : undefined,
-  })),
-})
-const grant = async (name: string): Promise<AccountAccess> => accounts.grant((await accounts.login(`${name}@example.test`))!)
-const anna = await grant('anna')
-const ben = await grant('ben')
-const watcher = { changed() {}, gone() {} }
+const watcher = unwatched
 const message = (n: number | string, size = 200) =>
   Buffer.from(`From: a@example.test\r\nSubject: message ${n}\r\n\r\n${'x'.repeat(Math.max(0, size - 60))}\r\n`)
 
-async function stage(bytes: Buffer, a = anna, step = 1 << 16): Promise<StagedContent> {
-  const into = store.stage(a, 60_000_000)
-  for (let at = 0; at < bytes.length; at += step) await into.write(bytes.subarray(at, at + step))
-  return into.finish()
-}
+const stage = (bytes: Buffer, a = anna, step?: number) => stageBytes(store, a, bytes, step)
 let boxes = 0
 async function mailbox(messages = 0, name = `box${++boxes}`): Promise<MailboxAccess> {
   await store.create(anna, name)
@@ -370,58 +347,4 @@ test('recent: to one session only, and only once', async () => {
     [[1, 2]],
   )
   assert.equal((await store.status(m)).recent, 0)
-})
-
-test('names: parents are made, children hold a mailbox, renames keep UIDVALIDITY unless the name was used', async () => {
-  const made = await store.create(anna, 'a/b/c')
-  const names = async () => (await store.mailboxes(anna)).map((x) => x.name).filter((x) => /^(a|z|INBOX)(\/|$)/.test(x))
-  assert.deepEqual(await names(), ['INBOX', 'a', 'a/b', 'a/b/c'])
-  await assert.rejects(store.remove(anna, 'a/b'), (err: Refusal) => err.reason === 'has-children')
-  const before = await store.status(await store.open(anna, 'a/b/c', false))
-  await store.rename(anna, 'a/b', 'z')
-  assert.deepEqual(await names(), ['INBOX', 'a', 'z', 'z/c'])
-  const moved = await store.open(anna, 'z/c', false)
-  assert.equal(moved.mailbox, made.id)
-  assert.equal((await store.status(moved)).uidvalidity, before.uidvalidity)
-  await store.remove(anna, 'z/c')
-  await store.create(anna, 'z/d')
-  const d = await store.status(await store.open(anna, 'z/d', false))
-  await store.rename(anna, 'z/d', 'z/c')
-  assert.notEqual((await store.status(await store.open(anna, 'z/c', false))).uidvalidity, d.uidvalidity)
-  for (const [what, reason] of [
-    [() => store.create(anna, 'inbox'), 'already-exists'],
-    [() => store.create(anna, 'x//y'), 'cannot'],
-    [() => store.create(anna, 'x\ny'), 'cannot'],
-    [() => store.create(anna, 'x'.repeat(300)), 'limit'],
-    [() => store.remove(anna, 'INBOX'), 'cannot'],
-    [() => store.remove(anna, 'nope'), 'nonexistent'],
-    [() => store.rename(anna, 'z', 'z/y'), 'cannot'],
-    [() => store.rename(anna, 'z', 'a'), 'already-exists'],
-    [() => store.open(anna, 'nope', false), 'nonexistent'],
-    [() => store.open(ben, 'z', false), 'nonexistent'],
-  ] as const)
-    await assert.rejects(
-      async () => what(),
-      (err: Refusal) => err.reason === reason,
-      reason,
-    )
-})
-
-test('RENAME INBOX moves its messages, INBOX stays', async () => {
-  const inbox = await store.open(anna, 'INBOX', true)
-  const { exists } = await store.status(inbox)
-  assert.ok(exists > 0)
-  await store.rename(anna, 'INBOX', 'old-inbox')
-  assert.equal((await store.status(inbox)).exists, 0)
-  assert.equal((await store.status(await store.open(anna, 'old-inbox', true))).exists, exists)
-})
-
-test('a deleted mailbox ends the sessions that have it selected', async () => {
-  const m = await mailbox(1, 'short-lived')
-  let gone = false
-  await using _s = await store.select(m, { changed() {}, gone: () => (gone = true) })
-  await store.remove(anna, 'short-lived')
-  for (let i = 0; i < 50 && !gone; i++) await sleep(10)
-  assert.ok(gone)
-  await assert.rejects(store.flags(m, [1, 1], { mode: 'add', names: ['\\Seen'] }), (err: Refusal) => err.reason === 'gone')
 })

@@ -5,34 +5,24 @@ import { after, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import type { SelectedMailbox } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
-import { openStore } from '../../src/store/pg/index.ts'
 import { loadIndex, SNAPSHOT_FROM } from '../../src/store/pg/load.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { packIndex, unpackIndex } from '../../src/store/pg/snapshot.ts'
 import type { AccountId, MailboxId, ModSeq } from '../../src/store/types.ts'
-import { testDatabase } from '../support/postgres.ts'
+import { stage, testStore, unwatched } from '../support/store.ts'
 
-const db = await testDatabase()
-const drivers = createMemoryDrivers()
-const { store, accounts, close } = await openStore({ connect: db.connect, drivers, log: silentLog() })
-const pool = new Pool({ connect: db.connect, max: 2, log: silentLog() })
+const opened = await testStore()
+const { store, anna } = opened
+const pool = new Pool({ connect: opened.db.connect, max: 2, log: silentLog() })
 after(async () => {
-  await close()
   await pool.close()
-  await drivers.close()
-  await db.close()
+  await opened.close()
 })
-await accounts.reconcile({
-  domains: ['example.test'],
-  accounts: [{ address: 'anna@example.test', aliases: [], passwordHash: '$argon2id$none', pop3: 'client' }],
-})
-const anna = accounts.grant((await accounts.login('anna@example.test'))!)
 const m = await store.open(anna, 'INBOX', true)
-const into = store.stage(anna, 1000)
-await into.write(Buffer.from('Subject: x\r\n\r\nbody\r\n'))
-await store.append(m, [{ content: await into.finish(), flags: ['kw', '\\Seen'], internalDate: 1234 }])
+const content = await stage(store, anna, Buffer.from('Subject: x\r\n\r\nbody\r\n'))
+await store.append(m, [{ content, flags: ['kw', '\\Seen'], internalDate: 1234 }])
 while ((await store.status(m)).exists < SNAPSHOT_FROM) await store.copy(m, [1, 2 ** 32 - 1], m)
-const selected: SelectedMailbox = await store.select(m, { changed() {}, gone() {} })
+const selected: SelectedMailbox = await store.select(m, unwatched)
 const rows = (index: SelectedMailbox['index']) => index.segments.flatMap((s) => Array.from({ length: s.count }, (_, row) => s.row(row)))
 
 test('packed and unpacked it is the same; every changed octet and every wrong head is a miss', () => {
