@@ -31,7 +31,7 @@ export function parsePathCommand(line: Uint8Array, verb: Verb, rules: PathRules)
   const end = text[at] === '<' ? pathEnd(text, at + 1) : -1
   if (end < 0) throw new Reply(501, '5.5.4', `Syntax: ${verb}:<address>`)
   const parameters = parseParameters(text.slice(end + 1), rules.parameters)
-  return { address: addressOf(withoutRoute(text.slice(at + 1, end)), verb), parameters }
+  return { address: addressOf(text.slice(at + 1, end), verb), parameters }
 }
 
 function decode(line: Uint8Array): string {
@@ -65,8 +65,9 @@ function withoutRoute(path: string): string {
   return colon < 0 ? path : path.slice(colon + 1)
 }
 
-function addressOf(path: string, verb: Verb): string {
-  if (path === '' && verb === 'MAIL FROM') return ''
+function addressOf(written: string, verb: Verb): string {
+  if (written === '' && verb === 'MAIL FROM') return ''
+  const path = withoutRoute(written)
   // RFC 5321 §4.1.1.3: without a domain it is the postmaster of this server.
   if (verb === 'RCPT TO' && path.toLowerCase() === 'postmaster') return 'postmaster'
   const spec = canonical(path) === undefined ? undefined : parseAddrSpec(path)
