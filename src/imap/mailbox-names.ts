@@ -3,46 +3,58 @@ import { HIERARCHY_DELIMITER, MAX_MAILBOX_NAME } from '../store/types.ts'
 import { No } from './reply.ts'
 import { canonicalName } from './wire/mutf7.ts'
 
-/** No name is longer than MAX_MAILBOX_NAME, and runs of wildcards count as one. */
-const MAX_PATTERN = 2 * MAX_MAILBOX_NAME
+/** Wildcards that a pattern may hold, runs of them counting as one: no client needs more than a few. */
+const MAX_WILDCARDS = 50
 const ANY = '*'
 const ANY_IN_LEVEL = '%'
 
 /**
- * `*` matches anything, `%` anything but the delimiter (RFC 9051 §6.3.9). The inbox matches in any case. Walks name and pattern together with the
- * set of places in the pattern that may come next: no backtracking, at most name × pattern steps. Throws No for a pattern that is too long.
+ * `*` matches anything, `%` anything but the delimiter (RFC 9051 §6.3.9). The inbox matches in any case. Throws No for a pattern with too many
+ * wildcards.
  */
 export function matcher(pattern: string): (name: string) => boolean {
   const short = canonicalName(pattern)
     .replace(/[*%]*\*[*%]*/g, ANY)
     .replace(/%+/g, ANY_IN_LEVEL)
-  if (short.length > MAX_PATTERN) throw new No('LIMIT', 'Mailbox pattern too long')
-  if (!/[*%]/.test(short)) return (name) => name === short
+  const literals = short.replace(/[*%]/g, '').length
+  if (short.length - literals > MAX_WILDCARDS) throw new No('LIMIT', 'Too many wildcards')
+  if (literals > MAX_MAILBOX_NAME) return () => false
+  if (literals === short.length) return (name) => name === short
   const forInbox = short.toUpperCase()
   return (name) => matches(name, name === 'INBOX' ? forInbox : short)
 }
 
+/**
+ * Walks the name once, with all the places in the pattern that may come next marked. No backtracking: name × pattern steps at most. No two wildcards
+ * stand side by side.
+ */
 function matches(name: string, pattern: string): boolean {
-  let places = closure(new Set([0]), pattern)
-  for (const char of name.split('')) {
-    const next = new Set<number>()
-    for (const at of places) {
-      const wanted = pattern[at]
-      if (wanted === ANY || (wanted === ANY_IN_LEVEL && char !== HIERARCHY_DELIMITER)) next.add(at)
-      else if (wanted === char) next.add(at + 1)
-    }
-    if (next.size === 0) return false
-    places = closure(next, pattern)
+  const length = pattern.length
+  const marked = new Uint8Array(length + 2)
+  // A wildcard may also match nothing: who stands at one stands behind it too.
+  const mark = (place: number): void => {
+    marked[place] = 1
+    if (isWildcard(pattern.charCodeAt(place))) marked[place + 1] = 1
   }
-  return places.has(pattern.length)
+  mark(0)
+  for (let i = 0; i < name.length; i++) {
+    const char = name.charCodeAt(i)
+    // From the end on, so that no place is reached and left by the same character.
+    for (let place = length; place >= 0; place--) {
+      if (marked[place] === 0) continue
+      marked[place] = 0
+      const wanted = pattern.charCodeAt(place)
+      if (wanted === STAR || (wanted === PERCENT && char !== DELIMITER)) mark(place)
+      else if (wanted === char) mark(place + 1)
+    }
+  }
+  return marked[length] === 1
 }
 
-/** A wildcard may also match nothing. */
-function closure(places: Set<number>, pattern: string): Set<number> {
-  // A Set's loop goes on over what is added to it meanwhile.
-  for (const at of places) if (pattern[at] === ANY || pattern[at] === ANY_IN_LEVEL) places.add(at + 1)
-  return places
-}
+const STAR = ANY.charCodeAt(0)
+const PERCENT = ANY_IN_LEVEL.charCodeAt(0)
+const DELIMITER = HIERARCHY_DELIMITER.charCodeAt(0)
+const isWildcard = (code: number): boolean => code === STAR || code === PERCENT
 
 /** `a/b/c` → `a`, `a/b`. */
 export function* parents(name: string): Generator<string> {
@@ -56,9 +68,10 @@ export function parentsOf(names: Iterable<string>): Set<string> {
   return all
 }
 
-/** The inbox first, then by code unit, so that a parent comes before its children. */
+/** The inbox and what is below it first, then by code unit, so that a parent comes before its children. */
 export function byName(a: string, b: string): number {
-  if (a === b) return 0
-  if (a === 'INBOX' || b === 'INBOX') return a === 'INBOX' ? -1 : 1
-  return a < b ? -1 : 1
+  const [ofInbox, ofInboxToo] = [isOfInbox(a), isOfInbox(b)]
+  if (ofInbox !== ofInboxToo) return ofInbox ? -1 : 1
+  return a === b ? 0 : a < b ? -1 : 1
 }
+const isOfInbox = (name: string): boolean => name === 'INBOX' || name.startsWith(`INBOX${HIERARCHY_DELIMITER}`)

@@ -39,7 +39,7 @@ const MAX_TAG = 128
 const MAX_NAME = 32
 const WORD = /^[A-Za-z][A-Za-z0-9-]*$/
 /** ALPACA and its kind: what speaks HTTP here is no mail client, and nothing it sent is repeated to it. */
-const HTTP = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) [^ ]+ HTTP\/[0-9.]+$/
+const HTTP = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) /
 /** `{12+}` at the end of a line that is not worth reading. */
 const UNASKED = /\{([0-9]{1,20})\+\}$/
 

@@ -64,9 +64,13 @@ export class Selected {
     if (by === 'msn' && (exists === 0 || ranges[ranges.length - 1]! > exists)) throw new Bad('No message has this sequence number')
     return ranges
   }
-  /** UIDs of the messages of the set that this session counts. */
+  /**
+   * UIDs for the store's verbs, which pass over those that no message has. UIDs that a client names are taken as they are. client: macOS Mail moves
+   * messages by UIDs that another of its connections was told, before this one was.
+   */
   uids(by: By, set: NumberSet): UidRanges {
-    return this.view.uids(by, this.ranges(by, set))
+    const ranges = this.ranges(by, set)
+    return by === 'uid' ? ranges : this.view.uids(by, ranges)
   }
 
   /** Whether this session is the one that was first told of the message (RFC 3501 §2.3.2). */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ImapHouse, ImapServer, ServeOptions } from '../support/imap.ts'
 import { PASSWORD } from '../support/imap.ts'
 import { WireClient } from '../support/wire-client.ts'
-import { Bindings, expand, parseScript, type Step } from './script.ts'
+import { Bindings, expand, parseScript, type Step, shown } from './script.ts'
 
 const CLOSED = '(closed)'
 const SILENCE_MS = 60
@@ -120,7 +120,7 @@ class Player {
         return null
       })
       if (line === null) break
-      const text = line ?? CLOSED
+      const text = line === undefined ? CLOSED : shown(line)
       const index = (anyOrder ? left : left.slice(0, 1)).findIndex((expected) => this.#words.matches(expected, text))
       came.push(index >= 0 ? left[index]! : this.#words.unfill(text))
       if (index < 0)
@@ -131,7 +131,7 @@ class Player {
     // More of the same reply belongs here, for UPDATE.
     if (failure && came.at(-1) !== CLOSED) {
       let more = await quick(session)
-      for (; typeof more === 'string'; more = await quick(session)) came.push(this.#words.unfill(more))
+      for (; typeof more === 'string'; more = await quick(session)) came.push(this.#words.unfill(shown(more)))
       if (more === undefined) came.push(CLOSED)
     }
     return { lines: came, failure }

@@ -4,6 +4,7 @@
  *   C1: a1 NOOP          session 1 sends this line. `{{xff}}` is an octet, `{{20*ab}}` is repeated text, `{{-}}` at the end keeps the CRLF back.
  *   S1: a1 OK done       session 1 gets this line. `$name` stands for a word, the same one each time; `…` for anything; `S1: (closed)` for the
  *                        end of the connection.
+ *                        Octets that are no printable ASCII show as `{{xff}}` here too.
  *   {any order} … {end}  the S lines between them come in any order
  *   @verb arguments      something that happens outside: see play.ts
  *   # …                  a remark
@@ -63,6 +64,9 @@ export function expand(text: string): string {
   )
   return held ? filled : `${filled}\r\n`
 }
+
+/** A line of the server as a script shows it. */
+export const shown = (line: string): string => line.replace(/[^ -~]/g, (octet) => `{{x${octet.charCodeAt(0).toString(16).padStart(2, '0')}}}`)
 
 const VARIABLE = /\$([a-z][a-z0-9]*)/g
 const WORD = '[A-Za-z0-9:,._+-]+'

@@ -27,10 +27,10 @@ export const id = command({
 
 function fields(r: ArgumentReader): Map<string, string> {
   const fields = new Map<string, string>()
-  while (r.more) {
+  for (let n = 0; r.more; n++) {
     const field = r.string()
     const value = r.nstring()
-    if (field.length > MAX_FIELD || (value?.length ?? 0) > MAX_VALUE || fields.size >= MAX_FIELDS) throw new Bad('ID parameters too long')
+    if (field.length > MAX_FIELD || (value?.length ?? 0) > MAX_VALUE || n >= MAX_FIELDS) throw new Bad('ID parameters too long')
     fields.set(field.toLowerCase(), value ?? '')
   }
   return fields

@@ -7,7 +7,8 @@ const MAX_DONE = 1024
 
 /**
  * IDLE: news as it happens, until DONE. It never times out. client: some Outlooks stop getting mail for good when the server ends an IDLE, and NATs
- * forget silent connections; hence `* OK Still here`. client: iOS 18 sends IDLE and DONE in one packet. RFC 2177, RFC 9051 §6.3.13.
+ * forget silent connections; hence `* OK Still here`. client: iOS 18 sends IDLE and DONE in one packet. It is announced before login too: client:
+ * fetchmail and imaplib never ask again. RFC 2177, RFC 9051 §6.3.13.
  */
 export const idle = command({
   names: ['IDLE'],
@@ -15,7 +16,6 @@ export const idle = command({
   states: LOGGED_IN,
   sync: 'all',
   capability: 'IDLE',
-  announce: LOGGED_IN,
   parse: noArguments,
   async run(s) {
     const { keepAlive, pollTime } = s.services.limits

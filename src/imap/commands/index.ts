@@ -10,6 +10,7 @@ import { create } from './create.ts'
 import { remove } from './delete.ts'
 import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
+import { fetch } from './fetch.ts'
 import { id } from './id.ts'
 import { idle } from './idle.ts'
 import { list } from './list.ts'
@@ -51,6 +52,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   unselect,
   expunge,
   uidExpunge,
+  fetch,
   store,
   copy,
   move,

@@ -1,7 +1,7 @@
 import { HIERARCHY_DELIMITER } from '../../store/types.ts'
 import { command, LOGGED_IN } from '../command.ts'
-import { attributes, writeListed } from '../listing.ts'
-import { byName, matcher, parentsOf } from '../mailbox-names.ts'
+import { attributes, matching, writeListed } from '../listing.ts'
+import { matcher, parentsOf } from '../mailbox-names.ts'
 
 /** LIST: the mailboxes that a pattern names. An empty pattern asks for the delimiter. RFC 9051 §6.3.9, attributes: RFC 6154, RFC 3348. */
 export const list = command({
@@ -13,11 +13,10 @@ export const list = command({
   async run(s, { reference, pattern }) {
     if (pattern === '') s.out.untagged().word('LIST').flags(['\\Noselect']).string(HIERARCHY_DELIMITER).mailbox('').end()
     else {
-      const wanted = matcher(reference + pattern)
-      const mailboxes = await s.store.mailboxes(s.access)
-      const withChildren = parentsOf(mailboxes.map(({ name }) => name))
-      const named = mailboxes.filter(({ name }) => wanted(name)).sort((a, b) => byName(a.name, b.name))
-      for (const mailbox of named) writeListed(s.out, 'LIST', mailbox.name, attributes(s, mailbox, withChildren))
+      const mailboxes = new Map((await s.store.mailboxes(s.access)).map((mailbox) => [mailbox.name, mailbox]))
+      const withChildren = parentsOf(mailboxes.keys())
+      for (const name of await matching(mailboxes.keys(), matcher(reference + pattern)))
+        writeListed(s.out, 'LIST', name, attributes(s, mailboxes.get(name)!, withChildren))
     }
     return { ok: 'LIST completed' }
   },

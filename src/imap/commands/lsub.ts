@@ -1,6 +1,6 @@
 import { command, LOGGED_IN } from '../command.ts'
-import { attributes, writeListed } from '../listing.ts'
-import { byName, matcher, parentsOf } from '../mailbox-names.ts'
+import { attributes, matching, writeListed } from '../listing.ts'
+import { matcher, parentsOf } from '../mailbox-names.ts'
 
 /** LSUB: the subscribed names that a pattern names. RFC 3501 §6.3.9; RFC 9051 has LIST (SUBSCRIBED) instead. */
 export const lsub = command({
@@ -16,8 +16,8 @@ export const lsub = command({
     const withChildren = parentsOf(known.keys())
     const own = new Set(subscribed)
     // `%` stops at a level: a parent that is not subscribed stands for subscribed names below it, as \Noselect.
-    const above = pattern.includes('%') ? [...parentsOf(subscribed.filter((name) => !wanted(name)))].filter((name) => !own.has(name)) : []
-    for (const name of [...own, ...above].filter(wanted).sort(byName)) {
+    const above = pattern.includes('%') ? parentsOf(subscribed.filter((name) => !wanted(name))) : []
+    for (const name of await matching(new Set([...own, ...above]), wanted)) {
       const mailbox = own.has(name) ? known.get(name) : undefined
       writeListed(s.out, 'LSUB', name, mailbox ? attributes(s, mailbox, withChildren) : ['\\Noselect'])
     }
