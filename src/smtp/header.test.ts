@@ -60,8 +60,9 @@ test('senders', () => {
     ['From: "a, b" <c@d.example>\r\n', ['c@d.example']],
     ['From: Jürgen <jürgen@bücher.example>\r\n', ['jürgen@xn--bcher-kva.example']],
     ['From: a@b.example (c@d.example)\r\n', ['a@b.example']],
+    ['From: a@b.example, A@B.example\r\nSender: c@d.example\r\n', ['a@b.example', 'c@d.example']],
   ] as const) {
-    assert.deepEqual(sendersOf(Buffer.from(block)), senders)
+    assert.deepEqual([...sendersOf(Buffer.from(block))], senders)
   }
   for (const block of [
     '',
@@ -75,4 +76,13 @@ test('senders', () => {
   ]) {
     assert.throws(() => sendersOf(Buffer.from(block)), { responseCode: 550 }, JSON.stringify(block))
   }
+})
+
+test('more senders than anybody has', () => {
+  const many = (n: number) => Buffer.from(`From: ${Array.from({ length: n }, (_, i) => `a${i}@b.example`).join(', ')}\r\n`)
+  assert.equal(sendersOf(many(20)).size, 20)
+  assert.throws(() => sendersOf(many(21)), { responseCode: 550 })
+  assert.throws(() => sendersOf(many(3_000)), { responseCode: 550 })
+  const repeated = Buffer.from(`From: ${'a@b.example, '.repeat(2_000)}victim@b.example\r\n`)
+  assert.throws(() => sendersOf(repeated), { responseCode: 550 })
 })

@@ -72,7 +72,7 @@ export function checkHeader(block: Buffer, limits: Pick<SmtpLimits, 'headerLines
   let hops = 0
   let hasDate = false
   let hasMessageId = false
-  for (const { name, from, to } of headerFields(block)) {
+  for (const { name, from, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
     if (to - from > limits.headerField) throw new Reply(552, '5.6.0', `A header field exceeds ${limits.headerField} octets`)
     if (name === 'received') hops++
     else if (name === 'date') hasDate = true
@@ -96,16 +96,31 @@ export function checkSyntax(block: Buffer): void {
   }
 }
 
-/** The canonical addresses of From, one field with at least one address and no group. Throws Reply. RFC 5322 §3.6.2. */
-export function sendersOf(block: Buffer): string[] {
-  const fields = [...headerFields(block)].filter(({ name }) => name === 'from')
-  if (fields.length !== 1) throw new Reply(550, '5.7.1', `The message must have one From line, it has ${fields.length === 0 ? 'none' : 'several'}`)
-  const [{ value, to }] = fields as [(typeof fields)[number]]
-  const list = parseAddressList(Buffer.from(unfold(block, value, to), 'latin1').toString())
-  const mailboxes = mailboxesOf(list)
-  if (mailboxes.length === 0 || list.some(({ kind }) => kind === 'group'))
-    throw new Reply(550, '5.7.1', 'From must be one address or a list of addresses')
-  return mailboxes.map(({ local, domain }) => {
+/** Addresses in From and Sender together. */
+const MAX_SENDERS = 20
+
+/**
+ * The canonical addresses of From (one field, at least one address, no group) and of Sender if there is one: all that a reader may be shown as
+ * the one who wrote. Throws Reply. RFC 5322 §3.6.2.
+ */
+export function sendersOf(block: Buffer): Set<string> {
+  const senders = new Set<string>()
+  let froms = 0
+  for (const { name, value, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
+    if (name === 'from') froms++
+    else if (name !== 'sender') continue
+    for (const address of addressesOf(unfold(block, value, to))) senders.add(address)
+    if (senders.size > MAX_SENDERS) throw new Reply(550, '5.7.1', `More than ${MAX_SENDERS} senders`)
+  }
+  if (froms !== 1) throw new Reply(550, '5.7.1', `The message must have one From line, it has ${froms === 0 ? 'none' : 'several'}`)
+  return senders
+}
+
+function addressesOf(value: string): string[] {
+  const list = parseAddressList(Buffer.from(value, 'latin1').toString(), MAX_SENDERS + 1)
+  if (list.length > MAX_SENDERS) throw new Reply(550, '5.7.1', `More than ${MAX_SENDERS} senders`)
+  if (list.length === 0 || list.some(({ kind }) => kind === 'group')) throw new Reply(550, '5.7.1', 'From must be one address or a list of addresses')
+  return mailboxesOf(list).map(({ local, domain }) => {
     const address = canonical(formatAddrSpec({ local, domain }))
     if (address === undefined) throw new Reply(550, '5.7.1', 'From holds something that is no address')
     return address

@@ -13,6 +13,7 @@ import type { Log } from '../log.ts'
 import type { Connection as Accepted, Serve } from '../net/connection.ts'
 import type { ServiceTls } from '../net/tls.ts'
 import type { Accounts } from '../store/accounts.ts'
+import { Refusal, Unavailable } from '../store/errors.ts'
 import type { Presence, Service } from '../store/presence.ts'
 import type { Throttle } from '../store/throttle.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
@@ -93,6 +94,9 @@ interface ServerOptions {
     | { readonly authenticator: Pick<Authenticator, 'login'>; readonly presence: Pick<Presence, 'enter'>; readonly service: Service }
     | undefined
 }
+
+/** Recipients of a message that its log line names. */
+const LOGGED_RECIPIENTS = 10
 
 type Done = (err?: Error | null) => void
 
@@ -189,56 +193,57 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     const { login, limits } = this.#options
     const visit = this.#visit(session)
     const user = login ? authenticate(auth, visit, { ...login, limits }) : Promise.reject(new Reply(502, '5.5.1', 'No AUTH here'))
-    user.then(
-      (found) => done(null, { user: found }),
-      (err: unknown) => this.#refuse(err, visit, done),
-    )
+    this.#answer(user, visit, { yes: (found) => done(null, { user: found }), no: done })
   }
 
   override onMailFrom(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {
     const visit = this.#visit(session)
-    mailFrom(address, visit, this.#options.policy).then(
-      () => done(),
-      (err: unknown) => this.#refuse(err, visit, done),
-    )
+    this.#answer(mailFrom(address, visit, this.#options.policy), visit, { yes: () => done(), no: done })
   }
 
   override onRcptTo(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {
     const visit = this.#visit(session)
-    rcptTo(address, visit, this.#options.policy).then(
-      () => done(),
-      (err: unknown) => this.#refuse(err, visit, done),
-    )
+    this.#answer(rcptTo(address, visit, this.#options.policy, this.limits.recipients), visit, { yes: () => done(), no: done })
   }
 
   override onData(stream: SMTPServerDataStream, session: SMTPServerSession, done: (err?: Error | null, message?: string) => void): void {
     const visit = this.#visit(session)
-    const { connection, transaction } = visit
+    const { connection, transaction, user, remote } = visit
     const text = stream as MessageStream
     const started = performance.now()
-    const finish = (reply: Reply | null, answer?: string): void => {
+    const finish = (answer: string | Reply): void => {
       transaction.release()
-      const closes = text.closes || reply?.closes === true
-      const { from, accepted } = transaction
-      connection.log.info(
-        {
-          message: transaction.id,
-          from,
-          recipients: accepted.size,
-          size: text.byteLength,
-          ms: Math.round(performance.now() - started),
-          reply: reply?.line ?? answer,
-        },
-        reply ? 'message refused' : 'message accepted',
-      )
+      const isReply = answer instanceof Reply
+      const closes = text.closes || (isReply && answer.closes)
+      const { id: message, from, accepted } = transaction
+      const ms = Math.round(performance.now() - started)
+      const to = [...accepted].slice(0, LOGGED_RECIPIENTS)
+      const seen = { message, remote, user: user?.address, from, to, recipients: accepted.size, size: text.byteLength, ms }
+      connection.log.info({ ...seen, reply: isReply ? answer.line : answer }, isReply ? 'message refused' : 'message accepted')
       if (closes) connection.shut()
-      done(reply, answer)
+      if (isReply) done(answer)
+      else done(null, answer)
       connection.dataDone(closes)
     }
-    receive(text, visit, this.#options.data).then(
-      (answer) => finish(null, answer),
-      (err: unknown) => finish(this.#replyTo(err, visit)),
-    )
+    const received = receive(text, visit, this.#options.data).catch((err: unknown) => this.#replyTo(err, visit))
+    received.then(finish).catch((err: unknown) => this.#fault(err, visit))
+  }
+
+  /** Hands a stage's outcome to smtp-server. */
+  #answer<T>(stage: Promise<T>, visit: Visit, { yes, no }: { readonly yes: (value: T) => void; readonly no: Done }): void {
+    const refuse = (err: unknown): void => {
+      const reply = this.#replyTo(err, visit)
+      if (reply.closes) visit.connection.shut()
+      no(reply)
+      if (reply.closes) visit.connection.close()
+    }
+    stage.then(yes, refuse).catch((err: unknown) => this.#fault(err, visit))
+  }
+
+  /** What nobody foresaw ends this connection and no other. */
+  #fault(err: unknown, { connection, remote }: Visit): void {
+    connection.log.error({ err, remote }, 'connection ended for a fault')
+    connection.close()
   }
 
   #visit(session: SMTPServerSession): Visit {
@@ -249,15 +254,9 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
 
   #replyTo(err: unknown, { connection, remote }: Visit): Reply {
     const reply = replyTo(err)
-    // What is no Reply was not meant for the client: a store that is away, or a fault.
-    if (err !== reply) connection.log.error({ err, remote }, 'refused for a fault')
+    if (err instanceof Unavailable || err instanceof Refusal)
+      connection.log.warn({ err: err.message, remote, reply: reply.line }, 'refused by the store')
+    else if (err !== reply) connection.log.error({ err, remote, reply: reply.line }, 'refused for a fault')
     return reply
-  }
-
-  #refuse(err: unknown, visit: Visit, done: Done): void {
-    const reply = this.#replyTo(err, visit)
-    if (reply.closes) visit.connection.shut()
-    done(reply)
-    if (reply.closes) visit.connection.close()
   }
 }

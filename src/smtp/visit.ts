@@ -22,6 +22,8 @@ export class Transaction {
   from = ''
   /** Octets, as SIZE announced them. */
   announced: number | undefined
+  /** RCPT commands, those that were refused or said twice too. */
+  asked = 0
   /** Accepted recipients as written, local ones and others. */
   readonly accepted = new Set<string>()
   readonly local = new Map<AccountId, Recipient>()

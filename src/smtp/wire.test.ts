@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Reply } from './reply.ts'
-import { MAX_AUTH_LINE, MAX_COMMAND, MAX_TEXT_LINE, type MessageStream, WireParser } from './wire.ts'
+import { MAX_TEXT_LINE } from './text.ts'
+import { MAX_AUTH_LINE, MAX_COMMAND, type MessageStream, WireParser } from './wire.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 

@@ -9,13 +9,12 @@
 import { PassThrough } from 'node:stream'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { Reply } from './reply.ts'
+import { MAX_TEXT_LINE, TextReader } from './text.ts'
 
 /** Octets of a command line without CRLF; RFC 5321 §4.5.3.1.4 asks for 512. */
 export const MAX_COMMAND = 2_048
 /** AUTH and the lines that answer its challenges, RFC 4954 §4. */
 export const MAX_AUTH_LINE = 12_288
-/** Octets of a line of text without CRLF; RFC 5321 §4.5.3.1.6 asks for 998. */
-export const MAX_TEXT_LINE = 64 * 1024
 /** What is still read of a message after a line was too long. */
 const MAX_AFTER_LONG_LINE = 1024 * 1024
 /** Commands dispatched before the event loop gets its turn. */
@@ -23,7 +22,6 @@ const COMMANDS_PER_TURN = 64
 
 const CR = 0x0d
 const LF = 0x0a
-const DOT = 0x2e
 
 const BARE = 'Lines end with CRLF, a bare CR or LF is refused'
 export const tooBig = (max: number): Reply => new Reply(552, '5.3.4', `The message exceeds ${max} octets`)
@@ -50,14 +48,6 @@ export class MessageStream extends PassThrough {
   }
 }
 
-/** Where in a line of text the next octet stands. */
-const AT_START = 0
-const IN_LINE = 1
-const AFTER_CR = 2
-const AFTER_DOT = 3
-const AFTER_DOT_CR = 4
-type Place = typeof AT_START | typeof IN_LINE | typeof AFTER_CR | typeof AFTER_DOT | typeof AFTER_DOT_CR
-
 export interface WireEvents {
   /** A whole command line without CRLF; call `done` for the next one. */
   command(line: Buffer, done: () => void): void
@@ -80,8 +70,7 @@ export class WireParser extends SMTPStream {
   #partialLength = 0
   /** DATA. */
   #stream: MessageStream | undefined
-  #place: Place = AT_START
-  #lineLength = 0
+  #reader = new TextReader()
   /** Octets of the text as they came, and how many of them are read at most. */
   #raw = 0
   #rawLimit = Number.POSITIVE_INFINITY
@@ -114,8 +103,7 @@ export class WireParser extends SMTPStream {
     this._maxBytes = Number(maxBytes) || Number.POSITIVE_INFINITY
     this.dataBytes = 0
     this.#stream = stream
-    this.#place = AT_START
-    this.#lineLength = 0
+    this.#reader = new TextReader()
     this.#raw = 0
     // A client that knows SIZE stops before; one that does not gets its 552 if it ends within twice the limit.
     this.#rawLimit = 2 * this._maxBytes
@@ -129,7 +117,6 @@ export class WireParser extends SMTPStream {
     this.#ended = false
     this.#stream = undefined
     this.#raw = 0
-    this._dataMode = false
     this.#resume()
   }
 
@@ -160,7 +147,7 @@ export class WireParser extends SMTPStream {
     try {
       for (let commands = 0; ; ) {
         if (this.isClosed || this.#at >= this.#chunk.length) break
-        if (this._dataMode) {
+        if (this.#stream !== undefined) {
           this.#again = false
           if (!this.#text() && !this.#again) return
           continue
@@ -237,71 +224,22 @@ export class WireParser extends SMTPStream {
   #text(): boolean {
     const stream = this.#stream
     if (stream === undefined || this.#ended) return false
-    const chunk = this.#chunk
-    const from = this.#at
-    let place = this.#place
-    let lineLength = this.#lineLength
-    let bare = false
-    let long = false
-    // Text is moved up over the dots that are dropped, within the chunk, which nobody else holds.
-    let to = from
-    let i = from
-    while (i < chunk.length) {
-      let c = chunk[i]!
-      if (place === IN_LINE) {
-        const start = i
-        if (to === i) {
-          while (c !== CR && c !== LF && ++i < chunk.length) c = chunk[i]!
-          to = i
-        } else {
-          while (c !== CR && c !== LF) {
-            chunk[to++] = c
-            if (++i === chunk.length) break
-            c = chunk[i]!
-          }
-        }
-        lineLength += i - start
-        if (lineLength > MAX_TEXT_LINE) long = true
-        if (i === chunk.length) break
-        if (c === CR) place = AFTER_CR
-        else bare = true
-      } else if (place === AFTER_CR) {
-        if (c === LF) place = AT_START
-        else {
-          bare = true
-          place = IN_LINE
-          continue
-        }
-      } else if (place === AFTER_DOT_CR && c === LF) {
-        i++
-        this.#ended = true
-        break
-      } else if (place === AT_START && c === DOT) {
-        place = AFTER_DOT
-        i++
-        continue // RFC 5321 §4.5.2: no part of the text, whatever follows
-      } else if (place === AFTER_DOT && c === CR) {
-        place = AFTER_DOT_CR
-        i++
-        continue
-      } else {
-        if (place === AFTER_DOT_CR) bare = true
-        lineLength = 0
-        place = IN_LINE
-        continue
-      }
-      if (to !== i) chunk[to] = c
-      to++
-      i++
-    }
-    this.#at = i
-    this.#place = place
-    this.#lineLength = lineLength
-    this.#raw += i - from
-    return this.#handOn(stream, chunk.subarray(from, to), bare, long)
+    const reader = this.#reader
+    const text = reader.read(this.#chunk, this.#at)
+    this.#raw += reader.next - this.#at
+    this.#at = reader.next
+    if (reader.ended) this.#endText()
+    return this.#handOn(stream, text)
   }
 
-  #handOn(stream: MessageStream, text: Buffer, bare: boolean, long: boolean): boolean {
+  /** From here on the client waits for us: smtp-server's idle timer asks `_dataMode` for that. */
+  #endText(): void {
+    this.#ended = true
+    this._dataMode = false
+  }
+
+  #handOn(stream: MessageStream, text: Buffer): boolean {
+    const { bare, long } = this.#reader
     this.dataBytes += text.length
     stream.byteLength = this.dataBytes
     if (bare) {
@@ -320,7 +258,7 @@ export class WireParser extends SMTPStream {
       // It does not stop: answer now, and read no more.
       refuse(stream, tooBig(this._maxBytes))
       stream.closes = true
-      this.#ended = true
+      this.#endText()
       this.isClosed = true
     }
     if (this.#ended) {

@@ -5,8 +5,12 @@ import type { Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 
+/** RCPT commands in one transaction, for each recipient that it may have. */
+const ASKED_PER_RECIPIENT = 5
+
 /** Throws Reply. */
-export async function rcptTo({ address }: SMTPServerAddress, visit: Visit, policy: Policy): Promise<void> {
+export async function rcptTo({ address }: SMTPServerAddress, visit: Visit, policy: Policy, recipients: number): Promise<void> {
+  if (++visit.transaction.asked > ASKED_PER_RECIPIENT * recipients) throw new Reply(421, '4.5.3', 'Too many RCPT commands', { closes: true })
   if (needsUtf8(address) && !visit.session.envelope.smtpUtf8) throw new Reply(553, '5.6.7', 'That address needs SMTPUTF8')
   await policy.recipient(address, visit)
 }

@@ -96,6 +96,14 @@ test('100 recipients', async () => {
   await client.expect(['RCPT TO:<u100@example.org>', '452 4.5.3'], ['RCPT TO:<u99@example.org>', '250'])
 })
 
+test('one recipient said again and again', async () => {
+  const client = await greeted(await mx({ limits: { recipients: 2 } }))
+  await client.expect(['MAIL FROM:<>', '250'])
+  for (let i = 0; i < 10; i++) await client.expect(['RCPT TO:<ann@example.org>', '250'])
+  await client.expect(['RCPT TO:<ann@example.org>', '421 4.5.3'])
+  await client.end()
+})
+
 test('an account gets one copy, by however many names', async () => {
   const server = await mx()
   const client = await greeted(server)

@@ -80,8 +80,9 @@ async function scripted(
 
 type RelayChoice = NonNullable<Parameters<typeof startSubmission>[0]>['relay']
 
-async function submission(port: number, relay: Partial<NonNullable<RelayChoice>> = {}): Promise<Running> {
+async function submission(port: number, relay: Partial<NonNullable<RelayChoice>> = {}, limits = {}): Promise<Running> {
   const running = await startSubmission({
+    limits,
     relay: { host: '127.0.0.1', port, security: 'none', timeouts: { connect: 1_000, greeting: 1_000, idle: 1_000 }, ...relay },
   })
   closers.push(() => running.stop())
@@ -246,7 +247,7 @@ test('what the relay hears has strict lines and one end, and none at all when ou
   }
   const relay = await scripted(answer)
   const leaver = await loggedIn(await submission(relay.port), 'a@elsewhere.example')
-  leaver.write(TEXT)
+  leaver.write(TEXT + `${'x'.repeat(70)}\r\n`.repeat(1_000))
   await new Promise((resolve) => setTimeout(resolve, 100))
   leaver.close()
   await new Promise((resolve) => setTimeout(resolve, 100))
@@ -289,4 +290,14 @@ test('a slow relay holds the client back instead of filling memory', async () =>
   for (const socket of sockets) socket.resume()
   client.write('.\r\n')
   assert.match(await client.reply(), /^250/)
+})
+
+test('a client waits for the relay longer than it may be idle itself', async () => {
+  const { port } = await scripted((line, socket) => {
+    if (line === '.') setTimeout(() => socket.write('250 at last\r\n'), 700)
+    return /^(EHLO|MAIL|RCPT)/.test(line) ? '250 ok' : line === 'DATA' ? '354 go' : undefined
+  })
+  const client = await loggedIn(await submission(port, { timeouts: { idle: 5_000 } }, { idleMs: 200 }), 'a@elsewhere.example')
+  assert.match(await client.say(`${TEXT}.`), /^250/)
+  assert.match(await client.reply(), /^421 4\.4\.2/)
 })

@@ -84,6 +84,7 @@ const REFUSED = [
   ['From: ann@example.org, bob@example.org', '550 5.7.1'],
   ['From: bob@example.org <ann@example.org> <bob@example.org>', '550 5.7.1'],
   ['From: Us: ann@example.org, info@example.org;', '550 5.7.1'],
+  ['From: ann@example.org\r\nSender: bob@example.org', '550 5.7.1'],
   ['From: undisclosed:;', '550 5.7.1'],
   ['From: ', '550 5.7.1'],
   ['From: ann', '550 5.7.1'],
