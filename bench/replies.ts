@@ -45,14 +45,9 @@ export function read(bytes: Buffer, words: readonly string[] = []): Answer {
   return { fetches, literals, literalBytes, words: counts, sha256: hash.digest('hex') }
 }
 
-/** The number that stands after `MESSAGES` in a STATUS answer, or of `SEARCH` results. */
+/** The number that stands after `MESSAGES` in a STATUS answer. */
 export function statusCount(bytes: Buffer): number {
   const found = /MESSAGES (\d+)/.exec(bytes.toString('latin1'))
   if (!found) throw new Error(`no MESSAGES in ${bytes.toString('latin1')}`)
   return Number(found[1])
-}
-
-export function searchCount(bytes: Buffer): number {
-  const line = /^\* SEARCH(.*)$/m.exec(bytes.toString('latin1'))
-  return line ? line[1]!.trim().split(/\s+/).filter(Boolean).length : 0
 }
