@@ -117,7 +117,10 @@ export class Session {
     const now = performance.now()
     this.#tokens = Math.min(burst, this.#tokens + ((now - this.#pacedAt) * perSecond) / 1000) - 1
     this.#pacedAt = now
-    if (this.#tokens < 0) await sleep((-this.#tokens * 1000) / perSecond, undefined, { signal: this.stop.signal }).catch(() => undefined)
+    if (this.#tokens >= 0) return
+    // What was answered before goes out first; and if nobody is there any more, this tells.
+    await this.out.flush()
+    await sleep((-this.#tokens * 1000) / perSecond, undefined, { signal: this.stop.signal }).catch(() => undefined)
   }
 }
 
