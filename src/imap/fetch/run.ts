@@ -24,7 +24,7 @@ const FLAGS_PREFIX = new Phrase(' FLAGS ')
 
 /** What the answers are made of and where they go. */
 export interface FetchContext {
-  readonly store: MailStore
+  readonly store: Pick<MailStore, 'contents' | 'read' | 'flags'>
   readonly selected: Selected
   readonly output: Output
 }
