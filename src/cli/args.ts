@@ -1,0 +1,71 @@
+/** The command line: `postern [flags] command [words] [flags]`. */
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import type { Env, Flags } from '../config/places.ts'
+
+/** The command line says something that does not exist: exit code 2. */
+export class Usage extends Error {
+  override readonly name = 'Usage'
+}
+
+export interface Arguments {
+  readonly flags: Flags
+  /** Flags of single commands. */
+  readonly passwordStdin: boolean
+  readonly name: string | undefined
+  readonly mailbox: string | undefined
+  readonly help: boolean
+  readonly version: boolean
+  readonly words: readonly string[]
+}
+
+/** What a command is given; tests give their own. */
+export interface Surroundings {
+  readonly env: Env
+  readonly cwd: string
+  readonly stdin: NodeJS.ReadableStream
+  /** A line, or lines, to standard output and standard error. */
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+}
+
+export interface Command {
+  readonly name: string
+  readonly usage: readonly string[]
+  /** One line for `help`. */
+  readonly summary: string
+  /** The flags beside the global ones that it takes. */
+  readonly takes: readonly (keyof Arguments)[]
+  /** The exit code. Throws Usage, or anything that cli/failure.ts has words for. */
+  readonly run: (args: Arguments, around: Surroundings) => Promise<number>
+}
+
+const OPTIONS = {
+  data: { type: 'string' },
+  config: { type: 'string' },
+  ports: { type: 'string' },
+  'log-level': { type: 'string' },
+  'password-stdin': { type: 'boolean' },
+  name: { type: 'string' },
+  mailbox: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'V' },
+} as const satisfies ParseArgsConfig['options']
+
+/** Throws Usage. */
+export function parseArguments(argv: readonly string[]): Arguments {
+  try {
+    const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true })
+    for (const [flag, value] of Object.entries(values)) if (value === '') throw new Usage(`--${flag} needs a value`)
+    return {
+      flags: { data: values.data, config: values.config, ports: values.ports, logLevel: values['log-level'] },
+      passwordStdin: values['password-stdin'] ?? false,
+      name: values.name,
+      mailbox: values.mailbox,
+      help: values.help ?? false,
+      version: values.version ?? false,
+      words: positionals,
+    }
+  } catch (error) {
+    throw error instanceof Usage ? error : new Usage(error instanceof Error ? error.message.split('\n')[0]! : String(error))
+  }
+}

@@ -1,0 +1,112 @@
+/** `postern mailbox …`: edits the list of mailboxes in the config file. A running server notices; a stopped one will. */
+import { createInterface } from 'node:readline'
+import { hashPassword, MAX_PASSWORD_OCTETS } from '../auth/password.ts'
+import { addMailbox, editConfig, removeMailbox, setPasswordHash } from '../config/edit.ts'
+import { type Loaded, loadConfig } from '../config/load.ts'
+import { findPlaces } from '../config/places.ts'
+import { canonical, domainOf } from '../mail/address.ts'
+import { generatePassword } from '../serve/passwords.ts'
+import { Refused } from '../serve/refused.ts'
+import { words } from '../serve/words.ts'
+import { type Arguments, type Command, type Surroundings, Usage } from './args.ts'
+import { DONE } from './failure.ts'
+
+export const mailbox: Command = {
+  name: 'mailbox',
+  usage: [
+    'mailbox add ADDRESS [--name NAME] [--password-stdin]',
+    'mailbox list',
+    'mailbox passwd ADDRESS [--password-stdin]',
+    'mailbox remove ADDRESS',
+  ],
+  summary: 'add, list, change or shut mailboxes; a password is read from one line of standard input, or made up and shown',
+  takes: ['passwordStdin', 'name'],
+  run: (args, around) => {
+    const verb = VERBS.get(args.words[1] ?? '')
+    if (!verb) throw new Usage(`mailbox is followed by one of ${[...VERBS.keys()].join(', ')}`)
+    return verb(args, around)
+  },
+}
+
+type Verb = (args: Arguments, around: Surroundings) => Promise<number>
+
+const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
+  ['add', add],
+  ['list', list],
+  ['passwd', passwd],
+  ['remove', remove],
+])
+
+async function add(args: Arguments, around: Surroundings): Promise<number> {
+  const address = addressOf(args)
+  const { password, generated } = await passwordFor(args, around)
+  const password_hash = await hashed(password)
+  await editConfig(configFile(args, around), words, ({ config, source }) => {
+    if (config.mailboxes.some((m) => m.address === address)) throw new Refused(`there is already a mailbox ${address}`)
+    if (!config.domains.includes(domainOf(address)))
+      throw new Refused(`the domain of ${address} is not served here; local domains: ${config.domains.join(', ')} ("domains" in ${source.file})`)
+    const owner = config.mailboxes.find((m) => m.aliases.includes(address))
+    if (owner) throw new Refused(`${address} is an alias of ${owner.address}`)
+    addMailbox(source, { address, ...(args.name !== undefined && { name: args.name }), password_hash })
+  })
+  around.out(generated ? `${address} is there. Its password, shown this once: ${password}` : `${address} is there.`)
+  return DONE
+}
+
+async function passwd(args: Arguments, around: Surroundings): Promise<number> {
+  const address = addressOf(args)
+  const { password, generated } = await passwordFor(args, around)
+  const hash = await hashed(password)
+  await editConfig(configFile(args, around), words, (loaded) => setPasswordHash(loaded.source, indexOf(loaded, address), hash))
+  around.out(generated ? `${address} has a new password, shown this once: ${password}` : `${address} has a new password.`)
+  return DONE
+}
+
+async function remove(args: Arguments, around: Surroundings): Promise<number> {
+  const address = addressOf(args)
+  noFlags(args, 'mailbox remove')
+  await editConfig(configFile(args, around), words, (loaded) => removeMailbox(loaded.source, indexOf(loaded, address)))
+  around.out(`${address} is shut. Its mail is kept: add the mailbox again to have it back.`)
+  return DONE
+}
+
+async function list(args: Arguments, around: Surroundings): Promise<number> {
+  if (args.words.length > 2) throw new Usage('mailbox list takes no address')
+  noFlags(args, 'mailbox list')
+  for (const { address, name, aliases } of loadConfig(configFile(args, around), words).config.mailboxes)
+    around.out([address, name ?? '', aliases.join(' ')].join('\t').trimEnd())
+  return DONE
+}
+
+const configFile = ({ flags }: Arguments, { env, cwd }: Surroundings): string => findPlaces(flags, env, cwd).configFile
+
+function noFlags({ passwordStdin, name }: Arguments, verb: string): void {
+  if (passwordStdin || name !== undefined) throw new Usage(`${verb} takes neither --password-stdin nor --name`)
+}
+
+function addressOf({ words: given }: Arguments): string {
+  const [, verb, text, ...more] = given
+  if (text === undefined || more.length > 0) throw new Usage(`mailbox ${verb} takes one address`)
+  const address = canonical(text)
+  if (address === undefined) throw new Refused(`"${text}" is no address such as ann@example.org`)
+  return address
+}
+
+function indexOf({ config }: Loaded, address: string): number {
+  const index = config.mailboxes.findIndex((m) => m.address === address)
+  if (index < 0) throw new Refused(`there is no mailbox ${address}`)
+  return index
+}
+
+async function passwordFor({ passwordStdin }: Arguments, { stdin }: Surroundings): Promise<{ password: string; generated: boolean }> {
+  if (!passwordStdin) return { password: generatePassword(), generated: true }
+  for await (const line of createInterface({ input: stdin })) return { password: line, generated: false }
+  throw new Refused('there is no password on standard input')
+}
+
+async function hashed(password: string): Promise<string> {
+  if (password === '') throw new Refused('the password is empty')
+  return hashPassword(password).catch((cause: unknown) => {
+    throw cause instanceof RangeError ? new Refused(`the password has more than ${MAX_PASSWORD_OCTETS} octets, or is no text`) : cause
+  })
+}

@@ -1,0 +1,133 @@
+/** Keeps the running server at what its config file says: mailboxes, domains and certificates at once, the rest is named and waits for the next start. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Loaded, loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { watchFiles } from '../config/watch.ts'
+import type { Log } from '../log.ts'
+import type { Tls } from '../net/tls.ts'
+import type { Accounts } from '../store/accounts.ts'
+import { type Certificate, certificateFor, warnOfExpiry } from './certificate.ts'
+import { wantedState } from './wanted.ts'
+import { words } from './words.ts'
+
+export interface LiveOptions {
+  readonly loaded: Loaded
+  readonly certificate: Certificate
+  readonly configFile: string
+  readonly dataDir: string
+  readonly accounts: Accounts
+  readonly tls: Tls
+  readonly log: Log
+  /** Mailboxes or the certificate are others now. */
+  readonly changed: (config: Config, certificate: Certificate) => Promise<void>
+}
+
+export interface Live {
+  /** Looks again, now, whether or not a file changed. */
+  reload(): void
+  close(): Promise<void>
+}
+
+/** After a reconciliation that failed, since the database was away. */
+const RETRY_MS = 2_000
+/** Self-signed certificates are renewed, others watched for their end. */
+const CERTIFICATE_CHECK_MS = 12 * 3_600_000
+
+export function keepLive(o: LiveOptions): Live {
+  const { log, configFile, dataDir } = o
+  const started = o.loaded.config
+  let config = started
+  let certificate = o.certificate
+  let told = ''
+  let again = false
+  let running: Promise<void> | undefined
+  const closed = new AbortController()
+
+  const watch = watchFiles([configFile, ...certificate.files], reload)
+  const daily = setInterval(reload, CERTIFICATE_CHECK_MS).unref()
+  warnOfExpiry(certificate, log)
+
+  /** One at a time; edits that come meanwhile are seen by one more look. */
+  function reload(): void {
+    again = true
+    running ??= loop().finally(() => {
+      running = undefined
+    })
+  }
+
+  async function loop(): Promise<void> {
+    while (again && !closed.signal.aborted) {
+      again = false
+      await look().catch((err: unknown) => log.error({ err }, 'reading the config again failed: the server goes on as before'))
+    }
+  }
+
+  async function look(): Promise<void> {
+    const next = read()
+    if (next) {
+      mentionRestart(next)
+      if (await reconciled(next)) config = next
+    }
+    replaceCertificate(config)
+    await o.changed(config, certificate)
+  }
+
+  function read(): Config | undefined {
+    try {
+      return loadConfig(configFile, words).config
+    } catch (error) {
+      log.error({ reason: messageOf(error) }, 'the config file is wrong: the server goes on with what it had')
+      return undefined
+    }
+  }
+
+  async function reconciled(next: Config): Promise<boolean> {
+    while (!again && !closed.signal.aborted) {
+      try {
+        if (await o.accounts.reconcile(wantedState(next)))
+          log.info({ mailboxes: next.mailboxes.length, domains: next.domains.length }, 'mailboxes changed')
+        return true
+      } catch (error) {
+        log.warn({ reason: messageOf(error) }, 'the mailboxes of the config could not be applied: trying again')
+        await sleep(RETRY_MS, undefined, { signal: closed.signal }).catch(() => {})
+      }
+    }
+    return false
+  }
+
+  function replaceCertificate(now: Config): void {
+    try {
+      const next = certificateFor(now, configFile, dataDir)
+      watch.files([configFile, ...next.files])
+      if (next.pair.cert !== certificate.pair.cert || next.pair.key !== certificate.pair.key) {
+        o.tls.replace(next.pair)
+        log.info({ names: next.pair.names }, 'new certificate')
+      }
+      certificate = next
+      warnOfExpiry(next, log)
+    } catch (error) {
+      log.error({ reason: messageOf(error) }, 'the new certificate cannot be used: the server keeps the one it had')
+    }
+  }
+
+  function mentionRestart(next: Config): void {
+    const differing = WAITS.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(started[key])).join(', ')
+    if (differing !== '' && differing !== told) log.warn({ settings: differing }, 'changed settings that count from the next start')
+    told = differing
+  }
+
+  return {
+    reload,
+    async close() {
+      closed.abort()
+      watch.close()
+      clearInterval(daily)
+      await running
+    },
+  }
+}
+
+/** Settings that are read at the start only. */
+const WAITS = ['hostname', 'listeners', 'database', 'redis', 'relay', 'limits', 'log', 'drain_seconds'] as const satisfies readonly (keyof Config)[]
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

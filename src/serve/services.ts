@@ -1,0 +1,93 @@
+/** The services: who serves what, on which ports, with which kind of TLS. */
+
+import type { Authenticator } from '../auth/login.ts'
+import type { Config, ServiceName } from '../config/schema.ts'
+import { imapService } from '../imap/server.ts'
+import type { Log } from '../log.ts'
+import type { Serve } from '../net/connection.ts'
+import { type Listener, type ListenOptions, listen } from '../net/listener.ts'
+import type { Tls } from '../net/tls.ts'
+import { pop3Service } from '../pop3/server.ts'
+import { InFlight } from '../smtp/pace.ts'
+import type { RelayOptions } from '../smtp/relay.ts'
+import { mxService, submissionService } from '../smtp/server.ts'
+import type { Drivers } from '../store/drivers.ts'
+import type { OpenStore } from '../store/pg/index.ts'
+import { networkOf } from '../store/remote.ts'
+import type { AllLimits } from './limits.ts'
+
+export interface ServiceKind {
+  readonly standard: number
+  /** Where ports below 1024 may not be bound. */
+  readonly high: number
+  readonly tls: 'implicit' | 'starttls' | 'both'
+  readonly alpn?: readonly string[]
+}
+
+export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
+  mx: { standard: 25, high: 2525, tls: 'starttls' },
+  submission: { standard: 587, high: 2587, tls: 'both' },
+  submissions: { standard: 465, high: 2465, tls: 'implicit' },
+  imaps: { standard: 993, high: 2993, tls: 'implicit', alpn: ['imap'] },
+  pop3s: { standard: 995, high: 2995, tls: 'implicit', alpn: ['pop3'] },
+}
+
+export interface ServiceDeps {
+  readonly config: Config
+  readonly opened: OpenStore
+  readonly drivers: Drivers
+  readonly authenticator: Authenticator
+  readonly tls: Tls
+  readonly limits: AllLimits
+  readonly relay: Omit<RelayOptions, 'hostname'> | undefined
+  readonly log: Log
+}
+
+export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
+  const { config, opened, drivers, authenticator, tls, limits, relay, log } = deps
+  const { store, accounts, leases } = opened
+  const { presence, throttle } = drivers
+  const { hostname } = config
+  const smtp = {
+    store,
+    accounts,
+    throttle,
+    log,
+    hostname,
+    primaryDomain: config.domains[0] ?? hostname,
+    limits: limits.smtp,
+    inFlight: new InFlight(limits.smtp.inFlight),
+  }
+  // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
+  const submission = { ...smtp, limits: { ...limits.smtp, greetingDelayMs: 0 }, authenticator, presence, ...(relay && { relay }) }
+  const mailbox = { store, authenticator, presence, log, hostname }
+  return {
+    mx: mxService({ ...smtp, tls: tls.service('mx') }),
+    submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
+    submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
+    imaps: imapService({ ...mailbox, limits: limits.imap }),
+    pop3s: pop3Service({ ...mailbox, leases, limits: limits.pop3 }),
+  }
+}
+
+/** Listens for one service on one address. */
+export function listenFor(name: ServiceName, serve: Serve, { tls, limits, log }: Pick<ServiceDeps, 'tls' | 'limits' | 'log'>) {
+  const { tls: mode, alpn } = KINDS[name]
+  const { total } = limits.admission
+  const options: Omit<ListenOptions, 'host' | 'port'> = {
+    mode,
+    tls: tls.service(name),
+    ...(alpn && { alpn }),
+    handshakeMs: limits.handshakeMs,
+    // Nobody logs in on 25.
+    limits: name === 'mx' ? { ...limits.admission, preAuth: total } : limits.admission,
+    networkOf,
+    serve,
+    onRefused: (why, socket) => {
+      if (mode !== 'implicit')
+        socket.write(`421 4.7.0 Too many connections${why === 'total' || why === 'pre-auth' ? '' : ' from your address'}, try again later\r\n`)
+    },
+    log: log.child({ service: name }),
+  }
+  return (host: string, port: number): Promise<Listener> => listen({ ...options, host, port })
+}
