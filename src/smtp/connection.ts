@@ -11,17 +11,11 @@ import type { SmtpLimits } from './limits.ts'
 import { CommandBudget, watchPace } from './pace.ts'
 import { type PathCommand, type PathRules, parsePathCommand, type Verb } from './path.ts'
 import { hasEnhancedCode, Reply, replyTo } from './reply.ts'
+import { BEFORE_TLS, IDLE_TALK, isBase64, isForeign, verbOf } from './verbs.ts'
 import { WireParser } from './wire.ts'
 
 /** Replies that count as bad commands. RFC 5321 §4.2.4 for the codes. */
 const BAD = new Set([500, 501, 502, 503, 504, 530, 538, 555])
-/** Commands that do nothing for the client's mail, so they are rationed. */
-const IDLE_TALK = new Set(['NOOP', 'RSET', 'HELP', 'VRFY', 'HELO', 'EHLO'])
-/** What a browser, or a proxy that nobody asked for, says first. */
-const FOREIGN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH', 'PROXY'])
-/** Before TLS where AUTH is needed. RFC 3207 §4. */
-const BEFORE_TLS = new Set(['EHLO', 'HELO', 'STARTTLS', 'NOOP', 'RSET', 'QUIT', 'HELP', 'VRFY'])
-
 const NOT_BASE64 = new Reply(501, '5.5.2', 'That is not base64')
 
 /** What a connection needs of the service that it belongs to. */
@@ -183,8 +177,7 @@ export class Connection extends SMTPConnection {
   }
 
   #refusalOf(verb: string, command: Buffer, challenged: boolean): Reply | undefined {
-    if (this.#commands++ === 0 && (FOREIGN.has(verb) || verb.startsWith('SSH-')))
-      return new Reply(421, '4.7.0', 'This is a mail server', { closes: true })
+    if (this.#commands++ === 0 && isForeign(verb)) return new Reply(421, '4.7.0', 'This is a mail server', { closes: true })
     if (this.#farewell !== undefined) return this.#farewell
     if (challenged) return isBase64(command.toString('latin1').trim()) ? undefined : NOT_BASE64
     if (this.#host.wantsLogin && !this.secure && !BEFORE_TLS.has(verb)) return new Reply(530, '5.7.0', 'Must issue a STARTTLS command first')
@@ -316,14 +309,4 @@ export class Connection extends SMTPConnection {
     if (parser instanceof WireParser) parser.abandon()
     this.#end()
   }
-}
-
-function verbOf(command: Buffer): string {
-  const space = command.indexOf(0x20)
-  return command.toString('latin1', 0, Math.min(space < 0 ? command.length : space, 16)).toUpperCase()
-}
-
-/** Strict base64 (RFC 4648 §4), `=` for an empty response and `*` for giving up (RFC 4954 §4). */
-function isBase64(text: string): boolean {
-  return text === '*' || text === '=' || (text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text))
 }

@@ -9,9 +9,8 @@ export async function acceptLocal(written: string, visit: Visit, deps: PolicyDep
   const { accounts, primaryDomain } = deps
   const address = canonical(written === 'postmaster' ? `postmaster@${primaryDomain}` : written)
   if (address === undefined) throw new Reply(553, '5.1.3', 'That is no address to send to')
-  if (!(await accounts.isLocal(domainOf(address)))) return false
   const recipient = await accounts.recipient(address)
-  if (recipient === undefined) return unknown(visit, deps)
+  if (recipient === undefined) return (await accounts.isLocal(domainOf(address))) ? unknown(visit, deps) : false
   const { transaction } = visit
   const { used, quota } = recipient
   if (quota !== undefined && used >= quota) throw new Reply(452, '4.2.2', 'The mailbox is full')

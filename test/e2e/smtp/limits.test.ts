@@ -155,7 +155,7 @@ test('unknown recipients: slower after some, then the end', async () => {
     await client.expect([`RCPT TO:<nobody${i}@example.org>`, '550 5.1.1'])
     times.push(performance.now() - from)
   }
-  assert.ok(times[1]! < 100 && times[2]! >= 195 && times[3]! >= 195, String(times))
+  assert.ok(times[1]! < 190 && times[2]! >= 195 && times[3]! >= 195, String(times))
   assert.match(await client.say('RCPT TO:<nobody5@example.org>'), /^421 4\.7\.0/)
   assert.equal(await client.end(), '')
 })
@@ -260,7 +260,7 @@ test('no command for too long', async () => {
 })
 
 test('DATA that dribbles is ended; one that keeps the pace is not; a slow store excuses the client', async () => {
-  const limits = { dataWindowMs: 300, dataRate: 500, dataMs: 10_000 }
+  const limits = { dataWindowMs: 800, dataRate: 500, dataMs: 20_000 }
   const slow = await greeted(await mx({ limits }))
   await slow.expect(...START)
   const dribble = setInterval(() => slow.write('x'), 20)
@@ -271,14 +271,14 @@ test('DATA that dribbles is ended; one that keeps the pace is not; a slow store 
   const steady = await greeted(await mx({ limits }))
   await steady.expect(...START)
   steady.write('a: b\r\n\r\n')
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 60; i++) {
     steady.write(`${'x'.repeat(30)}\r\n`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   await steady.expect(['.', '250'])
 
   const server = await mx({ limits })
-  server.store.slowness = 600
+  server.store.slowness = 1_200
   const patient = await greeted(server)
   await patient.expect(...START)
   patient.write(`a: b\r\n\r\n${`${'x'.repeat(998)}\r\n`.repeat(400)}.\r\n`)

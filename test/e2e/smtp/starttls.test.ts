@@ -127,3 +127,19 @@ test('25 offers STARTTLS and never AUTH, before and after', async () => {
   assert.deepEqual(offer.split('\r\n').slice(1), ['250-PIPELINING', '250-8BITMIME', '250-SMTPUTF8', '250-ENHANCEDSTATUSCODES', '250 SIZE 52428800'])
   await secure.expect([`AUTH PLAIN ${plain('ann@example.org')}`, '500'])
 })
+
+test('who accepted the socket hears of its end after STARTTLS too', async () => {
+  const own = await startMx()
+  for (const how of ['QUIT', 'leave']) {
+    const client = await greeted(own.port)
+    await client.expect(['EHLO c', '250'], ['STARTTLS', '220'])
+    const secure = await client.startTls()
+    await secure.expect(['EHLO c', '250'])
+    assert.equal(own.listener.connections, 1)
+    if (how === 'QUIT') await secure.expect(['QUIT', '221'])
+    secure.close()
+    for (let i = 0; i < 100 && own.listener.connections > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.equal(own.listener.connections, 0)
+  }
+  await own.stop()
+})
