@@ -20,8 +20,8 @@ export interface Entity {
   /** `text` for every text type but HTML. */
   readonly media: Media
   readonly encoding: Encoding
-  /** With its leading `--`; of a multipart only. */
-  readonly boundary: Buffer | undefined
+  /** Of a multipart; others have none. Bytes as characters. */
+  readonly boundary: string | undefined
   /** Parts without Content-Type are messages: multipart/digest, RFC 2046 §5.1.5. */
   readonly digest: boolean
   /** `"text" "plain" NIL NIL NIL "7bit"`; of a multipart the subtype alone. */
@@ -96,7 +96,7 @@ interface ContentType {
   readonly type: string
   readonly subtype: string
   readonly parameters: readonly Parameter[]
-  readonly boundary: Buffer | undefined
+  readonly boundary: string | undefined
 }
 
 const US_ASCII: Parameter = ['charset', 'us-ascii']
@@ -122,11 +122,11 @@ function contentType(text: string | undefined, { inDigest, mayNest }: EntityCont
   return { type, subtype, parameters: bare ? [...parameters, US_ASCII] : parameters, boundary: undefined }
 }
 
-function boundaryOf(parameters: readonly Parameter[]): Buffer | undefined {
+function boundaryOf(parameters: readonly Parameter[]): string | undefined {
   const text = parameter(parameters, 'boundary') ?? ''
   let end = text.length
   while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end-- // as at the end of a delimiter line
-  return end > 0 && end <= MAX_BOUNDARY ? Buffer.from(`--${text.slice(0, end)}`, 'latin1') : undefined
+  return end > 0 && end <= MAX_BOUNDARY ? text.slice(0, end) : undefined
 }
 
 /** Lower-case; 7bit where nothing sensible is said. */

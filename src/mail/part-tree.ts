@@ -1,5 +1,6 @@
 /** The parts of a message while its bytes go by: opened at delimiters and headers, closed at delimiters and the end. Fed by structure.ts. */
 import type { Described } from './bodystructure.ts'
+import { Delimiters } from './delimiters.ts'
 import { describeEntity, EMPTY_TEXT, type Entity, OPAQUE } from './entity.ts'
 import { MAX_HEADER_BYTES } from './header.ts'
 import type { PartPlace } from './parts.ts'
@@ -16,12 +17,6 @@ export const MAX_PART_HEADER_BYTES = 64 * 1024
 export interface Edge {
   readonly at: number
   readonly lines: number
-}
-
-/** What ends the parts of an open multipart: `--boundary`. */
-export interface Delimiter {
-  readonly bytes: Buffer
-  readonly multipart: Node
 }
 
 export class Node implements Described {
@@ -62,8 +57,8 @@ export class Node implements Described {
 export class PartTree {
   /** In document order; a node's parent stands before it. */
   readonly nodes: Node[] = []
-  /** Of the multiparts whose parts are being read, innermost last. */
-  readonly delimiters: Delimiter[] = []
+  /** Of the multiparts whose parts are being read. */
+  readonly delimiters = new Delimiters<Node>()
   /** The message's own header, once it is complete. */
   top: Buffer | undefined
   topTooBig = false
@@ -105,7 +100,7 @@ export class PartTree {
     const mayNest = this.#open.length <= MAX_DEPTH && this.nodes.length < MAX_PARTS
     const context = { message: parent?.entity.kind !== 'multipart', inDigest: parent?.entity.digest === true, mayNest }
     this.#enter(node, describeEntity(block, context, this.#budget), body)
-    if (node.entity.kind === 'multipart') this.delimiters.push({ bytes: node.entity.boundary!, multipart: node })
+    if (node.entity.kind === 'multipart') this.delimiters.add(`--${node.entity.boundary}`, node)
     else if (node.entity.kind === 'message') this.#begin(node, body.at)
   }
 
@@ -113,11 +108,11 @@ export class PartTree {
    * A delimiter line was met: what is inside its multipart ends at `end`, before the line end that belongs to the line, or, what has no body
    * there, at the line's start. Then a part begins behind the line, unless it was the closing one.
    */
-  delimiter({ multipart }: Delimiter, line: { readonly end: Edge; readonly start: Edge; readonly next: Edge; readonly closing: boolean }): void {
+  delimiter(multipart: Node, line: { readonly end: Edge; readonly start: Edge; readonly next: Edge; readonly closing: boolean }): void {
     this.#close(multipart, line.end, line.start)
-    while (this.delimiters.at(-1)!.multipart !== multipart) this.delimiters.pop()
-    if (line.closing) this.delimiters.pop()
-    else if (this.nodes.length < MAX_PARTS) this.#begin(multipart, line.next.at)
+    this.delimiters.leave(multipart, line.closing)
+    if (line.closing) return
+    if (this.nodes.length < MAX_PARTS) this.#begin(multipart, line.next.at)
     else this.#rest(multipart, line.next)
   }
 
@@ -148,7 +143,7 @@ export class PartTree {
     const node = this.#begin(parent, from.at)
     this.#inHeader = false
     this.#enter(node, OPAQUE, from)
-    this.delimiters.length = 0
+    this.delimiters.clear()
   }
 
   /** Closes what is open inside `outer` (or all): a node whose header or body begins behind `end` ends at `start`, and so do those around it. */

@@ -3,13 +3,12 @@
  * Lines end with LF or CRLF; bare CR and NUL are data. Offsets and sizes are of the bytes given.
  */
 import { renderBodystructure } from './bodystructure.ts'
-import { type Delimiter, type Edge, PartTree } from './part-tree.ts'
+import { type DelimiterLine, MAX_DELIMITER_LINE } from './delimiters.ts'
+import { type Edge, type Node, PartTree } from './part-tree.ts'
 import { packParts } from './parts.ts'
 
 /** Of the rendered forms below: raise it when they change, so that stored ones can be made anew. */
 export const STRUCTURE_VERSION = 1
-/** Bytes of a line, its end included, that can be a delimiter. */
-const MAX_DELIMITER_LINE = 1000
 
 export interface MessageStructure {
   readonly size: number
@@ -34,8 +33,7 @@ export function parseStructure(message: Uint8Array): MessageStructure {
 /** What the end of the bytes at hand means for an incomplete line: more may come, or it is too long to matter, or the message ends here. */
 type Tail = 'more' | 'long' | 'end'
 
-const [LF, CR, SPACE, TAB, DASH] = [10, 13, 32, 9, 45]
-const LINE_WITH_DASHES = Buffer.from('\n--')
+const [LF, CR] = [10, 13]
 
 /** `write` the bytes as they come, then `end` once. */
 export class StructureParser {
@@ -131,12 +129,13 @@ export class StructureParser {
 
   /** From one line that may be a delimiter to the next, to behind a delimiter or to the end of the bytes. Returns where to go on. */
   #scanBody(bytes: Buffer, from: number, base: number, tail: Tail): number {
-    let line = this.#tree.delimiters.length === 0 ? -1 : this.#lineStart ? from : nextCandidate(bytes, from)
+    const { delimiters } = this.#tree
+    let line = delimiters.none ? -1 : this.#lineStart ? from : delimiters.next(bytes, from)
     while (line >= 0) {
       if (line > from) this.#lineEnd = (line > 1 ? bytes[line - 2] === CR : this.#cr) ? 2 : 1
       const lf = bytes.indexOf(LF, line)
       const next = lf < 0 ? bytes.length : lf + 1
-      if (line === next || (lf < 0 && mayBeDelimiter(bytes, line) && this.#hold(bytes, line, tail))) {
+      if (line === next || (lf < 0 && delimiters.mayBegin(bytes, line) && this.#hold(bytes, line, tail))) {
         this.#pass(bytes, from, line)
         this.#lineStart = true
         return next
@@ -146,7 +145,7 @@ export class StructureParser {
         this.#pass(bytes, from, line)
         return this.#meet(found, bytes, { line, next, base })
       }
-      line = lf < 0 ? -1 : nextCandidate(bytes, lf)
+      line = lf < 0 ? -1 : delimiters.next(bytes, lf)
     }
     this.#pass(bytes, from, bytes.length)
     this.#lineStart = false
@@ -160,28 +159,17 @@ export class StructureParser {
     return true
   }
 
-  /** The delimiter that bytes[line…next] is, with white space behind it allowed: RFC 2046 §5.1.1. The whole line must match, so one may begin as another. */
-  #delimiter(bytes: Buffer, line: number, next: number, tail: Tail): Found | undefined {
-    const { delimiters } = this.#tree
-    if (delimiters.length === 0 || !mayBeDelimiter(bytes, line) || next - line > MAX_DELIMITER_LINE) return undefined
-    if (bytes[next - 1] !== LF && tail !== 'end') return undefined
-    let end = next
-    while (end > line && isPadding(bytes[end - 1]!)) end--
-    for (let i = delimiters.length - 1; i >= 0; i--) {
-      const delimiter = delimiters[i]!
-      const { length } = delimiter.bytes
-      const closing = end - line === length + 2 && bytes[end - 1] === DASH && bytes[end - 2] === DASH
-      if ((closing || end - line === length) && delimiter.bytes.compare(bytes, line, line + length) === 0) return { delimiter, closing }
-    }
-    return undefined
+  /** The delimiter that bytes[line…next] is, if that is a whole line. */
+  #delimiter(bytes: Buffer, line: number, next: number, tail: Tail): DelimiterLine<Node> | undefined {
+    return bytes[next - 1] === LF || tail === 'end' ? this.#tree.delimiters.match(bytes, line, next) : undefined
   }
 
   /** A delimiter line: the line end before it belongs to it. */
-  #meet({ delimiter, closing }: Found, bytes: Buffer, { line, next, base }: { line: number; next: number; base: number }): number {
+  #meet({ owner, closing }: DelimiterLine<Node>, bytes: Buffer, { line, next, base }: { line: number; next: number; base: number }): number {
     const start: Edge = { at: base + line, lines: this.#lines }
     const end: Edge = { at: start.at - this.#lineEnd, lines: this.#lines - 1 }
     this.#endLine(bytes[next - 2] === CR ? 2 : 1)
-    this.#tree.delimiter(delimiter, { start, end, next: { at: base + next, lines: this.#lines }, closing })
+    this.#tree.delimiter(owner, { start, end, next: { at: base + next, lines: this.#lines }, closing })
     return next
   }
 
@@ -195,23 +183,6 @@ export class StructureParser {
     if (this.#tree.countsLines) this.#lines += countLineEnds(bytes, from, to)
   }
 }
-
-interface Found {
-  readonly delimiter: Delimiter
-  readonly closing: boolean
-}
-
-/** The start of the next line that begins with `--`, or that may do so once more bytes come; -1 if there is none. */
-function nextCandidate(bytes: Buffer, from: number): number {
-  const found = bytes.indexOf(LINE_WITH_DASHES, from)
-  if (found >= 0) return found + 1
-  const end = bytes.length
-  if (end > from && bytes[end - 1] === LF) return end
-  return end - 1 > from && bytes[end - 1] === DASH && bytes[end - 2] === LF ? end - 1 : -1
-}
-
-const mayBeDelimiter = (bytes: Buffer, line: number): boolean => bytes[line] === DASH && (bytes[line + 1] === DASH || line + 1 === bytes.length)
-const isPadding = (c: number): boolean => c === SPACE || c === TAB || c === CR || c === LF
 
 /** Four bytes at a time: six times faster than one by one, and one call where indexOf would be one a line. */
 function countLineEnds(bytes: Buffer, from: number, to: number): number {
