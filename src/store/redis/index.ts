@@ -16,13 +16,13 @@ import { createRedisThrottle } from './throttle.ts'
 /** How long the start waits for Redis before it goes on without it. */
 const START_MS = 1_000
 
-export interface RedisOptions {
+export interface RedisDriverOptions {
   /** Milliseconds that an answer may take before the question is decided without Redis. */
   readonly answerMs?: number
 }
 
 /** Throws on what is no Redis URL; a Redis that is not there is only logged, and used when it comes. */
-export async function createRedisDrivers(url: string, log: Log, { answerMs = ANSWER_MS }: RedisOptions = {}): Promise<Drivers> {
+export async function createRedisDrivers(url: string, log: Log, { answerMs = ANSWER_MS }: RedisDriverOptions = {}): Promise<Drivers> {
   const own = log.child({ area: 'redis' })
   const link = createLink(url, own, answerMs)
   const subscriber = createSubscriber(url, own)

@@ -43,14 +43,19 @@ export interface Link {
 export function createLink(url: string, log: Log, answerMs: number = ANSWER_MS): Link {
   const redis = connection(url)
   const complain = complainer(log)
+  /** Whether the log's last word was that Redis is away. */
+  let saidAway = true
   let unanswered = 0
   let closed = false
   /** After a question without an answer: until then nobody asks, then one does. */
   let restUntil = 0
   let trying = false
 
-  redis.on('error', (err) => complain(err, 'Redis cannot be reached: going on without it'))
-  redis.on('ready', () => log.info('connected to Redis'))
+  const away = (err: unknown, what: string): void => {
+    if (complain(err, what)) saidAway = true
+  }
+
+  redis.on('error', (err) => away(err, 'Redis cannot be reached: going on without it'))
   redis.connect().catch(() => {})
 
   const mayAsk = (): boolean =>
@@ -63,16 +68,18 @@ export function createLink(url: string, log: Log, answerMs: number = ANSWER_MS):
       if (isTrial) trying = true
       unanswered++
       try {
-        const asked = use(redis).finally(() => unanswered--)
+        const asked = Promise.try(use, redis).finally(() => unanswered--)
         const answer = await within(asked, ms)
         restUntil = 0
+        if (saidAway) log.info('Redis answers')
+        saidAway = false
         return answer
       } catch (err) {
         // A refusal is an answer: Redis is there.
-        if (!(err instanceof Error && err.name === 'ReplyError')) restUntil = performance.now() + REST_MS
+        restUntil = err instanceof Error && err.name === 'ReplyError' ? 0 : performance.now() + REST_MS
         // Whatever came late would be taken for the answer to the next question.
         if (err instanceof NoAnswer) redis.stream?.destroy(err)
-        if (!closed) complain(err, 'Redis did not answer a question: going on without it')
+        if (!closed) away(err, 'Redis did not answer a question: going on without it')
         return undefined
       } finally {
         if (isTrial) trying = false
@@ -129,13 +136,14 @@ async function within<T>(asked: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** Logs a complaint unless it was logged a short while ago. */
-export function complainer(log: Log): (err: unknown, what: string) => void {
+/** Logs a complaint unless it was logged a short while ago; says whether it did. */
+export function complainer(log: Log): (err: unknown, what: string) => boolean {
   const said = new Map<string, number>()
   return (err, what) => {
     const at = performance.now()
-    if (at - (said.get(what) ?? Number.NEGATIVE_INFINITY) < COMPLAIN_MS) return
+    if (at - (said.get(what) ?? Number.NEGATIVE_INFINITY) < COMPLAIN_MS) return false
     said.set(what, at)
     log.warn({ err: err instanceof Error ? err.message || err.name : String(err) }, what)
+    return true
   }
 }
