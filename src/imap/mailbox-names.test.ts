@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { seeded } from '../../test/support/random.ts'
 import { byName, matcher, parentsOf } from './mailbox-names.ts'
 import { No } from './reply.ts'
 
@@ -38,8 +39,7 @@ describe('patterns', () => {
         return slow(name, pattern.slice(1)) || (name !== '' && (pattern[0] === '*' || name[0] !== '/') && slow(name.slice(1), pattern))
       return name[0] === pattern[0] && slow(name.slice(1), pattern.slice(1))
     }
-    let seed = 5
-    const random = (n: number): number => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n
+    const random = seeded(5)
     const word = (alphabet: string): string => Array.from({ length: random(8) }, () => alphabet[random(alphabet.length)]).join('')
     for (let i = 0; i < 20_000; i++) {
       const [name, pattern] = [word('ab/'), word('ab/*%')]

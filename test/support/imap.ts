@@ -7,14 +7,17 @@ import { type ImapDeps, imapService } from '../../src/imap/server.ts'
 import { silentLog } from '../../src/log.ts'
 import { canonical } from '../../src/mail/address.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
-import type { NewMessage } from '../../src/store/mailstore.ts'
+import type { MailStore, NewMessage } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
 import { testDatabase } from './postgres.ts'
 
 export const PASSWORD = 'correct horse'
 
-export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'log'>>
+export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'log'>> & {
+  /** A process of its own on the same database, whose bus hears nothing of the others. */
+  readonly apart?: boolean
+}
 
 export interface ImapServer {
   readonly port: number
@@ -46,8 +49,23 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
     return accounts.grant(login)
   }
 
-  async function serve(options: ServeOptions = {}): Promise<ImapServer> {
-    const service = imapService({ store, authenticator, presence: drivers.presence, log, hostname: 'mail.example.test', ...options })
+  const others: { close(): Promise<void> }[] = []
+  async function storeApart(): Promise<MailStore> {
+    const alone = createMemoryDrivers(log)
+    const other = await openStore({ connect: database.connect, drivers: alone, log })
+    others.push(other, alone)
+    return other.store
+  }
+
+  async function serve({ apart = false, ...options }: ServeOptions = {}): Promise<ImapServer> {
+    const service = imapService({
+      store: apart ? await storeApart() : store,
+      authenticator,
+      presence: drivers.presence,
+      log,
+      hostname: 'mail.example.test',
+      ...options,
+    })
     const stop = new AbortController()
     const running = new Set<Promise<void>>()
     const accept = async (socket: Socket): Promise<void> => {
@@ -108,6 +126,7 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
     async close() {
       for (const server of servers) await server.stop()
       authenticator.close()
+      for (const other of others) await other.close()
       await close()
       await drivers.close()
       await database.close()

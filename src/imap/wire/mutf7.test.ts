@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { seeded } from '../../../test/support/random.ts'
 import { canonicalName, decodeMutf7, encodeMutf7 } from './mutf7.ts'
 
 describe('modified UTF-7', () => {
@@ -44,8 +45,7 @@ describe('modified UTF-7', () => {
   for (const wire of wrong) test(`refuses ${JSON.stringify(wire)}`, () => assert.equal(decodeMutf7(wire), undefined))
 
   test('whatever decodes was written so', () => {
-    let seed = 7
-    const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n
+    const random = seeded(7)
     const alphabet = '&-+,/AGJjoUBTFw=! a'
     for (let i = 0; i < 20_000; i++) {
       const wire = Array.from({ length: random(9) }, () => alphabet[random(alphabet.length)]).join('')
@@ -55,8 +55,7 @@ describe('modified UTF-7', () => {
   })
 
   test('any well-formed name comes back', () => {
-    let seed = 3
-    const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n
+    const random = seeded(3)
     const ranges = [0x7f, 0x20, 0x300, 0xd7ff, 0x10000, 0x1f600]
     for (let i = 0; i < 5_000; i++) {
       const name = Array.from({ length: random(12) }, () =>

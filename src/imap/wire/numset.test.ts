@@ -47,8 +47,8 @@ describe('number sets', () => {
 
   test('64 KiB of overlapping ranges cost less than 50 ms', () => {
     const text = Array.from({ length: 5_000 }, (_, i) => `${i + 1}:4294967295`).join(',')
-    const start = performance.now()
+    const before = process.cpuUsage()
     assert.deepEqual(resolveSet(parseSet(text), 1), [1, 4294967295])
-    assert.ok(performance.now() - start < 50)
+    assert.ok(process.cpuUsage(before).user < 50_000)
   })
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { describe, test } from 'node:test'
+import { seeded } from '../../../test/support/random.ts'
 import { Output } from '../../net/output.ts'
 import { decodeMutf7 } from './mutf7.ts'
 import { flagsWire, MAX_QUOTED, plainText, ResponseWriter } from './write.ts'
@@ -65,8 +66,7 @@ function readBack(bytes: Buffer): Value[] {
   return line
 }
 
-let seed = 11
-const random = (n: number): number => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n
+const random = seeded(11)
 const pieces = [
   '\r\n',
   '"',

@@ -1,0 +1,10 @@
+/** Chance that comes again: the same seed gives the same numbers. 0 … n-1. */
+export function seeded(seed: number): (n: number) => number {
+  let state = seed >>> 0
+  return (n) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * n) | 0
+  }
+}
