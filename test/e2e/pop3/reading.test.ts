@@ -110,6 +110,33 @@ test('the maildrop stands still while others add and remove', async () => {
   assert.equal(await house.count('ben'), 3)
 })
 
+test('a message that cannot be read to its end ends the connection before the last dot', async () => {
+  async function* broken(): AsyncGenerator<Buffer> {
+    yield Buffer.from('the beginning\r\n'.repeat(20_000))
+    throw new Error('a piece is gone')
+  }
+  const store = new Proxy(house.store, { get: (target, verb) => (verb === 'read' ? broken : Reflect.get(target, verb)) })
+  const client = await Client.login(house, await house.serve({ store }), 'anna')
+  client.say('RETR 12\r\nNOOP\r\n')
+  const heard: string[] = []
+  for (let line = await client.line(); line !== undefined; line = await client.line()) heard.push(line)
+  assert.match(heard[0]!, /^\+OK /)
+  assert.equal(heard.at(-1), 'the beginning')
+  await quit(await Client.loginWhenFree(house, listener, 'anna'))
+})
+
+test('a message that is gone is an error, and the session goes on', async () => {
+  async function* nothing(_: unknown, ids: readonly bigint[]): AsyncGenerator<object> {
+    for (const id of ids) yield { id }
+  }
+  const store = new Proxy(house.store, { get: (target, verb) => (verb === 'contents' ? nothing : Reflect.get(target, verb)) })
+  const client = await Client.login(house, await house.serve({ store }), 'anna')
+  await client.err('RETR 1', /^-ERR This message is not there any more$/)
+  await client.err('TOP 1 0')
+  await client.ok('STAT')
+  await quit(client)
+})
+
 test('2,000 messages, commands sent 50 at a time', async () => {
   const text = (n: number): string => `Subject: message ${n}\r\n\r\n${`line of message ${n}\r\n`.repeat(100)}`
   for (let n = 1; n <= 2000; n += 100)
