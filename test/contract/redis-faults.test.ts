@@ -117,6 +117,21 @@ describe('on a bad line', { skip: redisMissing }, () => {
     await proxy.close()
   })
 
+  test('places that were left while Redis was away are free soon after', async () => {
+    const proxy = await brokenProxy(server.port)
+    const [a, b] = [await createRedisDrivers(server.url, silentLog()), await createRedisDrivers(proxy.url, silentLog())]
+    const enter = ({ presence }: Drivers) => presence.enter({ service: 'imaps', remote: '192.0.2.77' }, { perRemote: 3 })
+    const leaves = [await enter(b), await enter(b), await enter(b)]
+    assert.equal(await enter(a), undefined)
+    proxy.hold()
+    for (const leave of leaves) leave?.()
+    await pause(300)
+    proxy.release()
+    await until('the places are free', async () => (await enter(a)) !== undefined, 10_000)
+    await Promise.all([a.close(), b.close()])
+    await proxy.close()
+  })
+
   test('a Redis that takes everything and answers nothing costs 200 ms now and then', async () => {
     const proxy = await brokenProxy(server.port)
     const drivers = await createRedisDrivers(proxy.url, silentLog())

@@ -14,7 +14,10 @@ const KICKS = 'postern:kick'
 /** A session that was not confirmed for so long is gone with its process. */
 const EXPIRY_MS = 90_000
 const CONFIRM_MS = 30_000
-const CONFIRMED_AT_ONCE = 500
+const AT_ONCE = 500
+/** Members that left while Redis was away are taken out when it is back; those beyond expire by themselves. */
+const RETRY_MS = 2_000
+const MAX_LEFT = 10_000
 /** Members that are looked through for those of dead processes. */
 const MAX_MEMBERS = 1_000
 const MAX_WHY = 200
@@ -32,6 +35,8 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
   const local = createLocalPresence(log)
   /** Key → this process's members in it. */
   const own = new Map<string, Set<string>>()
+  /** Members that are to be taken out, and the key of each. */
+  const left = new Map<string, string>()
   let members = 0
 
   const stop = subscriber.listen(KICKS, {
@@ -64,7 +69,8 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
     if (first.length <= limit) return true
     // Over the limit, unless some are left over from a process that was killed: they expire by themselves.
     const all = sessions(await link.ask((redis) => redis.zrange(key, '0', `${MAX_MEMBERS - 1}`)))
-    if (all.filter((m) => !peers.isGone(m.slice(0, 16))).length <= limit) return true
+    const isThere = (m: string): boolean => (m.startsWith(peers.id) ? own.get(key)?.has(m) === true : !peers.isGone(m.slice(0, 16)))
+    if (all.filter(isThere).length <= limit) return true
     await link.ask((redis) => redis.zrem(key, member))
     return false
   }
@@ -73,26 +79,41 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
     for (const { name } of counted) {
       const key = keyOf(name)
       forget(key, member)
-      void link.ask((redis) => redis.zrem(key, member))
+      void take([[key, member]])
+    }
+  }
+
+  /** Takes members out of Redis; those it does not hear of are kept for later. */
+  async function take(out: readonly (readonly [string, string])[]): Promise<void> {
+    const replies = await link.ask((redis) => {
+      const pipeline = redis.pipeline()
+      for (const [key, member] of out) pipeline.zrem(key, member)
+      return pipeline.exec()
+    })
+    for (const [key, member] of out) {
+      if (replies) left.delete(`${key}\0${member}`)
+      else if (left.size < MAX_LEFT) left.set(`${key}\0${member}`, key)
     }
   }
 
   /** Also brings back what a Redis that was emptied, or away, does not know. */
   async function confirm(): Promise<void> {
-    const all = [...own].flatMap(([key, set]) => [...set].map((member) => [key, member] as const))
-    for (let at = 0; at < all.length; at += CONFIRMED_AT_ONCE) {
+    for (const some of inPieces([...own].flatMap(([key, set]) => [...set].map((member) => [key, member] as const)))) {
       await link.ask((redis) => {
         const pipeline = redis.pipeline()
         const expiry = Date.now() + EXPIRY_MS
-        for (const [key, member] of all.slice(at, at + CONFIRMED_AT_ONCE)) {
-          // It may have left since this round began.
-          if (own.get(key)?.has(member)) pipeline.zadd(key, expiry, member).pexpire(key, EXPIRY_MS)
-        }
+        // Those that left since this round began stay out.
+        for (const [key, member] of some) if (own.get(key)?.has(member)) pipeline.zadd(key, expiry, member).pexpire(key, EXPIRY_MS)
         return pipeline.exec()
       })
     }
   }
-  const timer = setInterval(() => void confirm(), CONFIRM_MS).unref()
+
+  async function retry(): Promise<void> {
+    for (const some of inPieces([...left].map(([both, key]) => [key, both.slice(key.length + 1)] as const))) await take(some)
+  }
+
+  const timers = [setInterval(() => void confirm(), CONFIRM_MS).unref(), setInterval(() => void retry(), RETRY_MS).unref()]
 
   return {
     async enter(session, limits) {
@@ -109,10 +130,10 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
         leave()
         return undefined
       }
-      let left = false
+      let over = false
       return () => {
-        if (left) return
-        left = true
+        if (over) return
+        over = true
         remove(counted, member)
         leave()
       }
@@ -123,13 +144,17 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
       void link.ask((redis) => redis.publish(KICKS, `${peers.id} ${account} ${reason}`))
     },
     async close() {
-      clearInterval(timer)
+      for (const timer of timers) clearInterval(timer)
       stop()
       await Promise.all([...own].map(([key, set]) => link.ask((redis) => redis.zrem(key, ...set))))
       own.clear()
       local.clear()
     },
   }
+}
+
+function* inPieces<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += AT_ONCE) yield all.slice(at, at + AT_ONCE)
 }
 
 /** The members that a session of ours can have written; nothing else counts against anybody. */
