@@ -26,6 +26,13 @@ test('a Received line', () => {
   )
 })
 
+test('an address that is not to be told', () => {
+  assert.equal(
+    formatReceived({ ...hop, remote: undefined, reverse: 'host.example' }),
+    'Received: from client.example by mx.example.org with ESMTPS id abc123;\r\n\tThu, 01 Jan 2026 00:00:00 +0000\r\n',
+  )
+})
+
 test('nothing from outside makes a line of its own', () => {
   const nasty = 'a\r\nX-Evil: 1\r\n\r\nbody (x) "y" ; é\0'
   const line = formatReceived({ ...hop, helo: nasty, remote: nasty, reverse: nasty, by: nasty, id: nasty, recipient: nasty, tls: nasty })

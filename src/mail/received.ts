@@ -4,8 +4,8 @@ import { formatDate } from './date.ts'
 export interface Hop {
   /** What the client said in EHLO. */
   readonly helo: string
-  /** Its address. */
-  readonly remote: string
+  /** Its address; undefined where it is not to be told. */
+  readonly remote?: string | undefined
   /** The name its address resolves to, where that was checked. */
   readonly reverse?: string | undefined
   /** This host. */
@@ -26,7 +26,7 @@ const MAX_WORD = 255
 
 /** The field with its CRLF, as UTF-8 text; lines of at most 78 characters unless one word is longer. Nothing from outside can end or begin a line. */
 export function formatReceived(hop: Hop): string {
-  const peer = hop.reverse ? [`(${domain(hop.reverse)}`, `${literal(hop.remote)})`] : [`(${literal(hop.remote)})`]
+  const peer = peerOf(hop)
   const tls = hop.tls ? `(${plain(hop.tls, /[^A-Za-z0-9._ -]/g)})`.split(' ') : []
   const words = [
     'Received: from',
@@ -44,6 +44,11 @@ export function formatReceived(hop: Hop): string {
   if (recipient) words.push('for', recipient)
   words[words.length - 1] += ';'
   return fold([...words, formatDate(hop.time)])
+}
+
+function peerOf({ reverse, remote }: Hop): string[] {
+  if (remote === undefined) return []
+  return reverse ? [`(${domain(reverse)}`, `${literal(remote)})`] : [`(${literal(remote)})`]
 }
 
 /** A host name or address literal; `unknown` for what is neither. */
