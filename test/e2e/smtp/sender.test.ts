@@ -138,7 +138,7 @@ test('what a message lacks is put on top; its recipients stay secret; its sender
   const text = submission.store.messages.at(-1)!.text.toString()
   assert.match(
     text,
-    /^Return-Path: <ann@example\.org>\r\nReceived: from mx\.example\.org \(a logged-in user\)\r\n\tby mx\.example\.org with ESMTPSA \(TLSv1\.3 [A-Z0-9_]+\)\r\n\tid [0-9a-f]{16};\r\n\t[^\r\n]+\r\nDate: [^\r\n]+\r\nMessage-ID: <[^\r\n]+@example\.org>\r\nFrom: ann@example\.org\r\n\r\nx\r\n$/,
+    /^Return-Path: <ann@example\.org>\r\nReceived: from mx\.example\.org by mx\.example\.org with ESMTPSA \(TLSv1\.3\r\n\t[A-Z0-9_]+\) id [0-9a-f]{16}; [^\r\n]+\r\nDate: [^\r\n]+\r\nMessage-ID: <[^\r\n]+@example\.org>\r\nFrom: ann@example\.org\r\n\r\nx\r\n$/,
   )
   assert.doesNotMatch(text, /127\.0\.0\.1|bob/)
   client.close()
