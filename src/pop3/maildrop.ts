@@ -108,8 +108,14 @@ export class Maildrop {
   }
 }
 
-/** A mid is given once in an account's life and moves with its message; 53 bits as hex digits of one length. RFC 1939 §7. */
-export const uniqueId = (mid: number): string => mid.toString(16).padStart(14, '0')
+const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'))
+
+/** A mid is given once in an account's life and moves with its message; its 53 bits as 14 hex digits. RFC 1939 §7. */
+export function uniqueId(mid: number): string {
+  // By octets: Number's own toString(16) takes microseconds above 2^31.
+  const high = Math.floor(mid / 2 ** 32)
+  return `${HEX[high >>> 16]}${HEX[(high >>> 8) & 255]}${HEX[high & 255]}${HEX[(mid >>> 24) & 255]}${HEX[(mid >>> 16) & 255]}${HEX[(mid >>> 8) & 255]}${HEX[mid & 255]}`
+}
 
 /** The messages of the selected mailbox as they stand now, without those that POP3 does not show. */
 export function freeze({ access, index, view }: SelectedMailbox, gains: Gains): Maildrop {

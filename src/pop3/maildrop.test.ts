@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { MailboxAccess } from '../store/access.ts'
+import { type Entry, Maildrop, uniqueId } from './maildrop.ts'
+import { No } from './reply.ts'
+
+/** UIDs 10, 11, 12, 20; the third gains 5 octets by line ends. */
+const maildrop = (): Maildrop =>
+  new Maildrop({} as MailboxAccess, {
+    uids: Uint32Array.of(10, 11, 12, 20),
+    mids: Float64Array.of(1, 2, 3, 2 ** 53 - 1),
+    contents: BigInt64Array.of(1n, 2n, 3n, 4n),
+    sizes: Uint32Array.of(100, 0, 300, 4000),
+    gains: new Map([[2, 5]]),
+  })
+const numbers = (entries: Iterable<Entry>): number[] => [...entries].map((entry) => entry.number)
+
+test('unique-ids are 14 hex digits of the mid', () => {
+  for (const mid of [0, 1, 255, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 7 * 2 ** 32 + 5, (2 ** 20 - 1) * 2 ** 32 + 2 ** 32 - 1, 2 ** 53 - 1])
+    assert.equal(uniqueId(mid), mid.toString(16).padStart(14, '0'))
+})
+
+test('numbers stay when messages are marked', () => {
+  const drop = maildrop()
+  drop.delete(2)
+  assert.deepEqual(numbers(drop.entries()), [1, 3, 4])
+  assert.deepEqual(drop.total(), { messages: 3, octets: 4405 })
+  assert.equal(drop.entry(3).octets, 305)
+  assert.equal(drop.entry(3).size, 300)
+  assert.throws(() => drop.entry(2), No)
+  drop.reset()
+  assert.deepEqual(numbers(drop.entries()), [1, 2, 3, 4])
+})
+
+test('numbers that there are not', () => {
+  for (const number of [0, -1, 5, 2 ** 31, 2 ** 53]) assert.throws(() => maildrop().entry(number), No)
+})
+
+test('what QUIT acts on, as UID ranges', () => {
+  const drop = maildrop()
+  assert.deepEqual(drop.marked({ retrieved: true }), [])
+  drop.delete(1)
+  drop.delete(4)
+  drop.retrieved(2)
+  assert.deepEqual(drop.marked({ retrieved: false }), [10, 10, 20, 20])
+  assert.deepEqual(drop.marked({ retrieved: true }), [10, 11, 20, 20])
+  drop.reset()
+  assert.deepEqual(drop.marked({ retrieved: true }), [11, 11])
+})
