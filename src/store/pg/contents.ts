@@ -30,7 +30,11 @@ function statementFor(want: readonly ContentColumn[]): Statement {
   let statement = statements.get(name)
   if (!statement) {
     const fields = ['c.content_id', ...columns.map((column) => `c.${column}`), ...(body ? ['c.chunks', 'coalesce(k.zstd, false)', 'k.data'] : [])]
-    const join = body ? 'left join content_chunk k on k.account_id = c.account_id and k.content_id = c.content_id and k.seq = 0 and c.chunks = 1' : ''
+    // OFFSET 0: each content's chunk is looked up by its key. A planner that knows nothing of a table yet would go through all chunks of the account.
+    const join = body
+      ? `left join lateral (select zstd, data from content_chunk k where k.account_id = $1 and k.content_id = c.content_id and k.seq = 0 offset 0) k
+         on c.chunks = 1`
+      : ''
     const text = `select ${fields.join(', ')} from content c ${join} where c.account_id = $1 and c.content_id = any($2::int8[])`
     statements.set(name, (statement = { name, text }))
   }
