@@ -162,8 +162,9 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     this.secureContext.set('*', this.#options.tls.context())
   }
 
+  /** One certificate for every name. It throws never: Node would end the process. */
   override _resolveSNI(_servername: string, done: (err: Error | null, context?: SecureContext) => void): void {
-    done(null, this.#options.tls.context())
+    done(null, this.secureContext.get('*'))
   }
 
   /** undefined: DATA may begin. */
