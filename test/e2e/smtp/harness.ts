@@ -131,7 +131,7 @@ export interface Running {
 
 export async function serveOn(serve: Serve, mode: 'implicit' | 'starttls' | 'both'): Promise<Listener> {
   const tls = createTls(pair).service('test')
-  return listen({ host: '127.0.0.1', port: 0, mode, tls, detectMs: 100, networkOf: (remote) => remote, serve, log: silentLog() })
+  return listen({ host: '127.0.0.1', port: 0, mode, tls, detectMs: 1_000, networkOf: (remote) => remote, serve, log: silentLog() })
 }
 
 export async function startMx(deps: Partial<SmtpDeps> & { readonly persons?: readonly Person[] } = {}): Promise<Running> {
@@ -168,7 +168,7 @@ export async function startSubmission(
     hostname: 'mx.example.org',
     primaryDomain: 'example.org',
   }
-  const { mode = 'both', ...rest } = deps
+  const { mode = 'implicit', ...rest } = deps
   const listener = await serveOn(submissionService({ ...base, ...rest }), mode)
   return { port: listener.port, store, listener, stop: () => listener.drain(1_000) }
 }

@@ -9,7 +9,7 @@ let mx: Running
 let submission: Running
 before(async () => {
   mx = await startMx({ limits: { handshakeMs: 300 } })
-  submission = await startSubmission()
+  submission = await startSubmission({ mode: 'both' })
 })
 after(() => Promise.all([mx.stop(), submission.stop()]))
 
