@@ -23,8 +23,8 @@ export const CHECK_INTERVAL = 30_000
 
 /** Indexes that nobody looks at are kept up to this many, however small they are. */
 const MAX_IDLE = 2_000
-/** Poked instead of a modseq when a mailbox was deleted. */
-export const MAILBOX_GONE = 0
+/** Poked instead of a modseq where a mailbox was deleted: whoever hears it looks, and finds nothing. */
+export const LOOK = Number.MAX_SAFE_INTEGER
 
 export interface MailboxKey {
   readonly account: AccountId
@@ -50,10 +50,13 @@ interface Entry extends MailboxKey {
 /** The log no longer reaches back to the index: whoever was computing on it loads anew and starts over. */
 export class IndexGap extends Error {}
 
-const MODSEQ: Statement = { name: 'mailbox_modseq', text: 'select modseq from mailbox where account_id = $1 and id = $2 and deleted_at is null' }
+const MODSEQ: Statement = {
+  name: 'mailbox_modseq',
+  text: 'select modseq, uidvalidity from mailbox where account_id = $1 and id = $2 and deleted_at is null',
+}
 const MODSEQS: Statement = {
   name: 'mailbox_modseqs',
-  text: `select w.account_id, w.id, coalesce(m.modseq, 0) from unnest($1::int8[], $2::int4[]) w(account_id, id)
+  text: `select w.account_id, w.id, coalesce(m.modseq, 0), coalesce(m.uidvalidity, 0) from unnest($1::int8[], $2::int4[]) w(account_id, id)
          left join mailbox m on m.account_id = w.account_id and m.id = w.id and m.deleted_at is null`,
 }
 
@@ -136,7 +139,7 @@ export class Indexes {
   async refresh(on: MailboxKey, how: 'now' | 'maybe'): Promise<void> {
     if (how === 'maybe' && this.#bus.silentFor() <= SILENCE) return
     const entry = this.#entry(on)
-    const modseq = await this.#modseq(on)
+    const modseq = await this.#modseq(entry)
     if (modseq === undefined) this.#gone(entry)
     else if (entry.watchers.size > 0 || entry.index) await this.#advance(entry, modseq)
   }
@@ -148,9 +151,9 @@ export class Indexes {
     const behind: Promise<void>[] = []
     await this.#pool.rows(MODSEQS, [int8Array(watched.map((e) => e.account)), int4Array(watched.map((e) => e.mailbox))], (row) => {
       const entry = this.#entries.get(keyOf({ account: row.long() as AccountId, mailbox: row.int() as MailboxId }))
-      const modseq = row.long()
+      const [modseq, uidvalidity] = [row.long(), row.long()]
       if (!entry) return
-      if (modseq === 0) this.#gone(entry)
+      if (modseq === 0 || (entry.index && entry.index.uidvalidity !== uidvalidity)) this.#gone(entry)
       else behind.push(this.#advance(entry, modseq))
     })
     await Promise.allSettled(behind)
@@ -182,8 +185,8 @@ export class Indexes {
       unwatch: () => {},
     }
     made.unwatch = this.#bus.watch({ account: on.account, of: on.mailbox }, (at) => {
-      if (at === MAILBOX_GONE) this.#gone(made)
-      else if (made.index && at > made.index.modseq) void this.#advance(made, at).catch(() => {})
+      // 0 is the bus's own word for "something may have been lost".
+      if (made.index && (at === 0 || at > made.index.modseq)) void this.#advance(made, at || LOOK).catch(() => {})
     })
     entry = made
     this.#entries.set(key, entry)
@@ -230,16 +233,19 @@ export class Indexes {
       if (entry.index?.modseq !== before) continue
       // Nothing new in the log. Either whoever said so was wrong, or the log was trimmed up to its end.
       const modseq = await this.#modseq(entry)
+      if (modseq === undefined) this.#gone(entry)
       if (modseq === undefined || modseq <= (before ?? 0)) break
       await this.reload(entry)
     }
     entry.wanted = 0
   }
 
-  async #modseq(on: MailboxKey): Promise<number | undefined> {
+  /** undefined when the mailbox that the index shows is not there any more: deleted, or another one by its UIDVALIDITY. */
+  async #modseq({ account, mailbox, index }: Entry): Promise<number | undefined> {
     let modseq: number | undefined
-    await this.#pool.rows(MODSEQ, [on.account, on.mailbox], (row) => {
-      modseq = row.long()
+    await this.#pool.rows(MODSEQ, [account, mailbox], (row) => {
+      const reached = row.long()
+      if (!index || row.long() === index.uidvalidity) modseq = reached
     })
     return modseq
   }

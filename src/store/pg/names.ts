@@ -4,7 +4,7 @@ import type { AccountAccess } from '../access.ts'
 import { Refusal } from '../errors.ts'
 import type { MailboxInfo } from '../mailstore.ts'
 import { type AccountId, HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME, MAX_MAILBOXES, type MailboxId, type SpecialUse } from '../types.ts'
-import { MAILBOX_GONE } from './indexes.ts'
+import { LOOK } from './indexes.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 import { newOp, noteOp, settleOp, type Transactor, type Tx } from './tx.ts'
@@ -173,7 +173,7 @@ export function removeMailbox(transactor: Transactor, { account }: AccountAccess
       throw new Refusal('has-children', 'the mailbox has others below it; delete those first')
     await tx.rows(DELETE, [account, found.id])
     await noteNameChange(tx, names, 'delete', { id: found.id, name: wanted })
-    tx.touch(account, found.id, MAILBOX_GONE)
+    tx.touch(account, found.id, LOOK)
   })
 }
 
@@ -190,7 +190,7 @@ async function renameOne(tx: Tx, names: LockedNames, mailbox: MailboxInfo, to: s
   const uidvalidity = usedBefore > 0 ? ++names.nextUidvalidity : await uidvalidityOf(tx, names.account, mailbox.id)
   await tx.rows(RENAME, [names.account, mailbox.id, to, uidvalidity])
   await noteNameChange(tx, names, 'rename', { id: mailbox.id, name: to, from: mailbox.name })
-  if (usedBefore > 0) tx.touch(names.account, mailbox.id, MAILBOX_GONE)
+  if (usedBefore > 0) tx.touch(names.account, mailbox.id, LOOK)
 }
 
 const UIDVALIDITY: Statement = { name: 'mailbox_uidvalidity', text: 'select uidvalidity from mailbox where account_id = $1 and id = $2' }
