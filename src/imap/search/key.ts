@@ -1,0 +1,67 @@
+/** What a search key is: a tree of tests, each of which says what must be loaded before it can answer. Tests answer for runs of messages at once. */
+import type { Segment } from '../../store/index.ts'
+import type { HeaderText } from './header-text.ts'
+
+/** What a test looks at, in the order of what that costs: the index, the header block, the text of the body. */
+export const INDEX = 0
+export const HEADER = 1
+export const BODY = 2
+export type Cost = typeof INDEX | typeof HEADER | typeof BODY
+
+/** Verdicts, in an order in which AND is the least, OR the greatest and NOT the distance from YES. MAYBE: more must be loaded. */
+export const NO = 0
+export const MAYBE = 1
+export const YES = 2
+
+/** Messages under examination: rows from … to (exclusive) of a segment. Where more than the index is loaded it is one row. */
+export class Rows {
+  segment!: Segment
+  from = 0
+  to = 0
+  /** Sequence number of the first row. */
+  msn = 0
+  loaded: Cost = INDEX
+  /** From the cost HEADER on. */
+  header!: HeaderText
+  /** For the cost BODY: whether the body's text holds each of the needles. */
+  found!: Uint8Array
+}
+
+/** What the mailbox and the session contribute to the meaning of keys. */
+export interface Scope {
+  /** keywords[i] is flag bit 5 + i. */
+  readonly keywords: readonly string[]
+  /** What `*` means: the highest sequence number and the highest UID of the view. */
+  readonly exists: number
+  readonly maxUid: number
+  readonly isRecent: (uid: number) => boolean
+  /** Asks for a canonical text to be looked for in bodies; its place in `Rows.found`. */
+  readonly needle: (text: string) => number
+}
+
+/** Writes NO or YES for each row, beginning at out[0]. Called once what it costs is loaded. */
+export type Test = (rows: Rows, out: Uint8Array) => void
+
+export type SearchKey =
+  | { readonly kind: 'and' | 'or'; readonly keys: readonly SearchKey[] }
+  | { readonly kind: 'not'; readonly key: SearchKey }
+  | { readonly kind: 'test'; readonly cost: Cost; readonly bind: (scope: Scope) => Test }
+
+export const and = (keys: readonly SearchKey[]): SearchKey => (keys.length === 1 ? keys[0]! : { kind: 'and', keys })
+export const or = (keys: readonly SearchKey[]): SearchKey => ({ kind: 'or', keys })
+export const not = (key: SearchKey): SearchKey => (key.kind === 'not' ? key.key : { kind: 'not', key })
+
+/** A test on a column of the index. `bind` gives a function that is compiled for one column and one comparison: it runs over whole mailboxes. */
+export const onIndex = (bind: (scope: Scope) => Test): SearchKey => ({ kind: 'test', cost: INDEX, bind })
+
+/** A test on what is read of one message. */
+export const onMessage = (cost: Cost, bind: (scope: Scope) => (message: Rows) => boolean): SearchKey => ({
+  kind: 'test',
+  cost,
+  bind: (scope) => {
+    const test = bind(scope)
+    return (rows, out) => {
+      out[0] = test(rows) ? YES : NO
+    }
+  },
+})

@@ -1,0 +1,120 @@
+/** The arguments of SEARCH and UID SEARCH. RFC 9051 §6.4.4, §9 search; CHARSET as in RFC 3501 §6.4.4. */
+import { Bad, No } from '../reply.ts'
+import type { ArgumentReader } from '../wire/read.ts'
+import { inSet } from './index-keys.ts'
+import { and, not, or, type SearchKey } from './key.ts'
+
+/** What a client may name, upper case, beside sets, lists, NOT and OR. Extensions add to a copy of SEARCH_KEYS. */
+export type SearchKeys = ReadonlyMap<string, SearchKey | ((r: KeyReader) => SearchKey)>
+
+/** Lists, NOT and OR within each other. An OR whose second key is an OR is no deeper than that one. */
+const MAX_DEPTH = 50
+/** Keys of one search: each is asked of every message. */
+const MAX_KEYS = 1000
+/** Texts that bodies are searched for. */
+const MAX_BODY_TEXTS = 50
+/** Characters of one text. */
+const MAX_TEXT = 4096
+
+/** RFC 3501: US-ASCII and UTF-8 must be there. Other charsets of a search text are from the time before UTF-8. */
+const CHARSETS = ['US-ASCII', 'UTF-8']
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Throws Bad, and No for a charset or a size that is not supported. */
+export function readSearch(r: ArgumentReader, known: SearchKeys): SearchKey {
+  let charset: string | undefined
+  if (r.maybe('CHARSET')) {
+    charset = r.astring().toUpperCase()
+    if (!CHARSETS.includes(charset)) throw new No(['BADCHARSET', '(US-ASCII', 'UTF-8)'], 'The charset of the search is not supported')
+  }
+  return new KeyReader(r, known, charset !== undefined).all()
+}
+
+export class KeyReader {
+  /** The tokens; another one within each list. */
+  #r: ArgumentReader
+  readonly #known: SearchKeys
+  readonly #strict: boolean
+  #depth = 0
+  #keys = 0
+  #bodyTexts = 0
+
+  constructor(r: ArgumentReader, known: SearchKeys, strict: boolean) {
+    this.#r = r
+    this.#known = known
+    this.#strict = strict
+  }
+
+  get arguments(): ArgumentReader {
+    return this.#r
+  }
+
+  /** All keys that are left: a message must meet every one. */
+  all(): SearchKey {
+    const keys: SearchKey[] = []
+    while (this.#r.more) keys.push(this.#key())
+    if (keys.length === 0) throw new Bad('No search keys')
+    return and(keys)
+  }
+
+  /** astring: a text to be found. client: without CHARSET, which would mean US-ASCII, UTF-8 is understood, and Latin-1 where it is no UTF-8. */
+  text(): string {
+    const text = this.#strict ? decode(this.#r.astringOctets()) : this.#r.astring()
+    if (text.length > MAX_TEXT) throw new No('LIMIT', 'Search text too long')
+    return text
+  }
+
+  /** A text for which bodies must be read. */
+  bodyText(): string {
+    if (++this.#bodyTexts > MAX_BODY_TEXTS) throw new No('LIMIT', 'Too many texts to search bodies for')
+    return this.text()
+  }
+
+  #key(): SearchKey {
+    if (++this.#depth > MAX_DEPTH) throw new Bad('Search keys nested too deeply')
+    if (++this.#keys > MAX_KEYS) throw new No('LIMIT', 'Too many search keys')
+    let negated = false
+    while (this.#r.maybe('NOT')) negated = !negated
+    const key = this.#r.next === 'list' ? this.#list() : this.#named()
+    this.#depth--
+    return negated ? not(key) : key
+  }
+
+  #list(): SearchKey {
+    const outer = this.#r
+    return outer.list((inner) => {
+      this.#r = inner
+      const keys = this.all()
+      this.#r = outer
+      return keys
+    })
+  }
+
+  #named(): SearchKey {
+    const name = this.#r.nextWord
+    if (isSet(name)) return inSet(this.#r.set())
+    if (name === 'OR') return this.#or()
+    const known = this.#known.get(name)
+    if (!known) throw new Bad(this.#r.more ? 'Unknown search key' : 'Missing search key')
+    this.#r.any()
+    return typeof known === 'function' ? known(this) : known
+  }
+
+  /** `OR a OR b c`: programs write long ones, so the second key is no recursion. */
+  #or(): SearchKey {
+    const keys: SearchKey[] = []
+    while (this.#r.maybe('OR')) keys.push(this.#key())
+    keys.push(this.#key())
+    return or(keys)
+  }
+}
+
+const isSet = (word: string): boolean => (word[0] !== undefined && word[0] >= '0' && word[0] <= '9') || word[0] === '*'
+
+function decode(octets: Buffer): string {
+  try {
+    return utf8.decode(octets)
+  } catch {
+    throw new Bad('Search text is not valid in its charset')
+  }
+}

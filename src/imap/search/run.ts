@@ -1,0 +1,192 @@
+/** Carries out a search: over the index in one walk, then over what must be read of the messages that the index leaves open. */
+import { unpackParts } from '../../mail/parts.ts'
+import { TextCollector } from '../../mail/text.ts'
+import type { Output } from '../../net/output.ts'
+import { SEGMENT_ROWS, type Segment } from '../../store/index.ts'
+import type { ContentColumn, ContentRow, MailStore } from '../../store/mailstore.ts'
+import type { ContentId } from '../../store/types.ts'
+import type { By } from '../command.ts'
+import { Turns } from '../fetch/turns.ts'
+import { Bye } from '../reply.ts'
+import type { Selected } from '../selected.ts'
+import type { SearchGate } from './gate.ts'
+import { canonical, HeaderText } from './header-text.ts'
+import { BODY, type Cost, HEADER, MAYBE, NO, Rows, type SearchKey, YES } from './key.ts'
+import { type Plan, plan } from './plan.ts'
+
+/** Contents asked of the store in one go; it reads ahead within them. */
+const STEP = 1024
+
+export interface SearchContext {
+  readonly store: Pick<MailStore, 'contents' | 'read'>
+  readonly selected: Selected
+  readonly gate: SearchGate
+  /** Asked now and then whether anybody still waits for the answer. */
+  readonly output: Pick<Output, 'flush'>
+  readonly ending: AbortSignal
+}
+
+/** Sequence numbers or UIDs of the messages that match, ascending. Throws Disconnected, or Bye when the session ends meanwhile. */
+export function runSearch(context: SearchContext, key: SearchKey, by: By): Promise<readonly number[]> {
+  return new Search(context, key, by).run()
+}
+
+class Search {
+  readonly #context: SearchContext
+  readonly #by: By
+  /** Texts to be looked for in bodies. */
+  readonly #needles: string[] = []
+  readonly #plan: Plan
+  readonly #rows = new Rows()
+  readonly #verdicts = new Uint8Array(SEGMENT_ROWS)
+  readonly #turns = new Turns()
+  readonly #hits: number[] = []
+
+  constructor(context: SearchContext, key: SearchKey, by: By) {
+    const { view } = context.selected
+    this.#context = context
+    this.#by = by
+    this.#plan = plan(key, {
+      keywords: context.selected.keywords,
+      exists: view.exists,
+      maxUid: view.maxUid,
+      isRecent: (uid) => context.selected.isRecent(uid),
+      needle: (text) => this.#needle(text),
+    })
+    this.#rows.found = new Uint8Array(this.#needles.length)
+  }
+
+  async run(): Promise<readonly number[]> {
+    const { selected, gate } = this.#context
+    const open = await this.#scan()
+    if (open.length === 0) return this.#hits
+    await gate.run(selected.access.account, () => this.#read(open))
+    return this.#hits.sort((a, b) => a - b)
+  }
+
+  #needle(text: string): number {
+    const known = this.#needles.indexOf(text)
+    return known < 0 ? this.#needles.push(text) - 1 : known
+  }
+
+  /** Judges every message of the view by the index alone; returns those that are still open. */
+  async #scan(): Promise<number[]> {
+    const { view } = this.#context.selected
+    const { judge } = this.#plan
+    const verdicts = this.#verdicts
+    const hits = this.#hits
+    const byUid = this.#by === 'uid'
+    const open: number[] = []
+    for (let next = 1; next <= view.exists; ) {
+      for (const { segment, from, to, msn } of view.spans('msn', [next, view.exists])) {
+        this.#at(segment, from, to, msn)
+        judge(this.#rows, verdicts)
+        const { uids } = segment
+        for (let i = 0; i < to - from; i++) {
+          if (verdicts[i] === NO) continue
+          if (verdicts[i] === MAYBE) open.push(msn + i)
+          else hits.push(byUid ? uids[from + i]! : msn + i)
+        }
+        next = msn + to - from
+        if (this.#turns.over) break
+      }
+      if (this.#turns.over) await this.#pass()
+    }
+    return open
+  }
+
+  #at(segment: Segment, from: number, to: number, msn: number): void {
+    const rows = this.#rows
+    rows.segment = segment
+    rows.from = from
+    rows.to = to
+    rows.msn = msn
+  }
+
+  async #read(open: number[]): Promise<void> {
+    const { cost, header, headerFirst } = this.#plan
+    const left = headerFirst ? await this.#stage(open, ['header'], (content) => this.#judgeHeader(content)) : open
+    if (cost < BODY) return
+    await this.#stage(left, ['header', 'parts', 'body'], (content) => {
+      const verdict = header ? this.#judgeHeader(content) : MAYBE
+      return verdict === MAYBE ? this.#judgeBody(content) : verdict
+    })
+  }
+
+  /** Judges the messages with these columns; returns those that are still open. What is gone matches nothing. */
+  async #stage(msns: readonly number[], want: readonly ContentColumn[], judge: (content: ContentRow) => number | Promise<number>): Promise<number[]> {
+    const { store, selected } = this.#context
+    const { view } = selected
+    const open: number[] = []
+    for (let at = 0; at < msns.length; at += STEP) {
+      const step = msns.slice(at, at + STEP)
+      let i = 0
+      for await (const content of store.contents(selected.access, this.#ids(step), want)) {
+        const msn = step[i++]!
+        if (content.header) {
+          const { segment, row } = view.placeAt(msn)!
+          this.#at(segment, row, row + 1, msn)
+          const judged = judge(content)
+          const verdict = typeof judged === 'number' ? judged : await judged
+          if (verdict === YES) this.#hits.push(this.#by === 'uid' ? segment.uids[row]! : msn)
+          else if (verdict === MAYBE) open.push(msn)
+        }
+        if (this.#turns.over) await this.#pass()
+      }
+    }
+    return open
+  }
+
+  #ids(msns: readonly number[]): ContentId[] {
+    const { view } = this.#context.selected
+    return msns.map((msn) => {
+      const { segment, row } = view.placeAt(msn)!
+      return segment.contents[row] as ContentId
+    })
+  }
+
+  #judgeHeader(content: ContentRow): number {
+    this.#rows.header = new HeaderText(content.header!)
+    return this.#judge(HEADER)
+  }
+
+  #judge(loaded: Cost): number {
+    this.#rows.loaded = loaded
+    this.#plan.judge(this.#rows, this.#verdicts)
+    return this.#verdicts[0]!
+  }
+
+  #judgeBody(content: ContentRow): number | Promise<number> {
+    const text = new TextCollector(unpackParts(content.parts!))
+    if (!content.body) return this.#readBody(content, text)
+    text.write(content.header!)
+    text.write(content.body)
+    return this.#judgeText(text)
+  }
+
+  /** A long one, piece by piece; `TextCollector` keeps a bounded part of it. */
+  async #readBody({ id }: ContentRow, text: TextCollector): Promise<number> {
+    const { store, selected } = this.#context
+    const size = this.#rows.segment.sizes[this.#rows.from]!
+    for await (const piece of store.read(selected.access, id, 0, size)) {
+      text.write(piece)
+      if (text.done) break
+      if (this.#turns.over) await this.#pass()
+    }
+    return this.#judgeText(text)
+  }
+
+  #judgeText(text: TextCollector): number {
+    const body = canonical(text.end().body)
+    for (let i = 0; i < this.#needles.length; i++) this.#rows.found[i] = body.includes(this.#needles[i]!) ? 1 : 0
+    return this.#judge(BODY)
+  }
+
+  /** The others' turn. Nobody may be waiting for this search any more. */
+  async #pass(): Promise<void> {
+    const { output, ending } = this.#context
+    await this.#turns.pass()
+    if (ending.aborted) throw new Bye(String(ending.reason))
+    await output.flush()
+  }
+}
