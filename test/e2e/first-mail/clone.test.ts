@@ -53,7 +53,7 @@ async function firstMail(dir: string, project: string): Promise<void> {
     }
     const again = await run('npm', ['start', '--', '--data', dir, '--ports', 'auto'], { cwd: project, env: { ...process.env, PATH } })
     assert.notEqual(again.code, 0)
-    assert.match(again.out + again.err, /in use|already|running/i)
+    assert.match(again.out + again.err, /Another Postern .* runs with the data folder/)
   } finally {
     assert.equal(await server.stop(), 0)
   }
