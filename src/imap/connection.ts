@@ -19,12 +19,15 @@ const LOGIN_GRACE_MS = 5_000
 export async function serveConnection(services: Services, registry: Registry, connection: Connection, stop: AbortSignal, log: Log): Promise<void> {
   const imap = new ImapConnection(services, registry, connection, log)
   const onStop = (): void => imap.session.end('Server is shutting down')
+  const onClose = (): void => imap.session.end('closed by the client')
   stop.addEventListener('abort', onStop)
+  connection.socket.once('close', onClose)
   if (stop.aborted) onStop()
   try {
     await imap.serve()
   } finally {
     stop.removeEventListener('abort', onStop)
+    connection.socket.off('close', onClose)
     await imap.session.dispose()
   }
 }

@@ -49,7 +49,10 @@ async function report(selected: Selected, out: ResponseWriter, expunges: boolean
   const { hidden, told } = selected.takeOrders()
   if (told.length === 0 && !selected.view.stale) return
   const news = selected.view.pull({ expunges, silent: hidden })
-  for (const { msn } of news.expunged) out.untagged().number(msn).word('EXPUNGE').end()
+  for (const { msn } of news.expunged) {
+    out.output.write(`* ${msn} EXPUNGE\r\n`)
+    if (out.output.queued >= FLUSH_AT) await out.flush()
+  }
   if (news.exists !== undefined) {
     await claimRecent(selected)
     out.untagged().number(news.exists).word('EXISTS').end()

@@ -15,8 +15,10 @@ import { testDatabase } from './postgres.ts'
 export const PASSWORD = 'correct horse'
 
 export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'log'>> & {
-  /** A process of its own on the same database, whose bus hears nothing of the others. */
+  /** A process of its own on the same database, whose bus hears nothing of the others, and knows. */
   readonly apart?: boolean
+  /** The store with faults. */
+  readonly faulty?: (store: MailStore) => MailStore
 }
 
 export interface ImapServer {
@@ -52,14 +54,15 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
   const others: { close(): Promise<void> }[] = []
   async function storeApart(): Promise<MailStore> {
     const alone = createMemoryDrivers(log)
-    const other = await openStore({ connect: database.connect, drivers: alone, log })
+    const deaf = { ...alone, bus: { ...alone.bus, silentFor: () => Number.POSITIVE_INFINITY } }
+    const other = await openStore({ connect: database.connect, drivers: deaf, log })
     others.push(other, alone)
     return other.store
   }
 
-  async function serve({ apart = false, ...options }: ServeOptions = {}): Promise<ImapServer> {
+  async function serve({ apart = false, faulty = (whole) => whole, ...options }: ServeOptions = {}): Promise<ImapServer> {
     const service = imapService({
-      store: apart ? await storeApart() : store,
+      store: faulty(apart ? await storeApart() : store),
       authenticator,
       presence: drivers.presence,
       log,

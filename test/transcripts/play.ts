@@ -20,9 +20,16 @@ export interface Played {
   readonly failure: Error | undefined
 }
 
+export interface PlayOptions {
+  readonly house: ImapHouse
+  readonly user: string
+  /** What clients send comes octet by octet. */
+  readonly split?: boolean
+}
+
 /** Sessions open at their first line and log in as `user`, unless `@anonymous` names them. */
-export async function play(text: string, house: ImapHouse, user: string): Promise<Played> {
-  const player = new Player(house, user)
+export async function play(text: string, options: PlayOptions): Promise<Played> {
+  const player = new Player(options)
   const lines: (string | undefined)[] = text.split('\n')
   let failure: Error | undefined
   try {
@@ -52,15 +59,17 @@ interface Came {
 class Player {
   readonly #house: ImapHouse
   readonly #user: string
+  readonly #split: boolean
   readonly #words = new Bindings()
   readonly #sessions = new Map<string, WireClient>()
   readonly #anonymous = new Set<string>()
   #options: ServeOptions = {}
   #server: ImapServer | undefined
 
-  constructor(house: ImapHouse, user: string) {
+  constructor({ house, user, split = false }: PlayOptions) {
     this.#house = house
     this.#user = user
+    this.#split = split
     this.#words.set('user', `${user}@example.test`)
     this.#words.set('password', PASSWORD)
     this.#words.set('user64', base64(`${user}@example.test`))
@@ -71,7 +80,7 @@ class Player {
   async step(step: Step): Promise<Came | undefined> {
     switch (step.kind) {
       case 'send':
-        ;(await this.#session(step.session)).send(expand(this.#words.fill(step.text)))
+        await this.#send(step.session, expand(this.#words.fill(step.text)))
         return undefined
       case 'event':
         await this.#event(step.verb, step.rest)
@@ -93,6 +102,15 @@ class Player {
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) session.destroy()
     await this.#server?.stop()
+  }
+
+  async #send(session: string, octets: string): Promise<void> {
+    const client = await this.#session(session)
+    if (!this.#split) return client.send(octets)
+    for (const octet of octets) {
+      client.send(octet)
+      await new Promise(setImmediate)
+    }
   }
 
   async #session(name: string): Promise<WireClient> {

@@ -1,8 +1,12 @@
 /** Every dialogue under this folder, played. UPDATE=1 writes down what the server says instead of failing: read the difference before you commit it. */
-import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { relative, sep } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { COMMANDS } from '../../src/imap/commands/index.ts'
+import { EXTENSIONS } from '../../src/imap/extensions/index.ts'
+import { createRegistry } from '../../src/imap/registry.ts'
 import { type ImapHouse, imapHouse } from '../support/imap.ts'
 import { play } from './play.ts'
 
@@ -16,16 +20,35 @@ const userOf = (i: number): string => `user${i}`
 describe('imap dialogues', { concurrency: 4 }, () => {
   let house: ImapHouse
   before(async () => {
-    house = await imapHouse(files.map((_, i) => userOf(i)))
+    house = await imapHouse(files.flatMap((_, i) => [userOf(i), `split${i}`]))
   })
   after(() => house.close())
 
   files.forEach((file, i) => {
     test(relative(folder, file).split(sep).join('/'), async () => {
       const script = readFileSync(file, 'utf8')
-      const { updated, failure } = await play(script, house, userOf(i))
+      const { updated, failure } = await play(script, { house, user: userOf(i) })
       if (process.env['UPDATE'] && updated !== script) writeFileSync(file, updated)
       else if (failure) throw failure
     })
   })
+
+  // What depends on where a chunk ends: literals, IDLE, lines.
+  files.forEach((file, i) => {
+    if (!/\/(LITERAL[+-]|APPEND|IDLE|AUTHENTICATE|LOGIN)\//.test(file) || process.env['UPDATE']) return
+    test(`${relative(folder, file)}, octet by octet`, async () => {
+      const { failure } = await play(readFileSync(file, 'utf8'), { house, user: `split${i}`, split: true })
+      if (failure) throw failure
+    })
+  })
+})
+
+test('every command and every announced capability has its dialogues', () => {
+  const folders = new Set(readdirSync(folder))
+  const registry = createRegistry(COMMANDS, EXTENSIONS)
+  const announced = (['anonymous', 'selected'] as const).flatMap((state) => registry.capabilities(state))
+  const verbs = COMMANDS.flatMap(({ names }) => names).filter((name) => !registry.isPrefix(name.split(' ')[0]!))
+  const wanted = new Set([...announced, ...verbs])
+  for (const name of wanted) assert.ok(folders.has(name), `test/transcripts/imap/${name}/ is missing`)
+  for (const name of folders) assert.ok(wanted.has(name), `test/transcripts/imap/${name}/ is nothing that the server has`)
 })

@@ -21,6 +21,7 @@ import { move } from './move.ts'
 import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
 import { rename } from './rename.ts'
+import { search } from './search.ts'
 import { select } from './select.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
@@ -53,6 +54,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   expunge,
   uidExpunge,
   fetch,
+  search,
   store,
   copy,
   move,
