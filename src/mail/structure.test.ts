@@ -214,6 +214,11 @@ const goldens: [string, Buffer, string][] = [
     `((${TEXT} 1 0 ${NILS}) "digest" ("boundary" "b") NIL NIL NIL)`,
   ],
   [
+    'a delimiter line as long as one may be',
+    lines('Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', `--b--${' '.repeat(993)}`, 'y'),
+    `((${TEXT} 1 0 ${NILS}) "mixed" ("boundary" "b") NIL NIL NIL)`,
+  ],
+  [
     'a long line that begins as a delimiter',
     lines('Content-Type: multipart/mixed; boundary=b', '', '--b', '', `--b${' '.repeat(998)}`, '--b--'),
     `((${TEXT} 1001 0 ${NILS}) "mixed" ("boundary" "b") NIL NIL NIL)`,

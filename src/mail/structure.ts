@@ -1,14 +1,12 @@
 /**
  * The structure pass: one walk over a message as it arrives, in pieces of any size, in memory that does not grow with it.
  * Lines end with LF or CRLF; bare CR and NUL are data. Offsets and sizes are of the bytes given.
+ * What comes out is stored with the message: whoever changes it raises the store's STRUCTURE_VERSION, so that old ones can be made anew.
  */
 import { renderBodystructure } from './bodystructure.ts'
 import { type DelimiterLine, MAX_DELIMITER_LINE } from './delimiters.ts'
 import { type Edge, type Node, PartTree } from './part-tree.ts'
 import { packParts } from './parts.ts'
-
-/** Of the rendered forms below: raise it when they change, so that stored ones can be made anew. */
-export const STRUCTURE_VERSION = 1
 
 export interface MessageStructure {
   readonly size: number
