@@ -1,0 +1,124 @@
+/** `postern mailbox …` with the server stopped: exit codes, words, the file. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { after, describe, test } from 'node:test'
+import { verifyPassword } from '../../src/auth/password.ts'
+import { run } from '../../src/cli/commands.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { words } from '../../src/serve/words.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'postern-cli-'))
+after(() => rmSync(dir, { recursive: true, force: true }))
+const file = join(dir, 'postern.yaml')
+const TEXT = 'hostname: mail.example.test # ours\ndomains: [example.test]\n'
+writeFileSync(file, TEXT)
+
+async function cli(args: readonly string[], input = '', env: Record<string, string> = {}): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ['', '']
+  const code = await run(args, {
+    env,
+    cwd: dir,
+    stdin: Readable.from([input]),
+    out: (text) => (out += `${text}\n`),
+    err: (text) => (err += `${text}\n`),
+  })
+  return { code, out, err }
+}
+const mailboxes = () => loadConfig(file, words).config.mailboxes
+
+test('add, list, passwd, remove', async () => {
+  assert.deepEqual(await cli(['--data', dir, 'mailbox', 'add', 'Ann@Example.test', '--password-stdin', '--name', 'Ann E'], 'one\ntwo\n'), {
+    code: 0,
+    out: 'ann@example.test is there.\n',
+    err: '',
+  })
+  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'one'))
+  assert.equal((await cli(['mailbox', '--data', dir, 'list'])).out, 'ann@example.test\tAnn E\n')
+  const made = await cli(['mailbox', 'passwd', 'ann@example.test', `--data=${dir}`])
+  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, made.out.trim().split(' ').at(-1)!))
+  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'päss', { POSTERN_DATA: dir })).code, 0)
+  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'päss'))
+  assert.equal((await cli(['mailbox', 'remove', 'ann@example.test', '--config', file])).code, 0)
+  assert.deepEqual(mailboxes(), [])
+  assert.match(readFileSync(file, 'utf8'), /^hostname: mail\.example\.test # ours$/m)
+})
+
+describe('refused: 1, in words, the file as it was', () => {
+  for (const [what, args, input, expected] of [
+    [
+      'another domain',
+      ['add', 'b@other.test', '--password-stdin'],
+      'x\n',
+      'the domain of b@other.test is not served here; local domains: example.test',
+    ],
+    ['no address', ['add', 'bob', '--password-stdin'], 'x\n', '"bob" is no address'],
+    ['an empty password', ['add', 'b@example.test', '--password-stdin'], '\n', 'the password is empty'],
+    ['no password', ['add', 'b@example.test', '--password-stdin'], '', 'there is no password on standard input'],
+    ['a long password', ['add', 'b@example.test', '--password-stdin'], `${'x'.repeat(513)}\n`, 'more than 512 octets'],
+    ['nobody’s password', ['passwd', 'b@example.test', '--password-stdin'], 'x\n', 'there is no mailbox b@example.test'],
+    ['nobody’s end', ['remove', 'b@example.test'], '', 'there is no mailbox b@example.test'],
+  ] as const)
+    test(what, async () => {
+      const before = readFileSync(file, 'utf8')
+      const { code, out, err } = await cli(['--data', dir, 'mailbox', ...args], input)
+      assert.deepEqual([code, out], [1, ''])
+      assert.ok(err.startsWith(`postern: ${expected}`) || err.includes(expected), err)
+      assert.equal(readFileSync(file, 'utf8'), before)
+    })
+
+  test('a mailbox that exists, or is an alias', async () => {
+    const before = readFileSync(file, 'utf8')
+    assert.equal((await cli(['--data', dir, 'mailbox', 'add', 'c@example.test', '--password-stdin'], 'x')).code, 0)
+    assert.match(
+      (await cli(['--data', dir, 'mailbox', 'add', 'C@example.test', '--password-stdin'], 'x')).err,
+      /there is already a mailbox c@example\.test/,
+    )
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/(password_hash: .*)/, '$1\n    aliases: [info@example.test]'))
+    assert.match(
+      (await cli(['--data', dir, 'mailbox', 'add', 'info@example.test', '--password-stdin'], 'x')).err,
+      /info@example\.test is an alias of c@example\.test/,
+    )
+    writeFileSync(file, before)
+  })
+
+  test('no config, a wrong config', async () => {
+    assert.match((await cli(['--data', join(dir, 'none'), 'mailbox', 'list'])).err, /none\/postern\.yaml:1:1: the config file cannot be read: ENOENT/)
+    const wrong = join(dir, 'wrong.yaml')
+    writeFileSync(wrong, `${TEXT}x: 1\n`)
+    const { code, err } = await cli(['--config', wrong, 'mailbox', 'list'])
+    assert.equal(code, 1)
+    assert.match(err, /wrong\.yaml:3:1: x is no setting/)
+  })
+})
+
+test('wrong usage: 2', async () => {
+  for (const args of [
+    ['mailbox'],
+    ['mailbox', 'rename', 'a@example.test'],
+    ['mailbox', 'add'],
+    ['mailbox', 'add', 'a@example.test', 'b@example.test'],
+    ['mailbox', 'list', 'a@example.test'],
+    ['mailbox', 'remove', 'a@example.test', '--password-stdin'],
+    ['mailbox', 'add', 'a@example.test', '--mailbox', 'x'],
+    ['mailbox', 'add', 'a@example.test', '--data='],
+    ['version', '--name', 'x'],
+    ['help', 'me'],
+    ['nonsense'],
+    ['--nonsense', 'list'],
+  ]) {
+    const { code, err } = await cli(['--config', file, ...args])
+    assert.equal(code, 2, args.join(' '))
+    assert.match(err, /^postern: .+\nTry "postern help"\.\n$/)
+  }
+})
+
+test('version and help', async () => {
+  assert.match((await cli(['version'])).out, /^postern \d+\.\d+\.\d+/)
+  assert.equal((await cli(['--version'])).out, (await cli(['version'])).out)
+  const { out, code } = await cli(['mailbox', '--help'])
+  assert.equal(code, 0)
+  for (const word of ['serve', 'mailbox add ADDRESS', '--data DIR', '--ports']) assert.ok(out.includes(word))
+})
