@@ -34,7 +34,9 @@ export class Delimiters<T> {
   /** Forgets those inside that multipart, and if it is closed its own. */
   leave(owner: T, closed: boolean): void {
     const at = this.#open.findLastIndex((d) => d.owner === owner)
-    this.#open.length = closed ? at : at + 1
+    const left = closed ? at : at + 1
+    if (left === this.#open.length) return
+    this.#open.length = left
     this.#prepare()
   }
 
@@ -77,7 +79,7 @@ export class Delimiters<T> {
       this.#lines.set(text, { owner, closing: false })
       this.#lines.set(`${text}--`, { owner, closing: true })
       let length = 0
-      while (length < common.length && common[length] === text[length]) length++
+      while (length < common.length && common.charCodeAt(length) === text.charCodeAt(length)) length++
       common = common.slice(0, length)
     }
     this.#beginning = Buffer.from(`\n${common}`, 'latin1')
