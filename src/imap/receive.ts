@@ -28,7 +28,7 @@ export interface Refused {
 /** What the receiver must know of the session before it reads on. */
 export interface ReceiveContext {
   readonly anonymous: boolean
-  /** For the first octet of a command; milliseconds. */
+  /** For each line of a command; milliseconds. */
   readonly idleMs: number
   isPrefix(word: string): boolean
   /** Whether the command reads its literal itself, in this state. */
@@ -87,7 +87,7 @@ export class Receiver {
         caps.literal(marker)
         if (!marker.nonSync) await goOn(this.#out)
         scanner.literal(await this.#reader.readExact(marker.size))
-        line = await this.#line(caps)
+        line = await this.#line(caps, context.idleMs)
         if (line === undefined) return undefined
       }
     } catch (error) {
@@ -102,7 +102,7 @@ export class Receiver {
   }
 
   /** A line with one character per octet. What all lines of a command may hold together is bounded by `caps`. */
-  async #line(caps: Caps, idleMs?: number): Promise<string | undefined> {
+  async #line(caps: Caps, idleMs: number): Promise<string | undefined> {
     const line = await readLine(this.#reader, caps.lineLeft, idleMs)
     if (line !== undefined) caps.lineLeft -= line.length
     return line
@@ -144,7 +144,7 @@ export class WireLiteral implements LiteralStream {
     let octet = (await this.#reader.readExact(1))[0]
     if (octet === CR) octet = (await this.#reader.readExact(1))[0]
     if (octet === LF) return
-    const rest = await readLine(this.#reader, this.#limits.line)
+    const rest = await readLine(this.#reader, this.#limits.line, this.#limits.idleTime)
     if (rest !== undefined) await dropUnasked(rest, this.#reader, this.#limits)
     throw new Bad('Expected the end of the command after the literal')
   }
@@ -155,7 +155,7 @@ export class WireLiteral implements LiteralStream {
     if (this.#state === 'done' || (this.#state === 'announced' && !this.#marker.nonSync)) return
     this.#state = 'done'
     await drop(this.#left, this.#reader, this.#limits)
-    const rest = await readLine(this.#reader, this.#limits.line)
+    const rest = await readLine(this.#reader, this.#limits.line, this.#limits.idleTime)
     if (rest !== undefined) await dropUnasked(rest, this.#reader, this.#limits)
   }
 }
@@ -192,7 +192,7 @@ async function goOn(out: ResponseWriter): Promise<void> {
 /** Reads on over the literals that follow a refused line without being asked for. */
 async function dropUnasked(line: string, reader: LineReader, limits: ImapLimits): Promise<void> {
   let total = 0
-  for (let rest: string | undefined = line; rest !== undefined; rest = await readLine(reader, limits.line)) {
+  for (let rest: string | undefined = line; rest !== undefined; rest = await readLine(reader, limits.line, limits.idleTime)) {
     const unasked = UNASKED.exec(rest.slice(-24))
     if (!unasked) return
     total += Number(unasked[1])
@@ -208,9 +208,9 @@ async function drop(octets: number, reader: LineReader, limits: ImapLimits, tota
   }
 }
 
-async function readLine(reader: LineReader, max: number, idleMs?: number): Promise<string | undefined> {
+async function readLine(reader: LineReader, max: number, idleMs: number): Promise<string | undefined> {
   try {
-    return (await reader.readLine(max, idleMs === undefined ? {} : { idleMs }))?.toString('latin1')
+    return (await reader.readLine(max, { idleMs }))?.toString('latin1')
   } catch (error) {
     if (error instanceof LineTooLong) throw new Bye('Command line too long')
     throw error
