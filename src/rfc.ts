@@ -1,0 +1,125 @@
+/**
+ * The RFCs that this server is written by: what each is, and what is done of it. docs/protocols.md is made of this table, and tests hold it to the code: every RFC that a
+ * comment names stands here, and every capability that is announced stands under the RFC that it comes from.
+ */
+
+/** full: all of it that a server of our kind does. part: `does` says which. words: its terms, formats or advice are used. */
+export type RfcStatus = 'full' | 'part' | 'words'
+
+export interface Rfc {
+  readonly number: number
+  readonly title: string
+  readonly status: RfcStatus
+  /** What we do of it. */
+  readonly does: string
+  /** Capabilities that announce it, as they are written on the wire. */
+  readonly imap?: readonly string[]
+  readonly pop3?: readonly string[]
+  readonly smtp?: readonly string[]
+}
+
+const rfc = (number: number, title: string, status: RfcStatus, does: string, offers: Pick<Rfc, 'imap' | 'pop3' | 'smtp'> = {}): Rfc => ({
+  number,
+  title,
+  status,
+  does,
+  ...offers,
+})
+
+export const RFCS: readonly Rfc[] = [
+  rfc(1035, 'Domain Names: Implementation and Specification', 'words', 'length of names'),
+  rfc(1047, 'Duplicate Messages and SMTP', 'full', 'the answer to the final dot comes within a bounded time'),
+  rfc(1730, 'Internet Message Access Protocol, Version 4', 'words', 'the old names of FETCH items that IMAP4rev1 keeps'),
+  rfc(1870, 'SMTP Service Extension for Message Size Declaration', 'full', 'SIZE, and refusal at MAIL', { smtp: ['SIZE'] }),
+  rfc(1939, 'Post Office Protocol, Version 3', 'part', 'all but APOP, which needs passwords kept in the clear'),
+  rfc(2045, 'MIME Part One: Format of Message Bodies', 'full', 'read, never changed'),
+  rfc(2046, 'MIME Part Two: Media Types', 'full', 'multiparts and messages within messages, within bounds of depth and number'),
+  rfc(2047, 'MIME Part Three: Message Header Extensions for Non-ASCII Text', 'full', 'decoded for SEARCH'),
+  rfc(2142, 'Mailbox Names for Common Services, Roles and Functions', 'part', 'postmaster@ and abuse@ of every domain'),
+  rfc(2177, 'IMAP4 IDLE command', 'full', 'IDLE', { imap: ['IDLE'] }),
+  rfc(2180, 'IMAP4 Multi-Accessed Mailbox Practice', 'full', 'a session goes on with the messages it was told of until it is told that they went'),
+  rfc(2183, 'The Content-Disposition Header Field', 'full', 'in BODYSTRUCTURE'),
+  rfc(2231, 'MIME Parameter Value and Encoded Word Extensions', 'full', 'parameters in pieces are put together, within bounds'),
+  rfc(2342, 'IMAP4 Namespace', 'full', 'one personal namespace', { imap: ['NAMESPACE'] }),
+  rfc(2449, 'POP3 Extension Mechanism', 'full', 'CAPA and response codes', {
+    pop3: ['TOP', 'USER', 'UIDL', 'RESP-CODES', 'PIPELINING', 'EXPIRE', 'IMPLEMENTATION'],
+  }),
+  rfc(2606, 'Reserved Top Level DNS Names', 'words', 'example.test as the domain of a machine without one'),
+  rfc(2920, 'SMTP Service Extension for Command Pipelining', 'full', 'PIPELINING', { smtp: ['PIPELINING'] }),
+  rfc(2971, 'IMAP4 ID Extension', 'full', 'ID', { imap: ['ID'] }),
+  rfc(3206, 'The SYS and AUTH POP Response Codes', 'full', 'SYS/TEMP, SYS/PERM, AUTH', { pop3: ['AUTH-RESP-CODE'] }),
+  rfc(
+    3207,
+    'SMTP Service Extension for Secure SMTP over TLS',
+    'full',
+    'STARTTLS on 25 and 587; whatever was sent before the handshake ends the connection',
+    { smtp: ['STARTTLS'] },
+  ),
+  rfc(3348, 'IMAP4 Child Mailbox Extension', 'full', '\\HasChildren and \\HasNoChildren', { imap: ['CHILDREN'] }),
+  rfc(3463, 'Enhanced Mail System Status Codes', 'full', 'in every SMTP reply', { smtp: ['ENHANCEDSTATUSCODES'] }),
+  rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
+    imap: ['IMAP4rev1'],
+  }),
+  rfc(3502, 'IMAP MULTIAPPEND Extension', 'words', 'not announced; the store appends several at once'),
+  rfc(3691, 'IMAP UNSELECT command', 'full', 'UNSELECT', { imap: ['UNSELECT'] }),
+  rfc(3848, 'ESMTP and LMTP Transmission Types Registration', 'full', 'ESMTP, ESMTPS, ESMTPA, ESMTPSA in Received'),
+  rfc(4315, 'IMAP UIDPLUS extension', 'full', 'UID EXPUNGE, APPENDUID, COPYUID', { imap: ['UIDPLUS'] }),
+  rfc(4422, 'Simple Authentication and Security Layer', 'full', 'the frame of PLAIN and LOGIN'),
+  rfc(4616, 'The PLAIN SASL Mechanism', 'full', 'after TLS; the authorization identity is empty or the user', { imap: ['AUTH=PLAIN'] }),
+  rfc(4648, 'The Base16, Base32 and Base64 Data Encodings', 'full', 'base64, strictly'),
+  rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH PLAIN and LOGIN after TLS', { smtp: ['AUTH'] }),
+  rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
+  rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
+  rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
+  rfc(5233, 'Sieve Email Filtering: Subaddress Extension', 'words', 'user+tag@ goes to user@'),
+  rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
+  rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
+  rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
+  rfc(
+    5530,
+    'IMAP Response Codes',
+    'part',
+    'AUTHENTICATIONFAILED, UNAVAILABLE, INUSE, LIMIT, ALREADYEXISTS, NONEXISTENT, CANNOT, SERVERBUG and others where they fit',
+  ),
+  rfc(5891, 'Internationalized Domain Names in Applications: Protocol', 'part', 'domains are kept as A-labels'),
+  rfc(6152, 'SMTP Service Extension for 8-bit MIME Transport', 'full', '8BITMIME: octets are kept as they come', { smtp: ['8BITMIME'] }),
+  rfc(6154, 'IMAP LIST Extension for Special-Use Mailboxes', 'part', 'the attributes; not CREATE-SPECIAL-USE', { imap: ['SPECIAL-USE'] }),
+  rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
+  rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
+  rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read'),
+  rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),
+  rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
+  rfc(7162, 'IMAP Extensions: CONDSTORE and QRESYNC', 'words', 'mod-sequences drive the store; the commands are not announced yet'),
+  rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
+  rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),
+  rfc(7889, 'The IMAP APPENDLIMIT Extension', 'words', 'its response code TOOBIG'),
+  rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
+  rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
+  rfc(8314, 'Cleartext Considered Obsolete: Use of TLS for Email Submission and Access', 'full', 'no service that reads or submits mail without TLS'),
+  rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
+  rfc(8514, 'IMAP SAVEDATE Extension', 'words', 'the date is kept; not announced yet'),
+  rfc(9051, 'IMAP4rev2', 'part', 'its words and its corrections of IMAP4rev1; it is announced when all of it is there'),
+  rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
+  rfc(9208, 'IMAP QUOTA Extension', 'words', 'its response code OVERQUOTA'),
+  rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
+]
+
+const STATUS: Readonly<Record<RfcStatus, string>> = { full: 'yes', part: 'in part', words: 'words only' }
+
+/** docs/protocols.md. */
+export function protocolsPage(): string {
+  const rows = RFCS.map((r) => {
+    const offers = [...(r.imap ?? []), ...(r.pop3 ?? []), ...(r.smtp ?? [])].map((name) => `\`${name}\``).join(' ')
+    return `| ${r.number} | ${r.title} | ${STATUS[r.status]} | ${r.does.replaceAll('|', '\\|')} | ${offers} |`
+  })
+  return [
+    '# Protocols',
+    '',
+    'Made of `src/rfc.ts`; change that, then run `UPDATE=1 npm test -- protocols`.',
+    '',
+    '| RFC | Title | Done | What of it | Announced as |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
