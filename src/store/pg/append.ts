@@ -11,7 +11,7 @@ import type { Indexes } from './indexes.ts'
 import { isSpilled, land, landings } from './land.ts'
 import { isCheckViolation } from './pool.ts'
 import type { Staged } from './stage.ts'
-import { lockMailbox, newOp, type Transactor, type Tx } from './tx.ts'
+import { newOp, type Transactor, type Tx } from './tx.ts'
 
 /** Messages and octets that one commit gathers; a larger message goes alone. */
 export const BATCH_MESSAGES = 64
@@ -123,15 +123,12 @@ export class Appender {
     const spilled = batch.flatMap((item) =>
       item.messages.filter((m) => isSpilled(m.content)).map((m) => ({ account: item.account, content: m.content })),
     )
-    // A statement that updates several rows locks them in any order: take the locks in ours first.
-    const several = groups.length > 1 || spilled.length > 0
-    if (several) await tx.begin()
-    if (groups.length > 1) for (const group of groups) await lockMailbox(tx, group.account, group.mailbox)
+    if (spilled.length > 0) await tx.begin()
     const landed = await land(tx, groups)
     if (landed.length === 0) throw new MailboxGone()
     // After the op ids: an attempt that was committed before must be found out by them.
     for (const { account, content } of spilled) await adoptSpilled(tx, account, content)
-    if (several) await tx.commit()
+    if (spilled.length > 0) await tx.commit()
     const done = new Map<Waiting, Appended>()
     for (const { account, mailbox, uidvalidity, firstUid, modseq } of landed) {
       const group = groups.find((g) => g.account === account && g.mailbox === mailbox)!

@@ -41,13 +41,18 @@ export function landings<Item extends AppendItem>(batch: readonly Item[], saved:
   return [...byMailbox.values()].sort((a, b) => a.account - b.account || a.mailbox - b.mailbox)
 }
 
+// An update of several rows locks them in any order; `locked` takes the locks in ours.
 const LAND: Statement = {
   name: 'land',
   text: `
-    with m as (
-      update mailbox set uidnext = uidnext + g.n, modseq = modseq + 1, messages = messages + g.n, unseen = mailbox.unseen + g.unseen, bytes = mailbox.bytes + g.bytes
+    with locked as (
+      select b.account_id, b.id, g.n, g.unseen, g.bytes, g.data
       from unnest($1::int8[], $2::int4[], $3::int4[], $4::int4[], $5::int8[], $6::bytea[]) g(account_id, mailbox_id, n, unseen, bytes, data)
-      where mailbox.account_id = g.account_id and mailbox.id = g.mailbox_id and mailbox.deleted_at is null
+      join mailbox b on b.account_id = g.account_id and b.id = g.mailbox_id
+      where b.deleted_at is null order by b.account_id, b.id for no key update of b),
+    m as (
+      update mailbox set uidnext = uidnext + g.n, modseq = modseq + 1, messages = messages + g.n, unseen = mailbox.unseen + g.unseen, bytes = mailbox.bytes + g.bytes
+      from locked g where mailbox.account_id = g.account_id and mailbox.id = g.id
       returning mailbox.account_id, mailbox.id, mailbox.uidvalidity, mailbox.uidnext - g.n as first_uid, mailbox.modseq, g.data),
     l as (insert into change (account_id, mailbox_id, modseq, kind, first_uid, data) select account_id, id, modseq, ${CHANGE_KINDS.append}, first_uid, data from m),
     c as (insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, structure_version)
@@ -64,7 +69,7 @@ const LAND: Statement = {
     select account_id, id, uidvalidity, first_uid, modseq from m`,
 }
 
-/** Writes the landings; the result lacks those whose mailbox is deleted. With several landings the caller has locked their mailboxes. */
+/** Writes the landings; the result lacks those whose mailbox is deleted. */
 export async function land(on: Queryable, landings: readonly Landing<AppendItem & { readonly op: OpId }>[]): Promise<Landed[]> {
   const contents = newContents(landings)
   const chunks = contents.flatMap(({ account, content }) => (content.inline ? [{ account, content, chunk: content.inline }] : []))
