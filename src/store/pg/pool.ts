@@ -196,8 +196,7 @@ const LOST_CODES = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ENOENT', 'ET
 /** Deadlock or serialisation failure: rolled back for certain, worth trying again. */
 export const isConflict = (err: unknown): boolean => ['40001', '40P01'].includes(codeOf(err) ?? '')
 
-export const isUniqueViolation = (err: unknown, constraint: string): boolean =>
-  err instanceof pg.DatabaseError && err.code === '23505' && err.constraint === constraint
+export const isUniqueViolation = (err: unknown): boolean => codeOf(err) === '23505'
 
 /** Not now: no connection, no room, no time, shutting down. */
 const UNAVAILABLE = ['53', '57', '58', '40', '55P03']

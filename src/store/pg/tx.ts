@@ -76,9 +76,12 @@ export class Transactor {
         this.#announce(touched)
         return result
       } catch (err) {
-        if (isUniqueViolation(err, 'op_pkey')) {
+        if (isUniqueViolation(err)) {
+          // Usually of the op id; a statement that writes more may trip over something else that the same attempt wrote.
+          const committed = await this.#answer(account, op)
+          if (committed === undefined) throw err
           this.#announce(touched)
-          return recall(await this.#answer(account, op))
+          return recall(committed.answer)
         }
         if (isLost(err) && !lost) lost = true
         else if (!isConflict(err) || tries >= TRIES) throw translated(err)
@@ -93,12 +96,13 @@ export class Transactor {
     }
   }
 
-  async #answer(account: AccountId, op: OpId): Promise<unknown> {
-    let answer: unknown
+  /** undefined: no attempt was committed. */
+  async #answer(account: AccountId, op: OpId): Promise<{ readonly answer: unknown } | undefined> {
+    let committed: { answer: unknown } | undefined
     await this.#pool.rows(RECALL, [account, op], (row) => {
-      answer = JSON.parse(row.text())
+      committed = { answer: JSON.parse(row.text()) }
     })
-    return answer
+    return committed
   }
 }
 
