@@ -195,7 +195,8 @@ test('mbsync takes a copy of a mailbox, and sends back what changes', { skip: mi
   await succeed('mbsync', ['-c', config, 'mail'], { within: 120_000 })
   const files = () => ['cur', 'new'].flatMap((part) => readdirSync(join(box, 'INBOX', part)).map((name) => join(box, 'INBOX', part, name)))
   const first = files()
-  assert.equal(first.length, 205)
+  // mbsync leaves out messages without a blank line behind the header: one of Python's, and one of ours.
+  assert.equal(first.length, 203)
   const digests = new Set(
     (await python<Digest[]>('imap_digests', { user: `append@${domain}`, password: 'a password for append', mailbox: 'INBOX' })).map((m) => m.size),
   )
@@ -207,7 +208,7 @@ test('mbsync takes a copy of a mailbox, and sends back what changes', { skip: mi
   const left = await python<Digest[]>('imap_digests', { user: `append@${domain}`, password: 'a password for append', mailbox: 'INBOX' })
   assert.equal(left.length, 195)
   await succeed('mbsync', ['-c', config, 'mail'], { within: 120_000 })
-  assert.equal(files().length, 195)
+  assert.equal(files().length, 193)
 })
 
 test('fetchmail takes all mail by POP3 and by IMAP, and deletes it', { skip: missing('fetchmail') }, async () => {
@@ -227,7 +228,7 @@ test('fetchmail takes all mail by POP3 and by IMAP, and deletes it', { skip: mis
     const got = join(dir, `got-${protocol}`)
     writeFileSync(
       rc,
-      `set no bouncemail\npoll ${host} proto ${protocol} service ${server.port(service)} user "fetch@${domain}" password "a password for fetchmail" ssl sslcertck sslcertfile "${ca}" no rewrite mda "echo x >> ${got}; cat > /dev/null"\n`,
+      `set no bouncemail\npoll ${host} proto ${protocol} service ${server.port(service)} bad-header accept user "fetch@${domain}" password "a password for fetchmail" ssl sslcertck sslcertfile "${ca}" no rewrite mda "echo x >> ${got}; cat > /dev/null"\n`,
       { mode: 0o600 },
     )
     await succeed('fetchmail', ['-f', rc, '--nosyslog', '--pidfile', join(dir, 'fetchmail.pid'), '--idfile', join(dir, 'fetchids'), '--fetchall'], {
