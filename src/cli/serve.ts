@@ -26,6 +26,8 @@ export const serve: Command = {
 
 /** After an error that nobody caught the state of the process is unknown: sessions get this long, and then it ends. */
 const CRASH_DRAIN_MS = 10_000
+/** Ctrl-C under npm comes twice: from the terminal, and from npm that passes it on. */
+const ONE_KEYSTROKE_MS = 1_000
 /** When something keeps the process alive after everything was closed. */
 const EXIT_MS = 5_000
 
@@ -36,6 +38,7 @@ class Life {
   #server: Server | undefined
   /** Milliseconds for the sessions, once somebody wants it to end. */
   #stopping: number | undefined
+  #signalled = 0
   #code = DONE
 
   constructor(log: Log) {
@@ -57,9 +60,14 @@ class Life {
 
   /** The first signal lets sessions finish, the second one does not. */
   readonly #stop = (signal: NodeJS.Signals): void => {
+    const now = performance.now()
     const again = this.#stopping !== undefined
+    if (again && now - this.#signalled < ONE_KEYSTROKE_MS) return
+    this.#signalled = now
     this.#stopping = again ? 0 : (this.#server?.drainMs ?? 0)
     this.#log.info({ signal }, again ? 'stopping at once' : 'stopping: sessions may finish their command')
+    // A start that nobody wants to wait for: what it leaves is what a crash leaves, and the next start clears that.
+    if (again && !this.#server) process.exit(REFUSED)
     this.#end()
   }
 

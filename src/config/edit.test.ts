@@ -94,7 +94,7 @@ test('the watch hears of edits, replacements and missing files', async () => {
   const file = fresh()
   let heard: number = 0
   const watch = watchFiles([file], () => heard++, 20)
-  await sleep(60)
+  await sleep(80)
   assert.equal(heard, 0)
   for (const change of [() => writeFileSync(file, `${TEXT}\n`), () => rmSync(file), () => writeFileSync(file, TEXT)]) {
     const so: number = heard
@@ -104,7 +104,7 @@ test('the watch hears of edits, replacements and missing files', async () => {
   }
   const second = fresh()
   watch.files([file, second])
-  await sleep(60)
+  await sleep(80)
   const soFar: number = heard
   writeFileSync(second, 'x')
   await sleep(100)

@@ -1,4 +1,5 @@
 /** The section `limits`. What is not set keeps the default of the part that it bounds; the example file shows them all, and a test compares. */
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { count, size, time } from './units.ts'
 
@@ -13,7 +14,10 @@ const rate = section({ burst: count, per_second: count }).optional()
 
 export const limits = section({
   /** Client addresses that no rate is held against. It lifts rates, nothing else: nobody may relay for it. */
-  exempt: z.array(z.string({ error: 'an IP address' }), { error: 'a list of IP addresses, such as [127.0.0.1, "::1"]' }),
+  exempt: z.array(
+    z.string({ error: 'an IP address' }).refine((text) => isIP(text) !== 0, { error: 'an IP address' }),
+    { error: 'a list of IP addresses, such as [127.0.0.1, "::1"]' },
+  ),
   message_size: size,
   handshake_time: time,
   connections: optional({ total: count, before_login: count, per_address: count, new_per_minute: count }),

@@ -67,6 +67,7 @@ describe('what is wrong is said with its place and what would be right', () => {
     ],
     ['a time', `${GOOD}limits: {pop3: {idle_time: soon}}`, '9:28', 'limits.pop3.idle_time must be a time with its unit'],
     ['a number', `${GOOD}limits: {smtp: {hops: 0}}`, '9:23', 'limits.smtp.hops must be a whole number, 1 or more, not 0'],
+    ['an IP address', `${GOOD}limits: {exempt: [10.0.0.0/8]}`, '9:19', 'limits.exempt[1] must be an IP address, not "10.0.0.0/8"'],
     ['a host', GOOD.replace('mail.example', 'mail..example'), '1:11', 'hostname must be the name of this host'],
     ['an address', GOOD.replace('bob@example.test', 'bob'), '7:14', 'mailboxes[2].address must be an address, such as ann@example.org, not "bob"'],
     ['another domain', GOOD.replace('bob@example', 'bob@other'), '7:14', 'the domain of bob@other.test is not among the local ones (example.test)'],

@@ -1,7 +1,8 @@
 /** Notices that a file was edited, replaced, moved away or put back. By asking: editors rename, network file systems and containers send no events. */
 import { statSync } from 'node:fs'
 
-export const POLL_MS = 500
+/** A change is told one to two of these after it was made. */
+export const POLL_MS = 400
 
 export interface Watch {
   /** From now on these files. */
@@ -9,14 +10,19 @@ export interface Watch {
   close(): void
 }
 
-/** Calls `changed` when a file is other than it was. It does not keep the process alive. */
+/**
+ * Calls `changed` when a file is other than it was, and has been so from one look to the next: an editor that writes in place is not read half way.
+ * It does not keep the process alive.
+ */
 export function watchFiles(list: readonly string[], changed: () => void, everyMs = POLL_MS): Watch {
   let seen = look(list)
+  let settling = false
   const timer = setInterval(() => {
     const now = look(seen.keys())
     const differs = [...now].some(([file, state]) => seen.get(file) !== state)
     seen = now
-    if (differs) changed()
+    if (!differs && settling) changed()
+    settling = differs
   }, everyMs)
   timer.unref()
   return {
