@@ -11,7 +11,7 @@ import { decodeWords } from './words.ts'
 export const MAX_TEXT_BYTES = 1024 * 1024
 
 export interface SearchText {
-  /** The message's own header: `Name: decoded value` lines. */
+  /** The message's own header: `Name: decoded value` lines; decoded when it is asked for. */
   readonly header: string
   /** Headers of parts and messages within, and text parts: decoded, HTML without its tags. */
   readonly body: string
@@ -35,7 +35,7 @@ export class TextCollector {
   #decoder: TransferDecoder | undefined
   /** Of the last header: it may be that of the body which follows. */
   #charset: string | undefined
-  #header = ''
+  #top: Buffer = Buffer.alloc(0)
   readonly #body: string[] = []
 
   constructor(parts: readonly Part[], maxBytes = MAX_TEXT_BYTES) {
@@ -61,7 +61,13 @@ export class TextCollector {
   end(): SearchText {
     const region = this.#regions[this.#at]
     if (region) this.#finish(region)
-    return { header: this.#header, body: this.#body.join('\n') }
+    const top = this.#top
+    return {
+      get header() {
+        return headerText(top)
+      },
+      body: this.#body.join('\n'),
+    }
   }
 
   #collect(bytes: Uint8Array, { part, header }: Region): void {
@@ -82,10 +88,12 @@ export class TextCollector {
     this.#decoder = undefined
     this.#at++
     if (region.header) {
-      const text = headerText(bytes)
       this.#charset = charsetOf(bytes)
-      if (region.from === 0) this.#header = text
-      else if (text !== '') this.#body.push(text)
+      if (region.from === 0) this.#top = bytes
+      else {
+        const text = headerText(bytes)
+        if (text !== '') this.#body.push(text)
+      }
     } else {
       const text = decodeText(bytes, this.#charset)
       this.#body.push(region.part.media === 'html' ? htmlText(text) : text)
