@@ -12,13 +12,16 @@ const UNFOLDED_AWAY = /\0|\r[^\n]/
 
 export class HeaderText {
   readonly #block: Buffer
+  readonly #lines: (() => string) | undefined
   #fields: readonly HeaderField[] | undefined
   #whole: string | undefined
   /** The block without case, where each of its octets means itself: no encoded words, nothing 8-bit. */
   #plain: string | false | undefined
 
-  constructor(block: Buffer) {
+  /** `lines` makes `Name: decoded value` lines of the block. */
+  constructor(block: Buffer, lines?: () => string) {
     this.#block = block
+    this.#lines = lines
   }
 
   /** Whether a field of that lower-case name holds the canonical text; any field of the name, for an empty one (RFC 9051 §6.4.4 HEADER). */
@@ -32,9 +35,10 @@ export class HeaderText {
   has(text: string): boolean {
     if (this.#lacks(text)) return false
     this.#whole ??= canonical(
-      this.#all()
-        .map((field) => `${field.name}: ${this.#value(field)}\n`)
-        .join(''),
+      this.#lines?.() ??
+        this.#all()
+          .map((field) => `${field.name}: ${this.#value(field)}\n`)
+          .join(''),
     )
     return this.#whole.includes(text)
   }

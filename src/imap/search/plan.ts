@@ -12,8 +12,6 @@ export interface Plan {
   readonly judge: Judge
   /** The most expensive test there is. */
   readonly cost: Cost
-  /** Whether there is a test on headers. */
-  readonly header: boolean
   /** Headers alone may rule messages out, so that their bodies need no reading. */
   readonly headerFirst: boolean
 }
@@ -21,7 +19,7 @@ export interface Plan {
 export function plan(key: SearchKey, scope: Scope): Plan {
   const { judge, costs } = compile(key, scope)
   const cost = costs.has(BODY) ? BODY : costs.has(HEADER) ? HEADER : INDEX
-  return { judge, cost, header: costs.has(HEADER), headerFirst: costs.has(HEADER) && (cost === HEADER || verdicts(key, HEADER).no) }
+  return { judge, cost, headerFirst: costs.has(HEADER) && (cost === HEADER || verdicts(key, HEADER).no) }
 }
 
 interface Compiled {

@@ -104,13 +104,9 @@ class Search {
   }
 
   async #read(open: number[]): Promise<void> {
-    const { cost, header, headerFirst } = this.#plan
+    const { cost, headerFirst } = this.#plan
     const left = headerFirst ? await this.#stage(open, ['header'], (content) => this.#judgeHeader(content)) : open
-    if (cost < BODY) return
-    await this.#stage(left, ['header', 'parts', 'body'], (content) => {
-      const verdict = header ? this.#judgeHeader(content) : MAYBE
-      return verdict === MAYBE ? this.#judgeBody(content) : verdict
-    })
+    if (cost === BODY) await this.#stage(left, ['header', 'parts', 'body'], (content) => this.#judgeBody(content))
   }
 
   /** Judges the messages with these columns; returns those that are still open. What is gone matches nothing. */
@@ -161,23 +157,25 @@ class Search {
     if (!content.body) return this.#readBody(content, text)
     text.write(content.header!)
     text.write(content.body)
-    return this.#judgeText(text)
+    return this.#judgeText(content, text)
   }
 
   /** A long one, piece by piece; `TextCollector` keeps a bounded part of it. */
-  async #readBody({ id }: ContentRow, text: TextCollector): Promise<number> {
+  async #readBody(content: ContentRow, text: TextCollector): Promise<number> {
     const { store, selected } = this.#context
     const size = this.#rows.segment.sizes[this.#rows.from]!
-    for await (const piece of store.read(selected.access, id, 0, size)) {
+    for await (const piece of store.read(selected.access, content.id, 0, size)) {
       text.write(piece)
       if (text.done) break
       if (this.#turns.over) await this.#pass()
     }
-    return this.#judgeText(text)
+    return this.#judgeText(content, text)
   }
 
-  #judgeText(text: TextCollector): number {
-    const body = canonical(text.end().body)
+  #judgeText({ header }: ContentRow, collected: TextCollector): number {
+    const text = collected.end()
+    const body = canonical(text.body)
+    this.#rows.header = new HeaderText(header!, () => text.header)
     for (let i = 0; i < this.#needles.length; i++) this.#rows.found[i] = body.includes(this.#needles[i]!) ? 1 : 0
     return this.#judge(BODY)
   }
