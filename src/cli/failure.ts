@@ -1,21 +1,18 @@
 /** What went wrong, in one sentence, and the exit code it has. */
-import { ConfigRefused } from '../config/complain.ts'
 import { BadFlag } from '../config/places.ts'
-import { TlsRefused } from '../net/tls.ts'
-import { Refused } from '../serve/refused.ts'
-import { EmbeddedRefused } from '../store/pg/embedded.ts'
 import { Usage } from './args.ts'
 
 export const DONE = 0
 export const REFUSED = 1
 export const MISUSED = 2
 
-const MEANT_FOR_PEOPLE = [ConfigRefused, TlsRefused, Refused, EmbeddedRefused]
+/** By name: a short command need not load the server to know its errors. */
+const MEANT_FOR_PEOPLE = new Set(['ConfigRefused', 'TlsRefused', 'Refused', 'EmbeddedRefused'])
 
 export function failure(error: unknown): { readonly code: number; readonly text: string; readonly expected: boolean } {
   if (error instanceof Usage || error instanceof BadFlag)
     return { code: MISUSED, text: `postern: ${error.message}\nTry "postern help".`, expected: true }
-  const expected = MEANT_FOR_PEOPLE.some((kind) => error instanceof kind)
+  const expected = error instanceof Error && MEANT_FOR_PEOPLE.has(error.name)
   return { code: REFUSED, text: `postern: ${wordsOf(error)}`, expected }
 }
 
