@@ -115,6 +115,10 @@ test('a ticket resumes at its own service and nowhere else', async () => {
     assert.equal((await imaps.visit({ maxVersion, session })).reused, true, `${maxVersion} own`)
     assert.equal((await pop3s.visit({ maxVersion, session })).reused, false, `${maxVersion} other`)
   }
+  const mx = await serve(tls.service('mx'))
+  const { session } = await mx.visit({ maxVersion: 'TLSv1.3' })
+  if (session) assert.equal((await mx.visit({ maxVersion: 'TLSv1.3', session })).reused, false, 'port 25 gives out no tickets')
+  mx.close()
   await assert.rejects(imaps.visit({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }))
   imaps.close()
   pop3s.close()

@@ -1,5 +1,5 @@
 /** Certificates: read, checked, replaced while the server runs; and one TLS context per service, so that a session ticket of one is worth nothing at another. */
-import { createPrivateKey, createPublicKey, randomBytes, X509Certificate } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, randomBytes, X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createSecureContext, type SecureContext } from 'node:tls'
@@ -123,5 +123,11 @@ function serviceTls(name: string, current: () => KeyPair): ServiceTls {
   }
 }
 
+/** client: Microsoft's servers stop delivering to a port 25 that gives out session tickets. Other servers come back too seldom to miss them. */
+const WITHOUT_TICKETS = new Set(['mx'])
+
 const contextFor = (name: string, { cert, key }: KeyPair): SecureContext =>
-  createSecureContext({ cert, key, minVersion: 'TLSv1.2', ticketKeys: randomBytes(48), sessionIdContext: name })
+  createSecureContext({
+    ...{ cert, key, minVersion: 'TLSv1.2', ticketKeys: randomBytes(48), sessionIdContext: name },
+    secureOptions: WITHOUT_TICKETS.has(name) ? constants.SSL_OP_NO_TICKET : 0,
+  })

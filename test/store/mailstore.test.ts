@@ -306,6 +306,18 @@ test('delivery to several accounts, small and large; a deleted mailbox means INB
   }
 })
 
+test('delivery to two mailboxes of one account, small and large', async () => {
+  for (const bytes of [message('small'), message('large', 700_000)]) {
+    const [a, b] = [await mailbox(), await mailbox()]
+    await store.deliver(
+      await stage(bytes),
+      1,
+      [a, b, a].map((m) => ({ to: m, mailbox: m.mailbox, flags: [] })),
+    )
+    assert.deepEqual([(await store.status(a)).exists, (await store.status(b)).exists], [1, 1])
+  }
+})
+
 test('many deliveries at once into one mailbox: all there once, UIDs without holes', async () => {
   const m = await mailbox()
   const contents = await Promise.all(Array.from({ length: 300 }, (_, i) => stage(message(i))))
@@ -347,4 +359,29 @@ test('recent: to one session only, and only once', async () => {
     [[1, 2]],
   )
   assert.equal((await store.status(m)).recent, 0)
+})
+
+test('two processes deliver into the same mailboxes of two accounts: every UID once, none left out', async () => {
+  const inboxes = [await store.open(anna, 'INBOX', true), await store.open(ben, 'INBOX', true)]
+  const boxes = [...inboxes, await mailbox(), await mailbox()]
+  await store.expunge(inboxes[1]!, { deletedOnly: false })
+  const before = await Promise.all(boxes.map((m) => store.status(m)))
+  const EACH = 60
+  const one = async (s: typeof store, n: number) => {
+    const content = await stageBytes(s, anna, message(n))
+    await s.deliver(
+      content,
+      n,
+      // In turn one, two or all of them, in any order.
+      boxes.filter((_, i) => (n + i) % 3 !== 0).map((m) => ({ to: m, mailbox: m.mailbox, flags: [] })),
+    )
+  }
+  await Promise.all(Array.from({ length: EACH }, (_, n) => [one(store, n), one(other.store, n)]).flat())
+  for (const [i, m] of boxes.entries()) {
+    const expected = 2 * Array.from({ length: EACH }, (_, n) => n).filter((n) => (n + i) % 3 !== 0).length
+    const { exists, uidnext } = await store.status(m)
+    assert.deepEqual([exists - before[i]!.exists, uidnext - before[i]!.uidnext], [expected, expected], `mailbox ${i}`)
+    await using s = await fresh(m)
+    assert.equal(s.view.exists, exists)
+  }
 })

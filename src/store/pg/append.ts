@@ -23,7 +23,13 @@ export const WRITERS = 2
 export interface AppendItem {
   readonly account: AccountId
   readonly mailbox: MailboxId
-  readonly messages: readonly { readonly content: Staged; readonly flags: Flags; readonly date: number }[]
+  readonly messages: readonly {
+    readonly content: Staged
+    readonly flags: Flags
+    readonly date: number
+    /** An append to another mailbox of this account has written the content already. */
+    readonly stored?: boolean
+  }[]
 }
 
 /** The mailbox is not there any more; nothing was written. */
@@ -121,7 +127,7 @@ export class Appender {
   async #land(tx: Tx, batch: readonly Waiting[]): Promise<Map<Waiting, Appended>> {
     const groups = landings(batch, Date.now())
     const spilled = batch.flatMap((item) =>
-      item.messages.filter((m) => isSpilled(m.content)).map((m) => ({ account: item.account, content: m.content })),
+      item.messages.filter((m) => isSpilled(m.content) && !m.stored).map((m) => ({ account: item.account, content: m.content })),
     )
     if (spilled.length > 0) await tx.begin()
     const landed = await land(tx, groups)

@@ -17,26 +17,36 @@ export async function deliver(
   what: { content: Staged; date: number },
   to: readonly Delivery[],
 ): Promise<void> {
-  const once = new Map(to.map((delivery) => [`${delivery.to.account}/${delivery.mailbox}`, delivery]))
-  const accounts = new Set([...once.values()].map((delivery) => delivery.to.account))
-  if (isSpilled(what.content)) for (const account of accounts) if (account !== what.content.account) await copySpilled(pool, what.content, account)
-  const settled = await Promise.allSettled([...once.values()].map((delivery) => deliverTo({ pool, appender }, what, delivery)))
+  const byAccount = new Map<AccountId, Map<MailboxId, Delivery>>()
+  for (const delivery of to) {
+    const { account } = delivery.to
+    const mailboxes = byAccount.get(account) ?? new Map<MailboxId, Delivery>()
+    byAccount.set(account, mailboxes.set(delivery.mailbox, delivery))
+  }
+  if (isSpilled(what.content))
+    for (const account of byAccount.keys()) if (account !== what.content.account) await copySpilled(pool, what.content, account)
+  const settled = await Promise.allSettled(
+    [...byAccount.values()].map((mailboxes) => deliverToAccount({ pool, appender }, what, [...mailboxes.values()])),
+  )
   const failed = settled.find((one) => one.status === 'rejected')
   if (failed) throw failed.reason
 }
 
-async function deliverTo(
+/** One mailbox after the other: the first append writes the content, the others only refer to it. */
+async function deliverToAccount(
   { pool, appender }: { pool: Pool; appender: Appender },
   { content, date }: { content: Staged; date: number },
-  { to, mailbox, flags }: Delivery,
+  deliveries: readonly Delivery[],
 ): Promise<void> {
-  const messages = [{ content, flags: systemFlags(flags), date }]
-  try {
-    await appender.append({ account: to.account, mailbox, messages })
-  } catch (err) {
-    if (!(err instanceof MailboxGone)) throw err
-    const inbox = await inboxOf(pool, to)
-    await appender.append({ account: to.account, mailbox: inbox, messages })
+  for (const [i, { to, mailbox, flags }] of deliveries.entries()) {
+    const messages = [{ content, flags: systemFlags(flags), date, stored: i > 0 }]
+    try {
+      await appender.append({ account: to.account, mailbox, messages })
+    } catch (err) {
+      if (!(err instanceof MailboxGone)) throw err
+      const inbox = await inboxOf(pool, to)
+      await appender.append({ account: to.account, mailbox: inbox, messages })
+    }
   }
 }
 

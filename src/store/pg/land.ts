@@ -123,7 +123,7 @@ function newContents(landings: readonly Landing[]): { account: AccountId; conten
   const found = new Map<string, { account: AccountId; content: Staged }>()
   for (const { account, items } of landings)
     for (const { item } of items)
-      for (const { content } of item.messages) if (!isSpilled(content)) found.set(`${account}/${content.id}`, { account, content })
+      for (const { content, stored } of item.messages) if (!isSpilled(content) && !stored) found.set(`${account}/${content.id}`, { account, content })
   return [...found.values()]
 }
 

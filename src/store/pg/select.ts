@@ -19,6 +19,9 @@ export async function selectMailbox(
   return new Selected({ pool, indexes }, access, await indexes.watch(access, watcher))
 }
 
+/** UIDs below this were claimed by some session of this process: of 500 that hear of one message, one asks the database. */
+const claimedUpTo = new WeakMap<MailboxIndex, number>()
+
 class Selected implements SelectedMailbox {
   readonly access: MailboxAccess
   readonly #pool: Pool
@@ -45,7 +48,17 @@ class Selected implements SelectedMailbox {
   }
 
   async claimRecent(): Promise<readonly [Uid, Uid] | undefined> {
-    return this.access.writable ? claimRecent(this.#pool, this.access) : undefined
+    const { index } = this
+    const { uidnext } = index
+    const before = claimedUpTo.get(index) ?? 0
+    if (!this.access.writable || before >= uidnext) return undefined
+    claimedUpTo.set(index, uidnext)
+    try {
+      return await claimRecent(this.#pool, this.access)
+    } catch (err) {
+      claimedUpTo.set(index, before)
+      throw err
+    }
   }
 
   async close(): Promise<void> {
