@@ -70,10 +70,18 @@ export interface DeliveryRun {
   readonly users: number
   /** All connections together. */
   readonly messages: readonly Buffer[]
+  /** After so many milliseconds no further message is begun: a disk may be slow. */
+  readonly budget: number
 }
 
-/** Sends them all; resolves to the milliseconds from the first MAIL to the last OK. Connections are opened before. */
-export async function deliver({ delivery, users }: Peer, run: DeliveryRun): Promise<number> {
+export interface Delivered {
+  readonly count: number
+  /** From the first MAIL to the last OK. */
+  readonly ms: number
+}
+
+/** Sends the messages, over connections that are opened before the clock starts. */
+export async function deliver({ delivery, users }: Peer, run: DeliveryRun): Promise<Delivered> {
   const { protocol, host, port } = delivery
   const dialogues: Dialogue[] = []
   try {
@@ -85,14 +93,19 @@ export async function deliver({ delivery, users }: Peer, run: DeliveryRun): Prom
       await dialogue.expect('250')
     }
     const queue = run.messages[Symbol.iterator]()
+    let count = 0
     const started = performance.now()
     await Promise.all(
       dialogues.map(async (dialogue, i) => {
         const { address } = users[i % run.users]!
-        for (const message of queue) await send(dialogue, address, message)
+        for (const message of queue) {
+          await send(dialogue, address, message)
+          count++
+          if (performance.now() - started > run.budget) break
+        }
       }),
     )
-    return performance.now() - started
+    return { count, ms: performance.now() - started }
   } finally {
     for (const dialogue of dialogues) dialogue.end()
   }

@@ -28,7 +28,7 @@ const { values: options } = parseArgs({
 const USERS = 16
 const users: User[] = Array.from({ length: USERS }, (_, i) => ({ address: `user${i}@example.org`, password: 'bench-secret' }))
 const messages = options.quick ? 1_000 : 10_000
-const sizes: Sizes = { messages, mailBytes: mailBytes(messages), single: options.quick ? 30 : 300, many: options.quick ? 160 : 1600 }
+const sizes: Sizes = { messages, mailBytes: mailBytes(messages), single: options.quick ? 100 : 1000, many: options.quick ? 400 : 4000 }
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
 async function measure(workload: Workload, site: Site): Promise<Sample> {
@@ -37,9 +37,9 @@ async function measure(workload: Workload, site: Site): Promise<Sample> {
   await peer.settle()
   const cpu = peer.cpu()
   const wal = await peer.wal()
-  const figure = await workload.run(site)
+  const run = await workload.run(site)
   const settle = workload.writes ? await peer.settle() : 0
-  const sample = { figure, cpu: peer.cpu() - cpu, wal: wal === undefined ? undefined : (await peer.wal())! - wal, settle }
+  const sample = { ...run, cpu: peer.cpu() - cpu, wal: wal === undefined ? undefined : (await peer.wal())! - wal, settle }
   await workload.check?.(site)
   await workload.clean?.(site)
   return sample
@@ -47,7 +47,7 @@ async function measure(workload: Workload, site: Site): Promise<Sample> {
 
 async function runAll(ours: Site, theirs: Site): Promise<Result[]> {
   const wanted = workloads(sizes).filter((workload) => workload.name.includes(options.only))
-  const results = wanted.map((workload) => ({ workload, operations: workload.operations(sizes), ours: [] as Sample[], theirs: [] as Sample[] }))
+  const results = wanted.map((workload) => ({ workload, ours: [] as Sample[], theirs: [] as Sample[] }))
   // The round before the first only warms: Dovecot's index cache, our JIT, the page cache of both.
   for (let round = 0; round <= Number(options.rounds); round++) {
     for (const result of results) {
@@ -72,6 +72,16 @@ if (missing) {
   // Dovecot's mail belongs to another user, who must get through.
   chmodSync(dir, 0o755)
   const peers: Peer[] = []
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopped ??= (async () => {
+      for (const peer of peers) await peer.stop()
+      if (options.profile) say(`profiles are in ${dir}`)
+      else rmSync(dir, { recursive: true, force: true })
+    })()
+    return stopped
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(1)))
   try {
     const profile = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${dir}`] : []
     const ours = await startPostern(join(dir, 'postern'), users, profile)
@@ -101,8 +111,6 @@ if (missing) {
     const slower = results.filter((result) => ratio(result) < 1)
     if (slower.length > 0) process.stdout.write(`\nslower than Dovecot: ${slower.map((result) => result.workload.name).join(' · ')}\n`)
   } finally {
-    for (const peer of peers) await peer.stop()
-    if (options.profile) say(`profiles are in ${dir}`)
-    else rmSync(dir, { recursive: true, force: true })
+    await stop()
   }
 }

@@ -1,11 +1,9 @@
 /** The table in Markdown. */
 import { median } from './machine.ts'
-import type { Workload } from './workloads.ts'
+import type { Run, Workload } from './workloads.ts'
 
 /** One run of one workload on one server. */
-export interface Sample {
-  /** In the workload's unit. */
-  readonly figure: number
+export interface Sample extends Run {
   /** Milliseconds of CPU of all of the server's processes, for all operations, work put off included. */
   readonly cpu: number
   readonly wal: number | undefined
@@ -15,7 +13,6 @@ export interface Sample {
 
 export interface Result {
   readonly workload: Workload
-  readonly operations: number
   readonly ours: readonly Sample[]
   readonly theirs: readonly Sample[]
 }
@@ -36,22 +33,22 @@ function cell(samples: readonly Sample[], unit: string): string {
 }
 
 /** Of one operation; ticks are 10 ms, so all rounds together. */
-const cpu = (samples: readonly Sample[], operations: number): string =>
-  short(samples.reduce((sum, sample) => sum + sample.cpu, 0) / samples.length / operations)
+const cpu = (samples: readonly Sample[]): string =>
+  short(samples.reduce((sum, sample) => sum + sample.cpu, 0) / samples.reduce((sum, sample) => sum + sample.operations, 0))
 
 const HEAD = ['workload', 'Postern', 'Dovecot', 'ratio', 'CPU ms per op: Postern', 'Dovecot', 'WAL KB per op', 'fold ms per run']
 
 export function table(results: readonly Result[]): string {
   const rows = results.map((result) => {
-    const { workload, ours, theirs, operations } = result
-    const wal = median(ours.map((sample) => sample.wal ?? 0)) / 1024 / operations
+    const { workload, ours, theirs } = result
+    const wal = median(ours.map((sample) => (sample.wal ?? 0) / sample.operations)) / 1024
     return [
       workload.name,
       cell(ours, workload.unit),
       cell(theirs, workload.unit),
       `**${ratio(result).toFixed(2)}**`,
-      cpu(ours, operations),
-      cpu(theirs, operations),
+      cpu(ours),
+      cpu(theirs),
       workload.writes ? short(wal) : '–',
       workload.writes ? short(median(ours.map((sample) => sample.settle))) : '–',
     ]
