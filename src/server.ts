@@ -193,5 +193,8 @@ function announce({ places, say, log }: ServerOptions, { loaded: { config }, cer
     }),
   )
   if (isNew) keepFirstPassword(dataDir, { ...first, shown: true })
-  log.info({ listeners: endpoints.listeners, mailboxes: config.mailboxes.length }, 'postern is ready')
+  log.info(
+    { ports: endpoints.listeners.map(({ service, port }) => `${service} ${port}`).join(', '), mailboxes: config.mailboxes.length },
+    'postern is ready',
+  )
 }
