@@ -11,8 +11,8 @@ export const fetch = command({
   states: ['selected'],
   sync: HOLD_EXPUNGE,
   parse: (r, { by }) => readFetch(r, by, FETCH_ITEMS),
-  async run({ store, selected, out }, { set, items }, { name, by }) {
-    const { vanished } = await runFetch({ store, selected, output: out.output }, { by, ranges: selected.ranges(by, set), items })
+  async run({ store, selected, out, log }, { set, items }, { name, by }) {
+    const { vanished } = await runFetch({ store, selected, output: out.output, log }, { by, ranges: selected.ranges(by, set), items })
     // RFC 2180 §4.1.2: expunged elsewhere, told of at the next chance. Long ago, too, or their content would still be there.
     if (vanished > 0) throw new No('EXPUNGEISSUED', 'Some of the messages no longer exist')
     return { ok: `${name} completed` }

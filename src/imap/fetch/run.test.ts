@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { argumentsOf } from '../../../test/support/arguments.ts'
 import { keptOutput, MadeMailbox, type MadeMessage, type MadeOptions } from '../../../test/support/messages.ts'
+import { silentLog } from '../../log.ts'
 import { Disconnected } from '../../net/connection.ts'
 import type { By } from '../command.ts'
 import { readFetch } from './parse.ts'
@@ -13,7 +14,10 @@ const DAY = Date.UTC(2026, 0, 5, 3, 4, 5)
 /** Carries out the arguments of a FETCH on a made mailbox. */
 async function fetch(box: MadeMailbox, line: string, { by = 'msn' as By, out = keptOutput() } = {}) {
   const { set, items } = readFetch(await argumentsOf(line), by, FETCH_ITEMS)
-  const done = await runFetch({ store: box.store, selected: box.selected, output: out.output }, { by, ranges: box.selected.ranges(by, set), items })
+  const done = await runFetch(
+    { store: box.store, selected: box.selected, output: out.output, log: silentLog() },
+    { by, ranges: box.selected.ranges(by, set), items },
+  )
   return { ...done, text: await out.text() }
 }
 const mailbox = (messages: readonly MadeMessage[], options?: MadeOptions) => new MadeMailbox(messages, options)

@@ -1,4 +1,5 @@
 /** Answers FETCH for a set of messages: from the index alone where that is enough, else with what the store keeps of their contents. */
+import type { Log } from '../../log.ts'
 import { Disconnected } from '../../net/connection.ts'
 import type { Output } from '../../net/output.ts'
 import { SEEN } from '../../store/flags.ts'
@@ -27,6 +28,7 @@ export interface FetchContext {
   readonly store: Pick<MailStore, 'contents' | 'read' | 'flags'>
   readonly selected: Selected
   readonly output: Output
+  readonly log: Pick<Log, 'error'>
 }
 
 export interface Fetch {
@@ -174,6 +176,7 @@ class ContentFetch {
       this.#end()
     } catch (err) {
       if (line.drop() || err instanceof Disconnected) throw err
+      this.#context.log.error({ err, uid: this.#row.uid }, 'a FETCH response was begun and cannot be finished')
       throw new Disconnected('a response cannot be finished', { cause: err })
     }
   }

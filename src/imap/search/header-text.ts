@@ -1,4 +1,4 @@
-/** A header block as searches look at it: decoded, composed, without case; each field only when it is asked for. */
+/** A header block as searches look at it: decoded, composed, without case; each field only when it is asked for, and once. */
 import { isAscii } from 'node:buffer'
 import { dayOf, parseDate } from '../../mail/date.ts'
 import { type HeaderField, headerFields, unfold } from '../../mail/header.ts'
@@ -10,10 +10,15 @@ export const canonical = (text: string): string => text.normalize('NFC').toLower
 /** What unfolding takes out from within a word. */
 const UNFOLDED_AWAY = /\0|\r[^\n]/
 
+interface Field extends HeaderField {
+  /** Its value decoded and canonical, once it was asked for. */
+  text?: string
+}
+
 export class HeaderText {
   readonly #block: Buffer
   readonly #lines: (() => string) | undefined
-  #fields: readonly HeaderField[] | undefined
+  #fields: readonly Field[] | undefined
   #whole: string | undefined
   /** The block without case, where each of its octets means itself: no encoded words, nothing 8-bit. */
   #plain: string | false | undefined
@@ -27,30 +32,26 @@ export class HeaderText {
   /** Whether a field of that lower-case name holds the canonical text; any field of the name, for an empty one (RFC 9051 §6.4.4 HEADER). */
   fieldHas(name: string, text: string): boolean {
     if (this.#lacks(text)) return false
-    for (const field of this.#all()) if (field.name === name && (text === '' || canonical(this.#value(field)).includes(text))) return true
+    for (const field of this.#all()) if (field.name === name && (text === '' || this.#text(field).includes(text))) return true
     return false
   }
 
   /** Whether the block, as `Name: value` lines, holds the canonical text. */
   has(text: string): boolean {
     if (this.#lacks(text)) return false
-    this.#whole ??= canonical(
-      this.#lines?.() ??
-        this.#all()
-          .map((field) => `${field.name}: ${this.#value(field)}\n`)
-          .join(''),
-    )
+    this.#whole ??= this.#lines
+      ? canonical(this.#lines())
+      : this.#all()
+          .map((field) => `${field.name}: ${this.#text(field)}\n`)
+          .join('')
     return this.#whole.includes(text)
   }
 
   /** The day of the Date field as its writer saw it, in days since 1970; undefined where there is none, or no date. */
   sentDay(): number | undefined {
-    for (const field of this.#all()) {
-      if (field.name !== 'date') continue
-      const date = parseDate(unfold(this.#block, field.value, field.to))
-      return date && dayOf(date.time, date.zone)
-    }
-    return undefined
+    const field = this.#all().find(({ name }) => name === 'date')
+    const date = field && parseDate(unfold(this.#block, field.value, field.to))
+    return date && dayOf(date.time, date.zone)
   }
 
   /** A quick no: text without white space, which folding could break, is in the octets themselves or nowhere. */
@@ -62,12 +63,13 @@ export class HeaderText {
     return this.#plain !== false && !/\s/.test(text) && !this.#plain.includes(text)
   }
 
-  #all(): readonly HeaderField[] {
+  #all(): readonly Field[] {
     this.#fields ??= [...headerFields(this.#block)]
     return this.#fields
   }
 
-  #value({ value, to }: HeaderField): string {
-    return decodeWords(unfold(this.#block, value, to))
+  #text(field: Field): string {
+    field.text ??= canonical(decodeWords(unfold(this.#block, field.value, field.to)))
+    return field.text
   }
 }
