@@ -1,4 +1,4 @@
-/** Searches that read messages go one at a time for each account: one client's habit must not take the database from everybody (threat: search storms). */
+/** Searches that read messages go one at a time for each account: one client's habit must not take the database from everybody. */
 import type { AccountId } from '../../store/types.ts'
 
 export class SearchGate {

@@ -1,0 +1,197 @@
+/** FETCH responses that need contents: columns of many messages read ahead, octets of long ones passed through piece by piece. */
+import { Disconnected } from '../../net/connection.ts'
+import type { ContentColumn } from '../../store/mailstore.ts'
+import type { ContentId } from '../../store/types.ts'
+import type { UidRanges } from '../../store/uidset.ts'
+import type { FetchItem, OctetsItem } from './item.ts'
+import { FLAGS } from './items.ts'
+import { type Fetch, type FetchContext, FLUSH_AT } from './job.ts'
+import { LineWriter, Phrase } from './line.ts'
+import { begin, end, FRAME_ROOM, prefixes } from './lines.ts'
+import { cut, octetsWithin, type Range, writeLiteralHead, writeNil } from './octets.ts'
+import { beyond, membership } from './ranges.ts'
+import { FetchRow } from './row.ts'
+import { Turns } from './turns.ts'
+
+/** Contents asked of the store in one go; it reads ahead within them. */
+const STEP = 4096
+const FLAGS_PREFIX = new Phrase(' FLAGS ')
+
+export class ContentFetch {
+  readonly #context: FetchContext
+  readonly #fetch: Fetch
+  readonly #want: readonly ContentColumn[]
+  /** Undefined in the row of a content that is gone; `body` is undefined where it is long, too. */
+  readonly #proof: ContentColumn
+  readonly #prefixes: readonly Phrase[]
+  readonly #line: LineWriter
+  readonly #row: FetchRow
+  readonly #marked: (uid: number) => boolean
+
+  /** `marked`: UIDs whose response tells their flags, asked for or not. */
+  constructor(context: FetchContext, fetch: Fetch, marked: UidRanges) {
+    this.#context = context
+    this.#fetch = fetch
+    // A body lies behind its header: how long that is must be known.
+    this.#want = [...new Set(fetch.items.flatMap(({ needs }) => (needs.includes('body') ? ['header' as const, ...needs] : needs)))]
+    this.#proof = this.#want.find((column) => column !== 'body')!
+    this.#prefixes = prefixes(fetch.items)
+    this.#line = new LineWriter(context.output)
+    this.#row = new FetchRow(context.selected)
+    this.#marked = fetch.items.includes(FLAGS) ? () => false : membership(marked)
+  }
+
+  /** Resolves to the number of messages whose content is gone for good: they get no response. */
+  async run(): Promise<number> {
+    const { by, ranges } = this.#fetch
+    const { view } = this.#context.selected
+    let vanished = 0
+    for (let left = ranges; left.length > 0; ) {
+      const { msns, ids } = this.#next(left)
+      const last = msns.at(-1)
+      if (last === undefined) break
+      vanished += await this.#step(msns, ids)
+      left = beyond(left, by === 'uid' ? view.uidAt(last)! : last)
+    }
+    return vanished
+  }
+
+  /** The first STEP messages of the ranges. */
+  #next(left: UidRanges): { msns: number[]; ids: ContentId[] } {
+    const msns: number[] = []
+    const ids: ContentId[] = []
+    for (const { segment, from, to, msn } of this.#context.selected.view.spans(this.#fetch.by, left)) {
+      const until = Math.min(to, from + STEP - msns.length)
+      for (let at = from; at < until; at++) {
+        msns.push(msn + at - from)
+        ids.push(segment.contents[at] as ContentId)
+      }
+      if (msns.length === STEP) break
+    }
+    return { msns, ids }
+  }
+
+  async #step(msns: readonly number[], ids: readonly ContentId[]): Promise<number> {
+    const { store, selected, output } = this.#context
+    const turns = new Turns()
+    let vanished = 0
+    let i = 0
+    for await (const content of store.contents(selected.access, ids, this.#want)) {
+      const msn = msns[i++]!
+      const place = selected.view.placeAt(msn)!
+      this.#row.move({ msn, segment: place.segment, at: place.row, content })
+      if (content[this.#proof] === undefined) vanished++
+      else await this.#response()
+      if (output.queued > FLUSH_AT) await output.flush()
+      if (turns.over) await turns.pass()
+    }
+    if (i !== msns.length) throw new Error(`the store told of ${i} contents where ${msns.length} were asked for`)
+    return vanished
+  }
+
+  /**
+   * One line. What goes wrong before any of it left the line's buffer is an answer like others. After that, and so whenever a literal's length was
+   * announced, there is nothing true left to say but the end of the connection.
+   */
+  async #response(): Promise<void> {
+    const line = this.#line
+    try {
+      line.room(FRAME_ROOM)
+      begin(line, this.#row.msn)
+      for (let k = 0; k < this.#fetch.items.length; k++) {
+        const streamed = this.#item(this.#fetch.items[k]!, this.#prefixes[k]!)
+        if (streamed) await streamed
+      }
+      this.#end()
+    } catch (err) {
+      if (line.drop() || err instanceof Disconnected) throw err
+      this.#context.log.error({ err, uid: this.#row.uid }, 'a FETCH response was begun and cannot be finished')
+      throw new Disconnected('a response cannot be finished', { cause: err })
+    }
+  }
+
+  #end(): void {
+    const line = this.#line
+    if (this.#marked(this.#row.uid)) {
+      line.room(FLAGS.room + FLAGS_PREFIX.length)
+      line.phrase(FLAGS_PREFIX)
+      FLAGS.write(this.#row, line)
+    }
+    line.room(FRAME_ROOM)
+    end(line)
+    line.release()
+  }
+
+  /** Writes name and value; what it returns, if anything, must be waited for before the next item. */
+  #item(item: FetchItem, prefix: Phrase): Promise<void> | undefined {
+    this.#line.room(prefix.length + (item.kind === 'value' ? item.room : 0))
+    this.#line.phrase(prefix)
+    if (item.kind === 'octets') return this.#octets(item)
+    item.write(this.#row, this.#line)
+    return undefined
+  }
+
+  #octets(item: OctetsItem): Promise<void> | undefined {
+    const octets = item.locate(this.#row)
+    switch (octets.kind) {
+      case 'none':
+        writeNil(this.#line)
+        return undefined
+      case 'bytes':
+        return this.#bytes(octets.bytes, item)
+      case 'range': {
+        const range = cut(octets, item.partial)
+        const pieces = octetsWithin(this.#row.content!, this.#row.size, range)
+        writeLiteralHead(this.#line, range.to - range.from)
+        if (!pieces) return this.#stream(range)
+        for (const piece of pieces) this.#line.octets(piece)
+        return undefined
+      }
+      case 'derived':
+        return this.#derived(octets, item)
+      default:
+        return octets satisfies never
+    }
+  }
+
+  #bytes(bytes: Uint8Array, { partial }: OctetsItem): undefined {
+    const { from, to } = cut({ from: 0, to: bytes.length }, partial)
+    writeLiteralHead(this.#line, to - from)
+    this.#line.octets(bytes.subarray(from, to))
+    return undefined
+  }
+
+  #derived(block: Extract<ReturnType<OctetsItem['locate']>, { kind: 'derived' }>, item: OctetsItem): Promise<void> | undefined {
+    const pieces = octetsWithin(this.#row.content!, this.#row.size, block)
+    if (pieces) return this.#bytes(block.make(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)), item)
+    return this.#readWhole(block).then((read) => this.#bytes(block.make(read), item))
+  }
+
+  async #readWhole(range: Range): Promise<Buffer> {
+    const out = Buffer.allocUnsafe(range.to - range.from)
+    let used = 0
+    for await (const piece of this.#read(range)) used += piece.copy(out, used)
+    return out
+  }
+
+  async #stream(range: Range): Promise<void> {
+    const { output } = this.#context
+    this.#line.give()
+    for await (const piece of this.#read(range)) {
+      output.write(piece)
+      if (output.queued > FLUSH_AT) await output.flush()
+    }
+  }
+
+  /** Exactly the octets of the range. Throws where they cannot be had. */
+  async *#read({ from, to }: Range): AsyncGenerator<Buffer, void, undefined> {
+    const { store, selected } = this.#context
+    let at = from
+    for await (const piece of store.read(selected.access, this.#row.content!.id, from, to)) {
+      at += piece.length
+      if (at > to) break
+      yield piece
+    }
+    if (at !== to) throw new Error(`a content holds other than its ${to} octets`)
+  }
+}
