@@ -27,9 +27,14 @@ export const TEST_POSTGRES = 'POSTERN_TEST_POSTGRES'
 export async function testCluster(): Promise<{ connect: TestConnect; stop(): Promise<void> }> {
   const dir = mkdtempSync(join(tmpdir(), 'postern-test-pg-'))
   const embedded = await startEmbedded({ dir, log: silentLog() })
+  // Whatever ends this process, a test that fails at its first line too, ends the cluster.
+  const pid = Number(readFileSync(join(dir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0])
+  const atExit = () => process.kill(pid, 'SIGINT')
+  process.on('exit', atExit)
   return {
     connect: embedded.connect,
     stop: async () => {
+      process.off('exit', atExit)
       await embedded.stop()
       rmSync(dir, { recursive: true, force: true })
     },

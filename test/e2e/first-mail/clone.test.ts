@@ -1,18 +1,19 @@
 /** As a new user: a fresh clone, `npm ci`, `npm start`; as root in /root, and as an ordinary user. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { npmStart } from '../../support/npm-start.ts'
 import { missing, run, succeed } from '../../support/programs.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
 
 const PROJECT = new URL('../../..', import.meta.url).pathname
 const isRoot = process.getuid?.() === 0
 /** Root's home is closed to others (0700), the embedded Postgres among them. */
-const base = mkdtempSync(join(isRoot ? homedir() : tmpdir(), 'postern-clone-'))
+const base = tempFolder('clone', isRoot ? homedir() : tmpdir())
 const clone = join(base, 'postern')
-after(() => rmSync(base, { recursive: true, force: true }))
+after(() => removeFolder(base, join(base, 'data')))
 
 /** What is in PATH but for this project's own programs: a new user has none of them. */
 const PATH = (process.env['PATH'] ?? '')
@@ -67,7 +68,7 @@ test('two commands in a fresh clone, and mail goes in and out', SKIP, async () =
 })
 
 test('the same as an ordinary user', { skip: SKIP.skip || (!isRoot && 'the other test ran as one') || missing('runuser') }, async () => {
-  const open = mkdtempSync(join(tmpdir(), 'postern-user-'))
+  const open = tempFolder('user')
   try {
     // nobody has no home: npm wants one.
     mkdirSync(join(open, 'home'))
@@ -91,6 +92,6 @@ test('the same as an ordinary user', { skip: SKIP.skip || (!isRoot && 'the other
     assert.match((await ended).out, /Postern is ready/)
     assert.ok(readdirSync(join(open, 'data')).includes('postern.yaml'))
   } finally {
-    rmSync(open, { recursive: true, force: true })
+    removeFolder(open)
   }
 })

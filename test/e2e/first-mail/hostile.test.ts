@@ -1,21 +1,21 @@
 /** Bad input on every port: a clear answer or a closed connection, neighbours served, the process alive, memory flat. */
 import assert from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { connect as plainConnect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as tlsConnect } from 'node:tls'
 import { ImapFlow } from 'imapflow'
 import { npmStart } from '../../support/npm-start.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'postern-hostile-'))
+const dir = tempFolder('hostile')
 const server = await npmStart(join(dir, 'data'))
 after(async () => {
   await server.stop()
-  rmSync(dir, { recursive: true, force: true })
+  removeFolder(dir)
 })
 const { address, password } = server.user
 const resident = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.endpoints.pid}/status`, 'utf8'))![1]) / 1024

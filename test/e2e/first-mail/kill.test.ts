@@ -1,19 +1,18 @@
 /** kill -9 in the middle of deliveries: after a restart every message that got its 250 is there, once. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ImapFlow } from 'imapflow'
 import { npmStart, type Started } from '../../support/npm-start.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'postern-kill-'))
+const dir = tempFolder('kill')
 let server: Started | undefined
 after(async () => {
   await server?.stop()
-  rmSync(dir, { recursive: true, force: true })
+  removeFolder(dir)
 })
 
 const MESSAGES = 500

@@ -1,19 +1,19 @@
 /** A message goes in by every door and comes out by every other, with clients that we did not write. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { hardMails, pythonMails } from '../../support/corpus.ts'
 import { addMailbox, npmStart } from '../../support/npm-start.ts'
 import { missing, succeed } from '../../support/programs.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'postern-first-mail-'))
+const dir = tempFolder('first-mail')
 const server = await npmStart(join(dir, 'data'))
 after(async () => {
   await server.stop()
-  rmSync(dir, { recursive: true, force: true })
+  removeFolder(dir)
 })
 const { host, ca } = server.endpoints
 const { address, password } = server.user

@@ -1,20 +1,19 @@
 /** Two IMAP sessions see each other's work at once, and POP3 and IMAP share one truth. Clients: imapflow and curl. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { ImapFlow } from 'imapflow'
 import { npmStart } from '../../support/npm-start.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'postern-sessions-'))
+const dir = tempFolder('sessions')
 const server = await npmStart(join(dir, 'data'))
 after(async () => {
   await server.stop()
-  rmSync(dir, { recursive: true, force: true })
+  removeFolder(dir)
 })
 const { host } = server.endpoints
 const { address, password } = server.user
