@@ -1,5 +1,6 @@
 /** kill -9 in the middle of deliveries: after a restart every message that got its 250 is there, once. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -117,3 +118,41 @@ for (const [round, moment] of [0.2, 0.6].entries())
     await server.stop()
     server = undefined
   })
+
+test('Postgres killed twice under deliveries: the server lives, what it acknowledged is there once, and it takes mail again', async () => {
+  const data = join(dir, 'postgres-killed')
+  server = await npmStart(data)
+  const { user } = server
+  const mx = server.port('mx')
+  const acknowledged: string[] = []
+  const stop = performance.now() + 60_000
+  let next = 0
+  let over = false
+  // A refused message is over for this sender: what comes next has another name.
+  const lane = async () => {
+    while (!over && performance.now() < stop) await deliver(mx, user.address, [`m${next++}`], (id) => acknowledged.push(id))
+  }
+  const lanes = Array.from({ length: CONNECTIONS }, lane)
+  for (let kill = 1; kill <= 2; kill++) {
+    const before = acknowledged.length
+    while (acknowledged.length < before + 50 && performance.now() < stop) await sleep(5)
+    process.kill(Number(readFileSync(join(data, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]), 'SIGKILL')
+  }
+  const before = acknowledged.length
+  while (acknowledged.length < before + 50 && performance.now() < stop) await sleep(5)
+  over = true
+  await Promise.all(lanes)
+  assert.ok(acknowledged.length >= before + 50, 'mail is taken again after the second time')
+  const times = new Map<string, number>()
+  for (const subject of await subjects(server, user.password)) times.set(subject, (times.get(subject) ?? 0) + 1)
+  assert.deepEqual(
+    acknowledged.filter((id) => times.get(id) !== 1),
+    [],
+  )
+  assert.deepEqual(
+    [...times].filter(([, n]) => n !== 1),
+    [],
+  )
+  assert.equal(await server.stop(), 0)
+  server = undefined
+})
