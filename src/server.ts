@@ -75,7 +75,7 @@ export async function startServer(o: ServerOptions): Promise<Server> {
   starting.defer(() => database.stop())
   const drivers = await openDrivers(secrets, log)
   starting.defer(() => drivers.close())
-  const opened = await openStore({ connect: database.connect, drivers, log })
+  const opened = await openStore({ connect: database.connect, drivers, log, alone: database.alone })
   starting.defer(() => opened.close())
   await opened.accounts.reconcile(wantedState(config))
   const authenticator = createAuthenticator({ accounts: opened.accounts, throttle: drivers.throttle, canonical, log, limits: limits.auth })
@@ -125,14 +125,16 @@ export async function startServer(o: ServerOptions): Promise<Server> {
 
 interface Database {
   readonly connect: Connect
+  /** It is this process's own. */
+  readonly alone: boolean
   readonly url: string
   stop(): Promise<void>
 }
 
 async function openDatabase({ databaseUrl }: Secrets, dir: string, log: Log): Promise<Database> {
-  if (databaseUrl === undefined) return startEmbedded({ dir, log })
+  if (databaseUrl === undefined) return { ...(await startEmbedded({ dir, log })), alone: true }
   if (!/^postgres(?:ql)?:\/\//.test(databaseUrl)) throw new Refused('DATABASE_URL (or database.url) must be a URL that begins with postgres://.')
-  return { connect: { url: databaseUrl }, url: databaseUrl, stop: async () => {} }
+  return { connect: { url: databaseUrl }, url: databaseUrl, alone: false, stop: async () => {} }
 }
 
 async function openDrivers({ redisUrl }: Secrets, log: Log): Promise<Drivers> {

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import { grantAccount, grantMailbox, type MailboxAccess } from '../../src/store/access.ts'
 import { Refusal } from '../../src/store/errors.ts'
-import { createLeases } from '../../src/store/pg/lease.ts'
+import { createLeases, freeAllLeases } from '../../src/store/pg/lease.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import type { AccountId, MailboxId } from '../../src/store/types.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
@@ -137,5 +137,16 @@ describe('leases', () => {
     const m = fresh()
     const lease = await createLeases(lossy).acquire(m)
     assert.equal(await createLeases(pool).renew(lease), true)
+  })
+
+  test('who has the database alone frees what a dead process held, and that one stays fenced off', async () => {
+    const leases = createLeases(pool)
+    const m = fresh()
+    const dead = await leases.acquire(m)
+    await freeAllLeases(pool)
+    const next = await leases.acquire(m)
+    assert.equal(next.epoch, dead.epoch + 1)
+    assert.equal(await leases.renew(dead), false)
+    assert.equal(await leases.renew(next), true)
   })
 })

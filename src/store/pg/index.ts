@@ -6,7 +6,7 @@ import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
-import { createLeases } from './lease.ts'
+import { createLeases, freeAllLeases } from './lease.ts'
 import { snapshotKey } from './load.ts'
 import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
@@ -27,6 +27,8 @@ export interface OpenStoreOptions {
   readonly log: Log
   /** Seconds; RETENTION if absent. */
   readonly retention?: number
+  /** No other process works on this database: leases that are found belong to one that died. */
+  readonly alone?: boolean
 }
 
 export interface OpenStore {
@@ -37,11 +39,12 @@ export interface OpenStore {
 }
 
 /** Connects, checks that this Postgres keeps what it acknowledges, migrates. Throws with a sentence for people. */
-export async function openStore({ connect, drivers, log, retention = RETENTION }: OpenStoreOptions): Promise<OpenStore> {
+export async function openStore({ connect, drivers, log, retention = RETENTION, alone = false }: OpenStoreOptions): Promise<OpenStore> {
   const pool = new Pool({ connect, max: CONNECTIONS, log })
   try {
     await checkSettings(pool)
     await migrate(pool, log)
+    if (alone) await freeAllLeases(pool)
   } catch (err) {
     await pool.close()
     throw err
