@@ -97,6 +97,7 @@ export interface ExpungeOp {
 /** What may be asked of a content, beside its size. */
 export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'header' | 'body'
 
+/** Buffers below 16 KiB hold until the next row is asked for: copy what is kept longer. */
 export interface ContentRow {
   readonly id: ContentId
   /** As they go on the wire, without the item's name: `(…)`. */

@@ -6,6 +6,7 @@ import { Unavailable } from '../errors.ts'
 import type { ContentColumn, ContentRow } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import { int8Array } from './arrays.ts'
+import { copyOf, Fields } from './fields.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Row, Statement } from './rows.ts'
 import { CHUNK_BYTES, STRUCTURE_VERSION, type Staged } from './stage.ts'
@@ -52,21 +53,23 @@ export async function* readContents(
   const statement = statementFor(want)
   const columns = COLUMNS.filter((column) => want.includes(column))
   const body = want.includes('body')
+  const free: Buffer[] = []
   let at = 0
   let size = FIRST_BATCH
   const load = async (batch: readonly ContentId[]) => {
     const found = new Map<ContentId, Writable>()
     const packed: { row: Writable; data: Buffer }[] = []
     let bytes = 0
+    const fields = new Fields(free)
     await pool.rows(statement, [account, int8Array(batch)], (row) => {
       const content: Writable = { id: row.bigint() as ContentId }
-      for (const column of columns) bytes += (content[column] = row.bytes()!).length
-      if (body) bytes += takeBody(row, content, packed)
+      for (const column of columns) bytes += (content[column] = fields.keep(row.bytes()!)).length
+      if (body) bytes += takeBody(row, content, { packed, fields })
       found.set(content.id, content)
     })
     for (const { row, data } of packed) row.body = await decompress(data)
     if (bytes > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * found.size) / bytes)))
-    return { batch, found }
+    return { batch, found, fields }
   }
   const ahead: ReturnType<typeof load>[] = []
   const fill = () => {
@@ -81,17 +84,19 @@ export async function* readContents(
   }
   fill()
   while (ahead.length > 0) {
-    const { batch, found } = await ahead.shift()!
+    const { batch, found, fields } = await ahead.shift()!
     fill()
     for (const id of batch) yield found.get(id) ?? { id }
+    fields.release()
   }
 }
 
 /** Returns the octets taken. */
-function takeBody(row: Row, content: Writable, packed: { row: Writable; data: Buffer }[]): number {
+function takeBody(row: Row, content: Writable, { packed, fields }: { packed: { row: Writable; data: Buffer }[]; fields: Fields }): number {
   const chunks = row.int()
   const zstd = row.int() === 1
-  const data = row.bytes()
+  const field = row.bytes()
+  const data = field && fields.keep(field)
   if (chunks === 0) content.body = Buffer.alloc(0)
   else if (data && zstd) packed.push({ row: content, data })
   else if (data) content.body = data
@@ -110,7 +115,7 @@ export async function* readRange(pool: Pool, { account }: AccountAccess, id: Con
   let header: Buffer | undefined
   let chunks = 0
   await pool.rows(HEADER, [account, id], (row) => {
-    header = row.bytes()!
+    header = copyOf(row.bytes()!)
     chunks = row.int()
   })
   if (!header) throw new Error('the content is gone')
@@ -133,7 +138,7 @@ async function readChunk(pool: Pool, account: AccountId, id: ContentId, seq: num
   let zstd = false
   await pool.rows(CHUNK, [account, id, seq], (row) => {
     zstd = row.int() === 1
-    found = row.bytes()!
+    found = copyOf(row.bytes()!)
   })
   if (!found) throw new Error('a piece of the content is gone')
   return zstd ? decompress(found) : found

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import type { Log } from '../../log.ts'
 import { Unavailable } from '../errors.ts'
-import { BinaryConnection, BinaryQuery, type Param, type Row, type Statement } from './rows.ts'
+import { BinaryConnection, BinaryQuery, type ConnectionConfig, type Param, type Row, type Statement } from './rows.ts'
 
 /** Where Postgres is: a URL, or its parts (host may be a folder with a socket). */
 export type Connect =
@@ -94,9 +94,9 @@ class BinaryClient extends pg.Client {
     super(config)
     // pg has worked out where to and with which TLS; its own connection was not used yet.
     const inner = this as unknown as { connection: object }
-    const { stream, ssl, sslNegotiation } = inner.connection as { stream: Duplex; ssl: unknown; sslNegotiation: string }
+    const { stream, ssl, sslNegotiation } = inner.connection as Pick<ConnectionConfig, 'stream' | 'ssl' | 'sslNegotiation'>
     const { keepAlive, keepAliveInitialDelayMillis } = config
-    inner.connection = new BinaryConnection({ stream, ssl, sslNegotiation, keepAlive, keepAliveInitialDelayMillis } as object)
+    inner.connection = new BinaryConnection({ stream, ssl, sslNegotiation, keepAlive, keepAliveInitialDelayMillis })
   }
 }
 

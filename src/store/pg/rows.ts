@@ -4,6 +4,8 @@
  * It leans on three things of pg 8: `Connection.attachListeners(stream)`, `Client({ connection })` and the Submittable methods; rows.test.ts holds them.
  */
 import { EventEmitter } from 'node:events'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import pg from 'pg'
 
 const DATA_ROW = 0x44
@@ -84,21 +86,55 @@ export interface Statement {
 
 type FrameSink = (frame: Buffer, bodyAt: number) => void
 
+/** What one read takes at most. */
+const RECEIVE_BYTES = 256 * 1024
+/**
+ * All connections without TLS read into this one: what was read is taken apart before the next read. A buffer of its own for each read would be most of
+ * the garbage that a server of mail makes.
+ */
+const received = Buffer.allocUnsafeSlow(RECEIVE_BYTES)
+
+/** What pg hands from a client to its connection. */
+export interface ConnectionConfig {
+  readonly stream: Duplex
+  readonly ssl: unknown
+  readonly sslNegotiation: string
+  readonly keepAlive: boolean | undefined
+  readonly keepAliveInitialDelayMillis: number | undefined
+}
+
 /** pg's Connection with a tap for DataRow frames. */
 export class BinaryConnection extends pg.Connection {
   rowSink: FrameSink | undefined
+  readonly #rest: EventEmitter
+  readonly #frames: FrameSplitter
 
-  // pg's types leave this method out
-  attachListeners(stream: NodeJS.ReadableStream): void {
+  constructor(config: ConnectionConfig) {
     const rest = new EventEmitter()
     const frames = new FrameSplitter(
       (chunk) => rest.emit('data', chunk),
       () => this.rowSink,
     )
-    stream.on('data', (chunk: Buffer) => frames.take(chunk))
-    stream.on('end', () => rest.emit('end'))
+    const onread = {
+      buffer: received,
+      callback: (n: number) => {
+        frames.take(received.subarray(0, n))
+        return true
+      },
+    }
+    // net.Socket takes it, its types have it for connect only
+    const options: object = { onread }
+    super((config.ssl ? config : { ...config, stream: new Socket(options) }) as object)
+    this.#rest = rest
+    this.#frames = frames
+  }
+
+  // pg's types leave this method out
+  attachListeners(stream: NodeJS.ReadableStream): void {
+    stream.on('data', (chunk: Buffer) => this.#frames.take(chunk))
+    stream.on('end', () => this.#rest.emit('end'))
     const parent = pg.Connection.prototype as unknown as { attachListeners(stream: EventEmitter): void }
-    parent.attachListeners.call(this, rest)
+    parent.attachListeners.call(this, this.#rest)
   }
 }
 
@@ -148,7 +184,8 @@ export class FrameSplitter {
   }
 
   #flush(chunk: Buffer, from: number, to: number): void {
-    if (to > from) this.#pass(chunk.subarray(from, to))
+    // pg's parser keeps what is cut short, and the chunk may be read into again.
+    if (to > from) this.#pass(Buffer.from(chunk.subarray(from, to)))
   }
 
   #keep(chunk: Buffer, at: number, size: number): void {
