@@ -1,6 +1,6 @@
 /** Postern as its users start it: embedded Postgres, every setting at its default, beside the mailboxes. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,7 @@ const FOLD_AT_ONCE = 100
 export async function startPostern(dir: string, users: readonly User[], nodeFlags: readonly string[] = []): Promise<Peer> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   await writeConfig(dir, users)
+  rmSync(join(dir, 'endpoints.json'), { force: true })
   const log = openSync(join(dir, 'postern.log'), 'w')
   const env = { ...process.env, DATABASE_URL: '', REDIS_URL: '' }
   const server = spawn(process.execPath, [...nodeFlags, join(ROOT, 'src/main.ts'), 'serve', '--data', dir, '--ports', 'auto'], {

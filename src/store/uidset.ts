@@ -13,6 +13,20 @@ export function toRanges(uids: Iterable<number>): number[] {
   return ranges
 }
 
+/** Adds the UIDs in rows from … to (exclusive) of an ascending column behind `ranges`, which lie before them. Quick where they have no holes. */
+export function appendRuns(ranges: number[], uids: Uint32Array, from: number, to: number): void {
+  for (let row = from; row < to; ) {
+    const first = uids[row]!
+    // Without a hole the rest is one run.
+    let end = uids[to - 1]! - first === to - 1 - row ? to : row + 1
+    while (end < to && uids[end]! === first + end - row) end++
+    const last = ranges.length - 1
+    if (last > 0 && ranges[last] === first - 1) ranges[last] = uids[end - 1]!
+    else ranges.push(first, uids[end - 1]!)
+    row = end
+  }
+}
+
 export function* eachUid(ranges: UidRanges): Generator<number> {
   for (let i = 0; i < ranges.length; i += 2) for (let uid = ranges[i]!; uid <= ranges[i + 1]!; uid++) yield uid
 }

@@ -5,7 +5,7 @@
  */
 import type { MailboxIndex, Place, Segment } from './index.ts'
 import type { ModSeq, Msn, Uid } from './types.ts'
-import { toRanges, type UidRanges } from './uidset.ts'
+import { appendRuns, type UidRanges } from './uidset.ts'
 
 interface Slice {
   readonly segment: Segment
@@ -81,7 +81,9 @@ export class View {
 
   /** UIDs of the view's messages within the ranges: message sequence numbers or UIDs, ascending and disjoint. */
   uids(by: 'msn' | 'uid', ranges: UidRanges): number[] {
-    return toRanges(this.#eachUid(by, ranges))
+    const found: number[] = []
+    for (const { slice, from, to } of this.#cuts(by, ranges)) appendRuns(found, slice.segment.uids, from, to)
+    return found
   }
 
   /**
@@ -135,9 +137,15 @@ export class View {
     const told: Told[] = []
     for (const segment of this.#index.segments) {
       if (segment.newest <= this.modseq || segment.uids[0]! > known) continue
+      // Neighbours mostly changed together: a change is looked up once for all of its rows.
+      let hidden = 0
       for (let row = 0; row < segment.count && segment.uids[row]! <= known; row++) {
         const modseq = segment.modseqs[row]!
-        if (modseq <= this.modseq || silent?.has(modseq)) continue
+        if (modseq <= this.modseq || modseq === hidden) continue
+        if (silent?.has(modseq)) {
+          hidden = modseq
+          continue
+        }
         const msn = this.msnOf(segment.uids[row]!)
         if (msn !== undefined) told.push({ segment, row, msn })
       }
@@ -174,10 +182,6 @@ export class View {
   #current(segment: Segment, row: number): Place {
     if (segment.live) return { segment, row }
     return this.#index.find(segment.uids[row]!) ?? { segment, row }
-  }
-
-  *#eachUid(by: 'msn' | 'uid', ranges: UidRanges): Generator<number> {
-    for (const { slice, from, to } of this.#cuts(by, ranges)) for (let row = from; row < to; row++) yield slice.segment.uids[row]!
   }
 
   *#cuts(by: 'msn' | 'uid', ranges: UidRanges): Generator<{ slice: Slice; from: number; to: number }> {

@@ -18,7 +18,7 @@ import {
 import type { MailboxIndex } from '../index.ts'
 import type { FlagsOp } from '../mailstore.ts'
 import { MAX_UID } from '../types.ts'
-import type { UidRanges } from '../uidset.ts'
+import { appendRuns, type UidRanges } from '../uidset.ts'
 
 export const EVERY_UID: UidRanges = [1, MAX_UID]
 
@@ -59,26 +59,32 @@ export interface FlagsEffect {
   readonly modified: number[]
 }
 
-export function flagsEffect(index: MailboxIndex, uids: UidRanges, masks: FlagMasks, unchangedSince?: number): FlagsEffect {
-  const changed = new RangeBuilder()
-  const modified = new RangeBuilder()
+export function flagsEffect(index: MailboxIndex, uids: UidRanges, masks: FlagMasks, unchangedSince = Number.POSITIVE_INFINITY): FlagsEffect {
+  const changed: number[] = []
+  const modified: number[] = []
+  let count = 0
   let unseen = 0
   const { add, remove } = masks
   for (const { segment, from, to } of index.runs(uids)) {
+    // Rows first … row - 1 really change.
+    let first = from
     for (let row = from; row < to; row++) {
-      if (unchangedSince !== undefined && segment.modseqs[row]! > unchangedSince) {
-        modified.add(segment.uids[row]!)
-        continue
-      }
       const lo = segment.lo[row]!
       const hi = segment.hi[row]!
       const newLo = ((lo & ~remove.lo) | add.lo) >>> 0
-      if (newLo === lo && ((hi & ~remove.hi) | add.hi) >>> 0 === hi) continue
-      changed.add(segment.uids[row]!)
+      const isModified = segment.modseqs[row]! > unchangedSince
+      if (isModified) appendRuns(modified, segment.uids, row, row + 1)
+      if (isModified || (newLo === lo && ((hi & ~remove.hi) | add.hi) >>> 0 === hi)) {
+        appendRuns(changed, segment.uids, first, row)
+        first = row + 1
+        continue
+      }
+      count++
       unseen += (lo & SEEN ? 1 : 0) - (newLo & SEEN ? 1 : 0)
     }
+    appendRuns(changed, segment.uids, first, to)
   }
-  return { changed: changed.ranges, count: changed.count, unseen, modified: modified.ranges }
+  return { changed, count, unseen, modified }
 }
 
 export interface RowsEffect {
@@ -90,19 +96,26 @@ export interface RowsEffect {
 
 /** The messages within `uids` (with \Deleted only, if asked) and what they count for. */
 export function rowsEffect(index: MailboxIndex, uids: UidRanges, deletedOnly: boolean): RowsEffect {
-  const found = new RangeBuilder()
+  const found: number[] = []
+  let count = 0
   let unseen = 0
   let bytes = 0
   for (const { segment, from, to } of index.runs(uids)) {
+    let first = from
     for (let row = from; row < to; row++) {
       const lo = segment.lo[row]!
-      if (deletedOnly && !(lo & DELETED)) continue
-      found.add(segment.uids[row]!)
+      if (deletedOnly && !(lo & DELETED)) {
+        appendRuns(found, segment.uids, first, row)
+        first = row + 1
+        continue
+      }
+      count++
       if (!(lo & SEEN)) unseen++
       bytes += segment.sizes[row]!
     }
+    appendRuns(found, segment.uids, first, to)
   }
-  return { uids: found.ranges, count: found.count, unseen, bytes }
+  return { uids: found, count, unseen, bytes }
 }
 
 /** Cuts ranges into pieces of at most `size` UIDs. */
@@ -124,16 +137,4 @@ export function* pieces(ranges: UidRanges, size: number): Generator<number[]> {
     }
   }
   if (piece.length > 0) yield piece
-}
-
-class RangeBuilder {
-  readonly ranges: number[] = []
-  count = 0
-
-  add(uid: number): void {
-    const end = this.ranges.length - 1
-    if (end > 0 && this.ranges[end] === uid - 1) this.ranges[end] = uid
-    else this.ranges.push(uid, uid)
-    this.count++
-  }
 }
