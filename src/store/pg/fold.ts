@@ -2,18 +2,23 @@
  * Folding: moving what the log says into the `message` table, in the background. One folder per mailbox at a time (its `mailbox_fold` row is locked, SKIP LOCKED), and the
  * mailbox's own row is never touched: no writer waits. Rows and folded_modseq move in one transaction, so `message` plus the changes after it is always the truth.
  */
-import { type AppendRow, type Change, type FlagsChange, unpackChange } from '../change.ts'
+import { setImmediate } from 'node:timers/promises'
+import { type AppendRow, type Change, unpackChange } from '../change.ts'
 import { toBigint } from '../flags.ts'
 import { type AccountId, type MailboxId, type ModSeq, midOf, type Uid } from '../types.ts'
-import type { UidRanges } from '../uidset.ts'
+import { countUids, normalise, type UidRanges } from '../uidset.ts'
 import { int4Array, int8Array } from './arrays.ts'
 import type { MailboxKey } from './indexes.ts'
+import { NetFlags } from './net-flags.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 
-/** Changes of one mailbox that one transaction folds, and the octets of log it may read for that. */
+/** Changes of one mailbox that one transaction folds, the octets of log it may read for that, and the rows it may change: what is behind that is for the next. */
 export const FOLD_CHANGES = 2_000
 const FOLD_BYTES = 8 * 1024 * 1024
+const FOLD_ROWS = 50_000
+/** Milliseconds of computing after which the process's sessions get their turn. */
+const TURN_MS = 10
 
 const BEHIND: Statement = {
   name: 'fold_behind',
@@ -54,14 +59,21 @@ export async function foldMailbox(pool: Pool, { account, mailbox }: MailboxKey):
       await session.rows(NEXT, [account, mailbox, folded, FOLD_CHANGES, FOLD_BYTES], (row) => {
         changes.push(unpackChange(row.long() as ModSeq, row.int(), row.long() as Uid, row.bytes()!))
       })
+    let taken = 0
     if (changes.length > 0) {
       const fold = new Fold(mailbox)
-      for (const change of changes) fold.take(change)
+      let since = performance.now()
+      while (taken < changes.length && fold.rows < FOLD_ROWS) {
+        fold.take(changes[taken++]!)
+        if (performance.now() - since < TURN_MS) continue
+        await setImmediate()
+        since = performance.now()
+      }
       await fold.write(session, account)
-      await session.rows(SETTLE, [account, mailbox, changes.at(-1)!.modseq])
+      await session.rows(SETTLE, [account, mailbox, changes[taken - 1]!.modseq])
     }
     await session.commit()
-    return changes.length
+    return taken
   })
 }
 
@@ -73,18 +85,28 @@ interface NewRow extends AppendRow {
   modseq: number
 }
 
-/** The net effect of a run of changes: what was appended and expunged within it never becomes a row of `message`. */
+/**
+ * The net effect of a run of changes: what was appended and expunged within it never becomes a row of `message`, and a row that was there before is written once,
+ * however many changes it saw. A client that marks a large mailbox again and again costs the log little; it must not cost the fold a rewrite each time.
+ */
 class Fold {
   readonly #mailbox: MailboxId
   /** Messages that the run itself appended, in UID order, as they stand at its end. */
   readonly #added = new Map<number, NewRow>()
   /** Of those, the ones it expunged again. */
   readonly #passing: NewRow[] = []
-  /** On rows that were there before, in order. */
-  readonly #steps: ({ kind: 'flags'; change: FlagsChange; uids: number[] } | { kind: 'expunge'; uids: number[] })[] = []
+  /** On rows that were there before. No flags change follows on the expunge of a message, so all of these come first. */
+  readonly #flags = new NetFlags()
+  readonly #expunged: number[] = []
+  #gone = 0
 
   constructor(mailbox: MailboxId) {
     this.#mailbox = mailbox
+  }
+
+  /** Rows that `write` will change, about. */
+  get rows(): number {
+    return this.#added.size + this.#passing.length + this.#flags.count + this.#gone
   }
 
   take(change: Change): void {
@@ -99,24 +121,30 @@ class Fold {
         row.hi = ((row.hi & ~change.remove.hi) | change.add.hi) >>> 0
         row.modseq = change.modseq
       })
-      if (older.length > 0) this.#steps.push({ kind: 'flags', change, uids: older })
+      if (older.length > 0) this.#flags.take(older, change)
     } else if (change.kind === 'expunge') {
       const older = this.#older(change.uids, (row) => {
         this.#added.delete(row.uid)
         this.#passing.push(row)
       })
-      if (older.length > 0) this.#steps.push({ kind: 'expunge', uids: older })
+      this.#expunged.push(...older)
+      this.#gone += countUids(older)
     }
   }
 
   async write(on: Queryable, account: AccountId): Promise<void> {
-    for (const step of this.#steps) {
-      const spans = spansOf(step.uids)
-      if (step.kind === 'flags') {
-        const { add, remove, modseq } = step.change
-        await on.rows(FOLD_FLAGS, [account, this.#mailbox, ...spans, toBigint(add), toBigint(remove), modseq])
-      } else await on.rows(FOLD_EXPUNGE, [account, this.#mailbox, ...spans])
-    }
+    const { spans } = this.#flags
+    if (spans.length > 0)
+      await on.rows(FOLD_FLAGS, [
+        account,
+        this.#mailbox,
+        int8Array(spans.map((span) => span.first)),
+        int8Array(spans.map((span) => span.last)),
+        int8Array(spans.map((span) => toBigint(span.add))),
+        int8Array(spans.map((span) => toBigint(span.remove))),
+        int8Array(spans.map((span) => span.modseq)),
+      ])
+    if (this.#expunged.length > 0) await on.rows(FOLD_EXPUNGE, [account, this.#mailbox, ...spansOf(normalise(this.#expunged))])
     if (this.#added.size > 0) await on.rows(FOLD_APPEND, [account, this.#mailbox, ...this.#columns([...this.#added.values()])])
     if (this.#passing.length > 0) await on.rows(FOLD_PASSING, [account, this.#mailbox, ...this.#columns(this.#passing)])
   }
@@ -166,8 +194,9 @@ const FOLD_APPEND: Statement = { name: 'fold_append', text: columns('message') }
 const FOLD_PASSING: Statement = { name: 'fold_passing', text: columns('expunged') }
 const FOLD_FLAGS: Statement = {
   name: 'fold_flags',
-  text: `update message m set flags = (m.flags & ~$6::int8) | $5::int8, modseq = $7
-         from unnest($3::int8[], $4::int8[]) s(first, last) where m.account_id = $1 and m.mailbox_id = $2 and m.uid between s.first and s.last`,
+  text: `update message m set flags = (m.flags & ~s.remove) | s.add, modseq = s.modseq
+         from unnest($3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[]) s(first, last, add, remove, modseq)
+         where m.account_id = $1 and m.mailbox_id = $2 and m.uid between s.first and s.last`,
 }
 const FOLD_EXPUNGE: Statement = {
   name: 'fold_expunge',
