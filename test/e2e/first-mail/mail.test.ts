@@ -241,7 +241,7 @@ test('fetchmail takes all mail by POP3 and by IMAP, and deletes it', { skip: mis
 })
 
 test('it stops cleanly, and a second start keeps all mail', async () => {
-  const before = await python<Digest[]>('imap_digests', { user: `append@${domain}`, password: 'a password for append', mailbox: 'INBOX' })
+  const before = await python<Digest[]>('imap_digests', { mailbox: 'INBOX' })
   assert.equal(await server.stop(), 0)
   assert.deepEqual(
     readdirSync(server.dir).filter((name) => ['endpoints.json', 'postern.pid'].includes(name)),
@@ -249,7 +249,8 @@ test('it stops cleanly, and a second start keeps all mail', async () => {
   )
   const again = await npmStart(server.dir)
   const ports = Object.fromEntries(again.endpoints.listeners.map(({ service, port }) => [service, port]))
-  const input = { do: 'imap_digests', host, ca, user: `append@${domain}`, password: 'a password for append', mailbox: 'INBOX', ...ports }
+  const input = { do: 'imap_digests', host, ca, user: address, password, mailbox: 'INBOX', ...ports }
+  assert.equal(again.user.password, password)
   const { out } = await succeed('python3', [new URL('clients.py', import.meta.url).pathname], { input: JSON.stringify(input) })
   await again.stop()
   assert.deepEqual(JSON.parse(out), before)
