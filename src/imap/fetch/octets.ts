@@ -31,8 +31,10 @@ export function octetsWithin({ header, body }: ContentRow, size: number, { from,
   if (!header) return undefined
   if (to <= header.length) return [header.subarray(from, to)]
   if (!body || header.length + body.length !== size) return undefined
-  const inBody = body.subarray(Math.max(from - header.length, 0), to - header.length)
-  return from < header.length ? [header.subarray(from), inBody] : [inBody]
+  // Most often all of it is asked for.
+  const tail = from <= header.length && to === size ? body : body.subarray(Math.max(from - header.length, 0), to - header.length)
+  if (from >= header.length) return [tail]
+  return [from === 0 ? header : header.subarray(from), tail]
 }
 
 export function writeNil(line: LineWriter): void {

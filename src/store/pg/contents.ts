@@ -63,7 +63,7 @@ export async function* readContents(
     const fields = new Fields(free)
     await pool.rows(statement, [account, int8Array(batch)], (row) => {
       const content: Writable = { id: row.bigint() as ContentId }
-      for (const column of columns) bytes += (content[column] = fields.keep(row.bytes()!)).length
+      for (const column of columns) bytes += (content[column] = row.within(fields.keep)!).length
       if (body) bytes += takeBody(row, content, { packed, fields })
       found.set(content.id, content)
     })
@@ -95,8 +95,7 @@ export async function* readContents(
 function takeBody(row: Row, content: Writable, { packed, fields }: { packed: { row: Writable; data: Buffer }[]; fields: Fields }): number {
   const chunks = row.int()
   const zstd = row.int() === 1
-  const field = row.bytes()
-  const data = field && fields.keep(field)
+  const data = row.within(fields.keep)
   if (chunks === 0) content.body = Buffer.alloc(0)
   else if (data && zstd) packed.push({ row: content, data })
   else if (data) content.body = data

@@ -11,8 +11,10 @@ test('fields of a batch are copies that stay while others come, in this batch an
   const batches = [new Fields(free), new Fields(free)]
   for (let i = 0; i < 400; i++) {
     const octet = i % 251
-    const field = source.subarray(0, (i * 97) % 20_000).fill(octet)
-    kept.push({ copy: batches[i % 2]!.keep(field), octet })
+    const from = i % 7
+    const to = from + ((i * 97) % 20_000)
+    source.fill(octet, from, to)
+    kept.push({ copy: batches[i % 2]!.keep(source, from, to), octet })
   }
   source.fill(255)
   for (const { copy, octet } of kept) assert.ok(copy.equals(of(copy.length, octet)))
@@ -21,10 +23,10 @@ test('fields of a batch are copies that stay while others come, in this batch an
 test('memory of a released batch serves the next; long fields keep theirs', () => {
   const free: Buffer[] = []
   const first = new Fields(free)
-  const long = first.keep(of(16 * 1024, 1))
-  const short = first.keep(of(100, 2))
+  const long = first.keep(of(16 * 1024, 1), 0, 16 * 1024)
+  const short = first.keep(of(100, 2), 0, 100)
   first.release()
-  const next = new Fields(free).keep(of(100, 3))
+  const next = new Fields(free).keep(of(100, 3), 0, 100)
   assert.equal(next.buffer, short.buffer)
   assert.ok(long.equals(of(16 * 1024, 1)))
   assert.equal(free.length, 0)

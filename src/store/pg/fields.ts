@@ -18,17 +18,18 @@ export class Fields {
     this.#free = free
   }
 
-  /** A copy of the field. */
-  keep(field: Buffer): Buffer {
-    if (field.length >= OWN_BYTES) return copyOf(field)
-    if (this.#mine.length === 0 || this.#used + field.length > BLOCK_BYTES) {
+  /** A copy of the octets from … to of a receive buffer. */
+  readonly keep = (buffer: Buffer, from: number, to: number): Buffer => {
+    const length = to - from
+    if (length >= OWN_BYTES) return copyOf(buffer.subarray(from, to))
+    if (this.#mine.length === 0 || this.#used + length > BLOCK_BYTES) {
       this.#mine.push(this.#free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES))
       this.#used = 0
     }
-    const from = this.#used
+    const at = this.#used
     const block = this.#mine.at(-1)!
-    this.#used += field.copy(block, from)
-    return block.subarray(from, this.#used)
+    this.#used += buffer.copy(block, at, from, to)
+    return block.subarray(at, this.#used)
   }
 
   /** Nobody looks at the batch any more. */

@@ -63,6 +63,14 @@ export class Row {
     return this.#buffer.subarray(at, at + length)
   }
 
+  /** The field where it lies, for who copies it: `from` … `to` of the receive buffer. undefined for SQL null. */
+  within<T>(copy: (buffer: Buffer, from: number, to: number) => T): T | undefined {
+    const length = this.#length()
+    if (length < 0) return undefined
+    const at = this.#skip(length)
+    return copy(this.#buffer, at, at + length)
+  }
+
   text(): string {
     return this.bytes()?.toString('utf8') ?? ''
   }
