@@ -1,4 +1,5 @@
 /** What a config file may say. Every message completes the sentence "KEY must be …". */
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { limits, section } from './limits.ts'
 import { count, size } from './units.ts'
@@ -15,6 +16,12 @@ export interface Words {
 
 export const SERVICES = ['mx', 'submission', 'submissions', 'imaps', 'pop3s'] as const
 export type ServiceName = (typeof SERVICES)[number]
+
+/** What a process may do of all that there is. */
+export const ROLES = ['mx', 'submission', 'imap', 'pop3', 'queue', 'http'] as const
+export type Role = (typeof ROLES)[number]
+
+export const MAX_WORKERS = 256
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
@@ -39,6 +46,14 @@ const listener = section({
   host: text('an IP address to listen on, such as 0.0.0.0 or "::"').optional(),
   port: port.optional(),
 })
+
+/** An IP address, or a network as `10.0.0.0/8`. */
+function isNetwork(value: string): boolean {
+  const [address = '', prefix, ...more] = value.split('/')
+  const family = isIP(address)
+  if (family === 0 || more.length > 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
+}
 
 const servers = (what: string) =>
   section({ url: text(what), url_file: text('the path of a file that holds the URL') })
@@ -67,6 +82,24 @@ export function schemaFor(words: Words) {
     listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener }).partial().optional(),
     database: servers('a URL, such as postgres://user@host/database'),
     redis: servers('a URL, such as redis://host:6379'),
+    workers: z
+      .union([z.literal('auto'), z.int().min(1).max(MAX_WORKERS)], said(`auto, or a number of processes from 1 to ${MAX_WORKERS}`))
+      .optional(),
+    roles: z
+      .array(oneOf(ROLES), said(`a list of ${ROLES.join(', ')}`))
+      .min(1, said('a list of at least one role'))
+      .optional(),
+    http: section({
+      enabled: yesNo.default(true),
+      host: text('an IP address to listen on, such as 127.0.0.1').default('127.0.0.1'),
+      port: port.default(8025),
+    }).optional(),
+    proxy_protocol: section({
+      from: z.array(
+        text('an address or a network').refine(isNetwork, said('an address such as 192.0.2.7, or a network such as 10.0.0.0/24')),
+        said('a list of addresses and networks'),
+      ),
+    }).optional(),
     tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
     relay: section({
       host: read(words.domain, 'the name of a mail server that takes our mail'),
@@ -93,10 +126,7 @@ export const PLANNED: ReadonlyMap<string, string> = new Map([
   ['queue', 'a queue of its own for mail to other domains; set "relay" for that mail'],
   ['dkim', 'signing with DKIM'],
   ['acme', 'certificates by ACME; set "tls.cert" and "tls.key"'],
-  ['http', 'autoconfig, health and metrics over HTTP'],
-  ['workers', 'more than one process'],
   ['disable', 'switching off capabilities'],
   ['keep_days', 'removing what POP3 kept'],
   ['app_passwords', 'app passwords'],
-  ['proxy_protocol', 'the PROXY protocol'],
 ])

@@ -128,6 +128,19 @@ export function keepLive(o: LiveOptions): Live {
 }
 
 /** Settings that are read at the start only. */
-const WAITS = ['hostname', 'listeners', 'database', 'redis', 'relay', 'limits', 'log', 'drain_seconds'] as const satisfies readonly (keyof Config)[]
+const WAITS = [
+  'hostname',
+  'listeners',
+  'http',
+  'proxy_protocol',
+  'workers',
+  'roles',
+  'database',
+  'redis',
+  'relay',
+  'limits',
+  'log',
+  'drain_seconds',
+] as const satisfies readonly (keyof Config)[]
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
