@@ -15,10 +15,8 @@ export interface ListenerLog {
   error(fields: object, message: string): void
 }
 
-export interface ListenOptions {
-  readonly host: string
-  /** 0: any free one. */
-  readonly port: number
+/** How connections are taken, wherever they were accepted. */
+export interface AcceptOptions {
   /** `implicit`: TLS from the first octet. `starttls`: plain, the protocol starts TLS itself. `both`: whichever the client begins with. */
   readonly mode: 'implicit' | 'starttls' | 'both'
   /** Needed but for `starttls`. */
@@ -34,6 +32,21 @@ export interface ListenOptions {
   /** May say why to a socket that is plain; it is closed after that in any case. */
   readonly onRefused?: (why: AdmissionRefusal, socket: Socket) => void
   readonly log: ListenerLog
+}
+
+export interface ListenOptions extends AcceptOptions {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+}
+
+/** Serves the connections that it is given. */
+export interface Reception {
+  readonly connections: number
+  /** A socket that nobody has read from, half-open ones allowed. */
+  accept(socket: Socket): void
+  /** Asks all sessions to stop, and destroys what is left after `ms`. Resolves when none is left; what comes after is turned away. */
+  drain(ms: number): Promise<void>
 }
 
 export interface Listener {
@@ -75,16 +88,19 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
+/** For connections that another process has accepted. */
+export const receive = (options: AcceptOptions): Reception => new Door(options)
+
 /** The connections of one listener. */
-class Door {
-  readonly #options: ListenOptions
+class Door implements Reception {
+  readonly #options: AcceptOptions
   readonly #admission: Admission
   /** Sockets as they were accepted, with the way to stop their sessions; undefined before there is one. */
   readonly #sockets = new Map<Socket, AbortController | undefined>()
   #draining = false
   #emptied: (() => void) | undefined
 
-  constructor(options: ListenOptions) {
+  constructor(options: AcceptOptions) {
     const { mode, tls, limits, networkOf } = options
     if (mode !== 'starttls' && !tls) throw new Error(`mode ${mode} needs a certificate`)
     this.#options = options
