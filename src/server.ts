@@ -8,17 +8,19 @@ import { type Config, SERVICES, type ServiceName } from './config/schema.ts'
 import { readSecrets, type Secrets } from './config/secrets.ts'
 import type { Log } from './log.ts'
 import { canonical } from './mail/address.ts'
+import { listen } from './net/listener.ts'
 import { createTls } from './net/tls.ts'
 import { type Certificate, certificateFor, hostIn } from './serve/certificate.ts'
 import { type Endpoints, removeEndpoints, table, writeEndpoints } from './serve/endpoints.ts'
 import { writeFirstConfig } from './serve/first-start.ts'
+import { KINDS } from './serve/kinds.ts'
 import { allLimits } from './serve/limits.ts'
 import { keepLive } from './serve/live.ts'
 import { lockFolder } from './serve/lock.ts'
 import { type FirstPassword, firstPassword, keepFirstPassword } from './serve/passwords.ts'
 import { type Bound, bindAll, type Wish } from './serve/ports.ts'
 import { Refused } from './serve/refused.ts'
-import { KINDS, listenFor, makeServices, type ServiceDeps } from './serve/services.ts'
+import { acceptingFor, makeServices, type ServiceDeps } from './serve/services.ts'
 import { wantedState } from './serve/wanted.ts'
 import { words } from './serve/words.ts'
 import type { RelayOptions } from './smtp/relay.ts'
@@ -166,7 +168,8 @@ function wishes(deps: ServiceDeps): Map<ServiceName, Wish> {
   for (const name of SERVICES) {
     const { enabled = true, host, port } = deps.config.listeners?.[name] ?? {}
     const { standard, high } = KINDS[name]
-    if (enabled) wanted.set(name, { host, port, standard, high, listen: listenFor(name, services[name], deps) })
+    const accepting = acceptingFor(name, services[name], deps)
+    if (enabled) wanted.set(name, { host, port, standard, high, listen: (at, on) => listen({ ...accepting, host: at, port: on }) })
   }
   if (wanted.size === 0) throw new Refused('Every listener is switched off in the config: there is nothing to serve.')
   return wanted

@@ -2,9 +2,9 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ServiceName } from '../config/schema.ts'
+import { KINDS } from './kinds.ts'
 import { replace } from './lock.ts'
 import type { Bound } from './ports.ts'
-import { KINDS } from './services.ts'
 
 export interface Endpoints {
   /** A name in the certificate that resolves here. */
@@ -12,6 +12,8 @@ export interface Endpoints {
   /** Path of a PEM file that the certificate can be verified with. */
   readonly ca: string
   readonly pid: number
+  /** The processes that serve, where there are several; `pid` keeps them then. */
+  readonly workers?: readonly number[]
   /** URL of the database, password included. */
   readonly database: string
   readonly listeners: readonly { readonly service: ServiceName; readonly port: number; readonly tls: 'implicit' | 'starttls' | 'both' }[]

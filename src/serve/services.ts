@@ -1,11 +1,10 @@
-/** The services: who serves what, on which ports, with which kind of TLS. */
-
+/** The services: who serves what. */
 import type { Authenticator } from '../auth/login.ts'
 import type { Config, ServiceName } from '../config/schema.ts'
 import { imapService } from '../imap/server.ts'
 import type { Log } from '../log.ts'
 import type { Serve } from '../net/connection.ts'
-import { type Listener, type ListenOptions, listen } from '../net/listener.ts'
+import type { AcceptOptions } from '../net/listener.ts'
 import type { Tls } from '../net/tls.ts'
 import { pop3Service } from '../pop3/server.ts'
 import { InFlight } from '../smtp/pace.ts'
@@ -14,23 +13,8 @@ import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
 import { networkOf } from '../store/remote.ts'
+import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
-
-export interface ServiceKind {
-  readonly standard: number
-  /** Where ports below 1024 may not be bound. */
-  readonly high: number
-  readonly tls: 'implicit' | 'starttls' | 'both'
-  readonly alpn?: readonly string[]
-}
-
-export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
-  mx: { standard: 25, high: 2525, tls: 'starttls' },
-  submission: { standard: 587, high: 2587, tls: 'both' },
-  submissions: { standard: 465, high: 2465, tls: 'implicit' },
-  imaps: { standard: 993, high: 2993, tls: 'implicit', alpn: ['imap'] },
-  pop3s: { standard: 995, high: 2995, tls: 'implicit', alpn: ['pop3'] },
-}
 
 export interface ServiceDeps {
   readonly config: Config
@@ -70,11 +54,11 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   }
 }
 
-/** Listens for one service on one address. */
-export function listenFor(name: ServiceName, serve: Serve, { tls, limits, log }: Pick<ServiceDeps, 'tls' | 'limits' | 'log'>) {
+/** How one service takes its connections, wherever they come from. */
+export function acceptingFor(name: ServiceName, serve: Serve, { tls, limits, log }: Pick<ServiceDeps, 'tls' | 'limits' | 'log'>): AcceptOptions {
   const { tls: mode, alpn } = KINDS[name]
   const { total } = limits.admission
-  const options: Omit<ListenOptions, 'host' | 'port'> = {
+  return {
     mode,
     tls: tls.service(name),
     ...(alpn && { alpn }),
@@ -89,5 +73,4 @@ export function listenFor(name: ServiceName, serve: Serve, { tls, limits, log }:
     },
     log: log.child({ service: name }),
   }
-  return (host: string, port: number): Promise<Listener> => listen({ ...options, host, port })
 }
