@@ -96,6 +96,17 @@ export class ImapClient {
     if (taken < commands) throw new Error(`${commands - taken} of ${commands} APPENDs were refused: ${answers.slice(-300)}`)
   }
 
+  /** Begins IDLE, and lets go of the connection's further use. */
+  idle(): void {
+    this.#socket.write('i IDLE\r\n')
+    this.#socket.resume()
+  }
+
+  /** Ends without a word. */
+  drop(): void {
+    this.#socket.destroy()
+  }
+
   async close(): Promise<void> {
     await this.command('LOGOUT').catch(() => {})
     this.#socket.destroy()

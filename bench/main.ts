@@ -84,7 +84,7 @@ if (missing) {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop().then(() => process.exit(1)))
   try {
     const profile = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${dir}`] : []
-    const ours = await startPostern(join(dir, 'postern'), users, profile)
+    const ours = await startPostern(join(dir, 'postern'), users, { nodeFlags: profile })
     peers.push(ours)
     const theirs = await startDovecot(join(dir, 'dovecot'), users)
     peers.push(theirs)

@@ -17,13 +17,19 @@ const START_TIMEOUT = 60_000
 const STOP_TIMEOUT = 30_000
 const FOLD_AT_ONCE = 100
 
-/** `nodeFlags` go to the server's node: `--cpu-prof`. */
-export async function startPostern(dir: string, users: readonly User[], nodeFlags: readonly string[] = []): Promise<Peer> {
+export interface PosternOptions {
+  /** For the server's node: `--cpu-prof`. */
+  readonly nodeFlags?: readonly string[]
+  /** `DATABASE_URL` for another Postgres than the embedded one. */
+  readonly env?: NodeJS.ProcessEnv
+}
+
+export async function startPostern(dir: string, users: readonly User[], { nodeFlags = [], env: given = {} }: PosternOptions = {}): Promise<Peer> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   await writeConfig(dir, users)
   rmSync(join(dir, 'endpoints.json'), { force: true })
   const log = openSync(join(dir, 'postern.log'), 'w')
-  const env = { ...process.env, DATABASE_URL: '', REDIS_URL: '' }
+  const env = { ...process.env, DATABASE_URL: '', REDIS_URL: '', ...given }
   const server = spawn(process.execPath, [...nodeFlags, join(ROOT, 'src/main.ts'), 'serve', '--data', dir, '--ports', 'auto'], {
     stdio: ['ignore', log, log],
     cwd: dir,
@@ -72,7 +78,7 @@ async function writeConfig(dir: string, users: readonly User[]): Promise<void> {
     lines.push(`  - address: ${address}`, `    password_hash: ${hash}`)
   }
   // The bench is one client with many connections: it counts as exempt from rates, as loopback does by default.
-  lines.push('limits:', '  exempt: ["127.0.0.1", "::1"]', '  connections: { per_address: 100 }', '')
+  lines.push('limits:', '  exempt: ["127.0.0.1", "::1"]', '  connections: { per_address: 1000 }', '  imap: { sessions_per_account: 1000 }', '')
   writeFileSync(join(dir, 'postern.yaml'), lines.join('\n'))
 }
 
