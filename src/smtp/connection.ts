@@ -55,6 +55,8 @@ export class Connection extends SMTPConnection {
   #farewell: Reply | undefined
   #bad = 0
   #commands = 0
+  /** A message was accepted, and nothing says yet that the client heard it; see `accepted`. */
+  #unheard: { readonly parser: WireParser; readonly edge: number; readonly heard: () => void } | undefined
 
   constructor(server: SMTPServer & ConnectionHost, socket: Socket | TLSSocket, { remote, secure, log }: ConnectionOptions) {
     super(server, socket, { remoteAddress: remote })
@@ -101,6 +103,23 @@ export class Connection extends SMTPConnection {
   /** Nothing that the client wrote after this is run. To be called before the reply that ends a session: more commands may wait behind it. */
   shut(): void {
     if (this._parser) this._parser.isClosed = true
+  }
+
+  /**
+   * To be called before a message's 250 is written; `heard` is called once the client shows that it read it: by octets that came after. A command that it had sent
+   * before, behind the message's final dot, is no sign: such a client, gone before our answer, sends the message again.
+   */
+  accepted(heard: () => void): void {
+    const parser = this._parser
+    if (parser instanceof WireParser) this.#unheard = { parser, edge: parser.arrived + this._socket.readableLength, heard }
+  }
+
+  /** Octets of the client were looked at. */
+  listen(): void {
+    const unheard = this.#unheard
+    if (unheard === undefined || (unheard.parser === this._parser && unheard.parser.taken <= unheard.edge)) return
+    this.#unheard = undefined
+    unheard.heard()
   }
 
   /** After the reply to DATA. */
@@ -156,6 +175,7 @@ export class Connection extends SMTPConnection {
 
   override _onCommand(command: Buffer, callback: () => void = () => {}): void {
     this.#patience.refresh()
+    this.listen()
     const verb = verbOf(command)
     const challenged = this._nextHandler !== false
     const refusal = this.#refusalOf(verb, command, challenged)

@@ -1,6 +1,6 @@
 /** Local delivery: one message, staged once, into the inboxes of its local recipients in one durable step. */
 import type { Recipient } from '../store/accounts.ts'
-import type { ContentStage, Delivery, MailStore, StagedContent } from '../store/mailstore.ts'
+import type { ContentStage, Delivered, Delivery, MailStore, StagedContent } from '../store/mailstore.ts'
 import type { ContentId } from '../store/types.ts'
 
 export type DeliveryStore = Pick<MailStore, 'stage' | 'deliver'>
@@ -29,13 +29,13 @@ export class LocalDelivery {
     this.#staged = await this.#stage.finish()
   }
 
-  /** Durable in all inboxes when it resolves. */
-  async commit(internalDate: number): Promise<ContentId> {
+  /** Durable in all inboxes when it resolves. `attempt` as `MailStore.deliver` has it. */
+  async commit(internalDate: number, attempt: string): Promise<Delivered & { readonly content: ContentId }> {
     const staged = this.#staged
     if (staged === undefined) throw new Error('commit before finish')
     this.#handedOver = true
-    await this.#store.deliver(staged, internalDate, this.#to)
-    return staged.id
+    const { again, confirm } = await this.#store.deliver(staged, internalDate, this.#to, attempt)
+    return { again, confirm, content: staged.id }
   }
 
   /** Forget it. After `commit` was called it changes nothing. */

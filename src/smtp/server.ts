@@ -28,7 +28,7 @@ import { createRelay, type RelayOptions } from './relay.ts'
 import { Reply, replyTo } from './reply.ts'
 import { authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
-import { type DataDeps, receive } from './stages/data.ts'
+import { type DataDeps, type Received, receive } from './stages/data.ts'
 import { mailFrom } from './stages/mail-from.ts'
 import { rcptTo } from './stages/rcpt-to.ts'
 import { Visit } from './visit.ts'
@@ -212,18 +212,23 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     const { connection, transaction, user, remote } = visit
     const text = stream as MessageStream
     const started = performance.now()
-    const finish = (answer: string | Reply): void => {
+    const finish = (outcome: Received | Reply): void => {
       transaction.release()
-      const isReply = answer instanceof Reply
-      const closes = text.closes || (isReply && answer.closes)
+      const refused = outcome instanceof Reply
+      const closes = text.closes || (refused && outcome.closes)
       const { id: message, from, accepted } = transaction
       const ms = Math.round(performance.now() - started)
       const to = [...accepted].slice(0, LOGGED_RECIPIENTS)
       const seen = { message, remote, user: user?.address, from, to, recipients: accepted.size, size: text.byteLength, ms }
-      connection.log.info({ ...seen, reply: isReply ? answer.line : answer }, isReply ? 'message refused' : 'message accepted')
+      if (refused) connection.log.info({ ...seen, reply: outcome.line }, 'message refused')
+      // A retry of what was accepted before: `again` of its recipients had it.
+      else connection.log.info({ ...seen, reply: outcome.words, ...(outcome.again > 0 && { again: outcome.again }) }, 'message accepted')
       if (closes) connection.shut()
-      if (isReply) done(answer)
-      else done(null, answer)
+      if (refused) done(outcome)
+      else {
+        connection.accepted(outcome.heard)
+        done(null, outcome.words)
+      }
       connection.dataDone(closes)
     }
     const received = receive(text, visit, this.#options.data).catch((err: unknown) => this.#replyTo(err, visit))

@@ -63,6 +63,8 @@ export class WireParser extends SMTPStream {
   #chunk: Buffer = Buffer.alloc(0)
   #at = 0
   #next: (() => void) | undefined
+  /** Octets of the chunks before it. */
+  #before = 0
   #pumping = false
   #again = false
   /** The beginning of a command line whose end has not come. */
@@ -85,6 +87,14 @@ export class WireParser extends SMTPStream {
   /** Octets that came and were not looked at: after STARTTLS there must be none. */
   get waiting(): number {
     return this.writableLength - this.#at + this.#partialLength
+  }
+
+  /** Octets that came, and octets that were looked at, since the connection or its TLS began. */
+  get arrived(): number {
+    return this.#before + this.writableLength
+  }
+  get taken(): number {
+    return this.#before + this.#at
   }
 
   /** Octets of the text of DATA so far. */
@@ -167,6 +177,7 @@ export class WireParser extends SMTPStream {
     }
     const next = this.#next
     this.#next = undefined
+    this.#before += this.#chunk.length
     this.#at = 0
     this.#chunk = Buffer.alloc(0)
     next?.()

@@ -119,6 +119,14 @@ export interface Delivery {
   readonly flags: readonly string[]
 }
 
+/** A delivery that is durable. */
+export interface Delivered {
+  /** Mailboxes that had it already: what came was a retry, and nothing was written for them. */
+  readonly again: number
+  /** The sender knows: the same `attempt` from now on is another message. */
+  confirm(): void
+}
+
 export interface MailboxWatcher {
   /** Something was applied to the index: sync may have news. Called at most once per applied batch; never throws. */
   changed(): void
@@ -160,8 +168,11 @@ export interface MailStore {
   stage(a: AccountAccess, maxSize: number): ContentStage
   /** All of them or none. Refusal 'over-quota', 'limit' (keywords, UIDs). */
   append(m: MailboxAccess, messages: readonly NewMessage[]): Promise<Appended>
-  /** One content for many recipients, each all or nothing; resolves when all are durable. Quota is not asked: that was at RCPT. */
-  deliver(content: StagedContent, internalDate: number, to: readonly Delivery[]): Promise<void>
+  /**
+   * One content for many recipients, each all or nothing; resolves when all are durable. Quota is not asked: that was at RCPT. `attempt` (any string) names what
+   * was sent and by whom: until it is confirmed, or for 5 days, the same name for the same mailbox is a retry and changes nothing, whatever the content.
+   */
+  deliver(content: StagedContent, internalDate: number, to: readonly Delivery[], attempt?: string): Promise<Delivered>
 
   flags(m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone>
   /** Resolves to the UIDs that went. */

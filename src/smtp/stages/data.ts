@@ -3,8 +3,10 @@
  *
  * The order that loses nothing: (1) all octets read, staged here and written to the relay, without the relay's final dot; (2) the relay's final dot and
  * its yes; (3) the commit here; (4) our 250. A failure before (2) leaves no trace anywhere. Between (2) and (4) a failure of ours answers 451 although
- * the relay has the message: the client sends it again and remote recipients may get it twice, never not at all.
+ * the relay has the message: the client sends it again and remote recipients may get it twice, never not at all. Local ones get it once: what the client
+ * wrote names the attempt (`MailStore.deliver`), until the client has shown that it heard our 250.
  */
+import { createHash } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { type DeliveryStore, LocalDelivery } from '../deliver.ts'
 import { Gather } from '../gather.ts'
@@ -28,8 +30,17 @@ export interface DataDeps extends TraceOptions {
 /** What our own lines may add to a message. */
 const ROOM_FOR_LINES = 16 * 1024
 
-/** Resolves to the text of the 250. Throws Reply, or what a store threw; when it does, the client has written all of its message or is not going to. */
-export async function receive(stream: MessageStream, visit: Visit, deps: DataDeps): Promise<string> {
+export interface Received {
+  /** The text of the 250. */
+  readonly words: string
+  /** Local recipients who had it from an earlier attempt. */
+  readonly again: number
+  /** To be called when the client has heard the 250. */
+  readonly heard: () => void
+}
+
+/** Throws Reply, or what a store threw; when it does, the client has written all of its message or is not going to. */
+export async function receive(stream: MessageStream, visit: Visit, deps: DataDeps): Promise<Received> {
   const message = new Incoming(visit, deps)
   try {
     const gather = new Gather()
@@ -52,26 +63,34 @@ class Incoming {
   #isOpen = false
   #local: LocalDelivery | undefined
   #remote: RelayMessage | undefined
+  /** Of the reverse path and of what the client wrote, before our lines. */
+  readonly #attempt = createHash('sha256')
 
   constructor(visit: Visit, deps: DataDeps) {
     this.#visit = visit
     this.#deps = deps
     this.#gate = new HeaderGate(deps.limits.headerBlock - ROOM_FOR_LINES)
+    this.#attempt.update(`${visit.transaction.from}\n`)
   }
 
   async write(chunk: Buffer): Promise<void> {
+    this.#attempt.update(chunk)
     if (this.#isOpen) await this.#pass(chunk)
     else if (this.#gate.push(chunk)) await this.#open()
   }
 
-  async finish(): Promise<string> {
+  async finish(): Promise<Received> {
     if (!this.#isOpen) await this.#open()
-    const { transaction } = this.#visit
+    const { transaction, connection } = this.#visit
+    // The end of this text may be the sign that the message before it was heard: it has to count before this one is written.
+    connection.listen()
     await this.#local?.finish()
-    const words = await this.#remote?.finish()
-    if (words !== undefined) this.#deps.log.info({ message: transaction.id, relay: words }, 'relayed')
-    const content = await this.#commit()
-    return `2.0.0 Accepted as ${transaction.id}${content === undefined ? '' : ` ${content.toString(36)}`}`
+    const said = await this.#remote?.finish()
+    if (said !== undefined) this.#deps.log.info({ message: transaction.id, relay: said }, 'relayed')
+    const words = `2.0.0 Accepted as ${transaction.id}`
+    if (this.#local === undefined) return { words, again: 0, heard: () => {} }
+    const { again, confirm, content } = await this.#commit(this.#local)
+    return { words: `${words} ${content.toString(36)}`, again, heard: confirm }
   }
 
   abort(): void {
@@ -79,13 +98,12 @@ class Incoming {
     this.#remote?.abort()
   }
 
-  async #commit(): Promise<bigint | undefined> {
-    if (this.#local === undefined) return undefined
+  async #commit(local: LocalDelivery): Promise<Awaited<ReturnType<LocalDelivery['commit']>>> {
     const { commitMs } = this.#deps.limits
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      return await Promise.race([this.#local.commit(Date.now()), late.promise])
+      return await Promise.race([local.commit(Date.now(), this.#attempt.digest('hex')), late.promise])
     } finally {
       clearTimeout(timer)
     }

@@ -6,10 +6,12 @@ import { Refusal } from '../errors.ts'
 import type { Flags } from '../flags.ts'
 import type { Appended } from '../mailstore.ts'
 import { type AccountId, asUid, type MailboxId, type ModSeq, type OpId } from '../types.ts'
+import { int8Array } from './arrays.ts'
 import { adoptSpilled } from './contents.ts'
 import type { Indexes } from './indexes.ts'
 import { isSpilled, land, landings } from './land.ts'
-import { isCheckViolation } from './pool.ts'
+import { isCheckViolation, type Pool } from './pool.ts'
+import type { Statement } from './rows.ts'
 import type { Staged } from './stage.ts'
 import { newOp, type Transactor, type Tx } from './tx.ts'
 
@@ -35,29 +37,46 @@ export interface AppendItem {
 /** The mailbox is not there any more; nothing was written. */
 export class MailboxGone extends Error {}
 
+export interface Done {
+  readonly at: Appended
+  /** It was in the database already, from an earlier attempt under the same op id: nothing was written. */
+  readonly again: boolean
+}
+
 interface Waiting extends AppendItem {
   readonly op: OpId
   readonly bytes: number
-  resolve(done: Appended): void
+  resolve(done: Done): void
   reject(why: unknown): void
 }
 
+/** uidvalidity, first and last UID, modseq: as `LAND` writes them into `op`. */
+type Answer = [number, number, number, number]
+
+const RECALL: Statement = {
+  name: 'op_recall_all',
+  text: `select g.n::int4, op.answer::text from unnest($1::int8[], $2::uuid[]) with ordinality g(account_id, op_id, n)
+         join op on op.account_id = g.account_id and op.op_id = g.op_id`,
+}
+
 export class Appender {
+  readonly #pool: Pool
   readonly #transactor: Transactor
   readonly #indexes: Indexes
   #queue: Waiting[] = []
   #busy = 0
 
-  constructor(transactor: Transactor, indexes: Indexes) {
+  constructor({ pool, transactor, indexes }: { pool: Pool; transactor: Transactor; indexes: Indexes }) {
+    this.#pool = pool
     this.#transactor = transactor
     this.#indexes = indexes
   }
 
-  /** Resolves when it is durable. MailboxGone, Refusal 'limit', Unavailable. */
-  append(item: AppendItem): Promise<Appended> {
+  /** Resolves when it is durable. `op` twice is one append; not both at once in a process. MailboxGone, Refusal 'limit', Unavailable. */
+  append(item: AppendItem, op = newOp()): Promise<Done> {
     const bytes = item.messages.reduce((sum, message) => sum + message.content.size, 0)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...item, op: newOp(), bytes, resolve, reject })
+      this.#queue.push({ ...item, op, bytes, resolve, reject })
       if (this.#busy < WRITERS) void this.#work()
     })
   }
@@ -65,9 +84,11 @@ export class Appender {
   async #work(): Promise<void> {
     this.#busy++
     while (this.#queue.length > 0) {
-      const batch = this.#take()
-      // Whatever went wrong with all of them, each asks again with its own op id: what was committed after all is found, and one bad message harms no other.
-      if (batch.length === 1 || !(await this.#together(batch))) for (const item of batch) await this.#alone(item)
+      let batch: readonly Waiting[] = this.#take()
+      // Whatever went wrong with all of them: what an earlier attempt had committed is found by its op id, the others try again together, and in the end
+      // each alone, so that one bad message harms no other.
+      for (let tries = 1; tries <= 2 && batch.length > 1; tries++) batch = (await this.#together(batch)) ? [] : await this.#recalled(batch)
+      for (const item of batch) await this.#alone(item)
     }
     this.#busy--
   }
@@ -99,7 +120,7 @@ export class Appender {
       )
       for (const item of landed ? batch : []) {
         const at = landed!.get(item)
-        if (at) item.resolve(at)
+        if (at) item.resolve({ at, again: false })
         else item.reject(new MailboxGone())
       }
       return landed !== undefined
@@ -108,14 +129,30 @@ export class Appender {
     }
   }
 
+  /** Answers those whose op is in the database; returns the others. When even that cannot be asked, all are refused: nobody knows. */
+  async #recalled(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+    const left = new Set(batch)
+    try {
+      await this.#pool.rows(RECALL, [int8Array(batch.map((item) => item.account)), batch.map((item) => item.op)], (row) => {
+        const item = batch[row.int() - 1]!
+        left.delete(item)
+        item.resolve({ at: appended(...(JSON.parse(row.text()) as Answer)), again: true })
+      })
+      return [...left]
+    } catch (err) {
+      for (const item of left) item.reject(err)
+      return []
+    }
+  }
+
   async #alone(item: Waiting): Promise<void> {
     try {
       item.resolve(
-        await this.#transactor.transact<Appended>(
+        await this.#transactor.transact<Done>(
           item.account,
           item.op,
-          async (tx) => (await this.#land(tx, [item])).get(item)!,
-          (answer) => appended(...(answer as [number, number, number, number])),
+          async (tx) => ({ at: (await this.#land(tx, [item])).get(item)!, again: false }),
+          (answer) => ({ at: appended(...(answer as Answer)), again: true }),
         ),
       )
     } catch (err) {

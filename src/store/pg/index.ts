@@ -58,7 +58,8 @@ export async function openStore({ connect, drivers, log, retention = RETENTION, 
     accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),
     leases: createLeases(pool),
     async close() {
-      store.close()
+      // Releases of deliveries are a convenience: without a database they are lost, and that is all.
+      await store.close().catch((err: unknown) => log.debug({ err }, 'releases of deliveries were lost'))
       await background.stop()
       await Promise.all([pool.close(), slow.close()])
     },

@@ -7,7 +7,7 @@ import type { AccountId, MailboxId } from '../types.ts'
 import { Appender, MailboxGone } from './append.ts'
 import { crlfGains, readContents, readRange } from './contents.ts'
 import { transfer } from './copy.ts'
-import { deliver } from './deliver.ts'
+import { Deliveries } from './deliver.ts'
 import { EVERY_UID } from './effects.ts'
 import { expunge } from './expunge.ts'
 import { storeFlags } from './flags.ts'
@@ -24,7 +24,7 @@ import { Transactor } from './tx.ts'
 import type { StateWriter } from './write.ts'
 
 export interface PgMailStore extends MailStore {
-  close(): void
+  close(): Promise<void>
 }
 
 export interface MailStoreParts {
@@ -38,7 +38,8 @@ export interface MailStoreParts {
 export function createMailStore({ pool, bus, cache, moved }: MailStoreParts): PgMailStore {
   const indexes = new Indexes(pool, bus, cache)
   const transactor = new Transactor(pool, bus, moved)
-  const appender = new Appender(transactor, indexes)
+  const appender = new Appender({ pool, transactor, indexes })
+  const deliveries = new Deliveries(pool, appender)
   const writer = { transactor, indexes }
   return {
     mailboxes: (a) => listMailboxes(pool, a.account),
@@ -53,7 +54,7 @@ export function createMailStore({ pool, bus, cache, moved }: MailStoreParts): Pg
     select: (m, watcher) => selectMailbox({ pool, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, maxSize),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
-    deliver: (content, date, to) => deliver({ pool, appender }, { content: asStaged(content), date }, to),
+    deliver: (content, date, to, attempt) => deliveries.deliver({ content: asStaged(content), date, attempt }, to),
     flags: (m, uids, op) => storeFlags(writer, m, uids, op),
     expunge: (m, op) => expunge(writer, m, op),
     copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }),
@@ -61,7 +62,10 @@ export function createMailStore({ pool, bus, cache, moved }: MailStoreParts): Pg
     contents: (a, ids, want) => readContents(pool, a, ids, want),
     crlfGains: (a) => crlfGains(pool, a.account),
     read: (a, id, from, to) => readRange(pool, a, id, { from, to }),
-    close: () => indexes.close(),
+    async close() {
+      indexes.close()
+      await deliveries.close()
+    },
   }
 }
 
@@ -86,7 +90,7 @@ async function append(
   for (const { content, flags, internalDate } of messages)
     rows.push({ content: asStaged(content), flags: await flagsFor(writer, m, flags), date: internalDate })
   try {
-    return await appender.append({ account: m.account, mailbox: m.mailbox, messages: rows })
+    return (await appender.append({ account: m.account, mailbox: m.mailbox, messages: rows })).at
   } catch (err) {
     throw err instanceof MailboxGone ? new Refusal('nonexistent', 'the mailbox was deleted') : err
   }

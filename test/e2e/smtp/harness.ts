@@ -13,7 +13,7 @@ import { createTls, type KeyPair, selfSigned } from '../../../src/net/tls.ts'
 import { mxService, type SmtpDeps, type SubmissionDeps, submissionService } from '../../../src/smtp/server.ts'
 import { grantAccount } from '../../../src/store/access.ts'
 import type { Recipient } from '../../../src/store/accounts.ts'
-import type { Delivery, StagedContent } from '../../../src/store/mailstore.ts'
+import type { Delivered, Delivery, StagedContent } from '../../../src/store/mailstore.ts'
 import type { Presence } from '../../../src/store/presence.ts'
 import type { Throttle } from '../../../src/store/throttle.ts'
 import type { AccountId, ContentId, MailboxId } from '../../../src/store/types.ts'
@@ -52,9 +52,10 @@ export class RecordingStore {
     }
   }
 
-  async deliver(content: StagedContent, _date: number, to: readonly Delivery[]): Promise<void> {
+  async deliver(content: StagedContent, _date: number, to: readonly Delivery[]): Promise<Delivered> {
     if (this.failure) throw this.failure
     this.messages.push({ text: this.#staged.get(content)!, to: to.map((d) => d.to.account) })
+    return { again: 0, confirm() {} }
   }
 
   /** The last message without the lines that were put on top of it. */

@@ -32,7 +32,10 @@ function counting() {
         discard: () => {},
       }
     },
-    deliver: async ({ size: delivered }: StagedContent) => void sizes.push(delivered),
+    deliver: async ({ size: delivered }: StagedContent) => {
+      sizes.push(delivered)
+      return { again: 0, confirm() {} }
+    },
   }
 }
 
