@@ -1,30 +1,34 @@
-/** Pokes over Redis Pub/Sub. Those of this process reach its own watchers without Redis; the others' come by one channel per watched topic. */
+/**
+ * Pokes over Redis Pub/Sub. Those of this process reach its own watchers without Redis; the others' come by one channel per watched topic. In a Cluster the channels are
+ * sharded, so that a poke goes to one node only: all of an account lie together.
+ */
 import type { Log } from '../../log.ts'
 import type { Bus, Topic } from '../bus.ts'
 import { createMemoryBus } from '../memory/bus.ts'
 import type { Link } from './link.ts'
 import type { Peers } from './peers.ts'
 import type { Subscriber } from './subscriber.ts'
+import type { Topology } from './topology.ts'
 
 /** Topics that wait for the loop's next turn; pokes beyond are lost, and said to be. */
 const MAX_WAITING = 10_000
 const POKES_AT_ONCE = 500
 
-const channelOf = ({ account, of }: Topic): string => `postern:poke:{${account}}:${of}`
-
 export interface BusOptions {
   readonly link: Link
+  readonly topology: Topology
   readonly subscriber: Subscriber
   readonly peers: Peers
   readonly log: Log
 }
 
 export interface RedisBus extends Bus {
-  /** Tells every watcher that pokes may have been lost. */
-  lookEverywhere(): void
+  /** Tells every watcher of what is at this node that pokes may have been lost. */
+  lookAt(node: string): void
 }
 
-export function createRedisBus({ link, subscriber, peers, log }: BusOptions): RedisBus {
+export function createRedisBus({ link, topology, subscriber, peers, log }: BusOptions): RedisBus {
+  const channelOf = ({ account, of }: Topic): string => `${link.prefix}:poke:{${account}}:${of}`
   const local = createMemoryBus(log)
   const watched = new Map<string, { readonly topic: Topic; watchers: number; readonly stop: () => void }>()
   let waiting = new Map<string, number>()
@@ -39,12 +43,13 @@ export function createRedisBus({ link, subscriber, peers, log }: BusOptions): Re
   }
 
   async function publish(pokes: readonly (readonly [string, number])[]): Promise<void> {
-    const replies = await link.ask((redis) => {
-      const pipeline = redis.pipeline()
-      for (const [channel, at] of pokes) pipeline.publish(channel, `${peers.id} ${at}`)
-      return pipeline.exec()
-    })
-    if (!replies || replies.some(([err]) => err)) peers.noteLost()
+    const lost = await link.each(
+      pokes,
+      ([channel]) => channel,
+      (to, [channel, at], node) =>
+        subscriber.isSharded(node) ? to.spublish(channel, `${peers.id} ${at}`) : to.publish(channel, `${peers.id} ${at}`),
+    )
+    for (const node of new Set(lost.map(([channel]) => topology.layout.nodeOf(channel)))) peers.noteLost(node)
   }
 
   function heard(topic: Topic, message: string): void {
@@ -58,7 +63,7 @@ export function createRedisBus({ link, subscriber, peers, log }: BusOptions): Re
       local.poke(topic, at)
       const channel = channelOf(topic)
       if (waiting.size >= MAX_WAITING && !waiting.has(channel)) {
-        peers.noteLost()
+        peers.noteLost(undefined)
         return
       }
       waiting.set(channel, Math.max(at, waiting.get(channel) ?? 0))
@@ -87,8 +92,8 @@ export function createRedisBus({ link, subscriber, peers, log }: BusOptions): Re
       }
     },
     silentFor: () => peers.silentFor(),
-    lookEverywhere() {
-      for (const { topic } of watched.values()) local.poke(topic, 0)
+    lookAt(node) {
+      for (const [channel, { topic }] of watched) if (topology.layout.nodeOf(channel) === node) local.poke(topic, 0)
     },
     async close() {
       closed = true

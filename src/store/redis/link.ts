@@ -1,149 +1,124 @@
 /**
- * The connection that commands go by. Redis may be gone, slow, full or another one than yesterday: whoever asks gets `undefined` within a bounded time and goes on
- * without it. Nothing here throws, waits for Redis to come back, or queues for it.
+ * Questions to Redis: each goes to the node that has the key, by that node's own line. A node that is away takes nothing from the others. Nothing here throws, waits for
+ * Redis to come back, or queues for it.
  */
-import { Redis, type RedisOptions } from 'ioredis'
+import type { ChainableCommander, Redis } from 'ioredis'
 import type { Log } from '../../log.ts'
-import './strict-replies.ts'
+import type { Complain } from './connection.ts'
+import { createLine, type Line, type Outcome } from './line.ts'
+import type { Topology } from './topology.ts'
+import type { Where } from './where.ts'
 
-/** Milliseconds for an answer; after one that did not come the connection is given up and Redis left alone for REST_MS, then tried with one question. */
+/** Milliseconds for an answer, unless it says otherwise. */
 export const ANSWER_MS = 200
-export const REST_MS = 1_000
-/** Questions under way; more are answered `undefined` at once. */
-export const MAX_UNANSWERED = 2_000
-const CONNECT_MS = 2_000
-const LONGEST_RETRY_MS = 2_000
-/** The same complaint is logged once in so long. */
-const COMPLAIN_MS = 60_000
-
-/** What both connections to Redis have in common. RESP2: understood by every Redis, Valkey and proxy, and no command before ours. */
-const CONNECTION = {
-  protocol: 2,
-  lazyConnect: true,
-  disableClientInfo: true,
-  enableReadyCheck: false,
-  enableOfflineQueue: false,
-  autoResubscribe: false,
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
-  connectTimeout: CONNECT_MS,
-  // A connection on which an answer is overdue so long is a dead one.
-  socketTimeout: 2_000,
-  keepAlive: 10_000,
-  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 10), LONGEST_RETRY_MS) * (0.75 + Math.random() / 2),
-} as const satisfies RedisOptions
 
 export interface Link {
-  /** The answer, or undefined: Redis is away, busy, or refused. Never throws. */
-  ask<T>(use: (redis: Redis) => Promise<T>, ms?: number): Promise<T | undefined>
+  /** What all keys and channels begin with, without the colon. */
+  readonly prefix: string
+  /** The answer of the node that has `key`, or undefined: it is away, busy, or refused. Never throws. */
+  ask<T>(key: string, use: (redis: Redis) => Promise<T>, ms?: number): Promise<T | undefined>
+  /** A command or more for each of `all`, in one pipeline a node. Answers those for which not all was done. Never throws. */
+  each<T>(all: readonly T[], keyOf: (one: T) => string, add: (to: ChainableCommander, one: T, node: string) => unknown): Promise<T[]>
   close(): Promise<void>
 }
 
-/** Throws on what is no Redis URL. Connects in the background. `answerMs`: how long a question waits unless it says otherwise. */
-export function createLink(url: string, log: Log, answerMs: number = ANSWER_MS): Link {
-  const redis = connection(url)
-  const complain = complainer(log)
-  /** Whether the log's last word was that Redis is away. */
-  let saidAway = true
-  let unanswered = 0
-  let closed = false
-  /** After a question without an answer: until then nobody asks, then one does. */
-  let restUntil = 0
-  let trying = false
+export interface LinkOptions {
+  readonly where: Where
+  readonly topology: Topology
+  readonly log: Log
+  readonly complain: Complain
+  readonly answerMs?: number
+}
 
-  const away = (err: unknown, what: string): void => {
-    if (complain(err, what)) saidAway = true
+export function createLink({ where, topology, log, complain, answerMs = ANSWER_MS }: LinkOptions): Link {
+  const lines = new Map<string, Line>()
+  let closed = false
+
+  function follow(): void {
+    if (closed) return
+    for (const [name, line] of lines) {
+      if (topology.layout.nodes.has(name)) continue
+      lines.delete(name)
+      void line.close()
+    }
+    for (const [name, node] of topology.layout.nodes)
+      if (!lines.has(name)) lines.set(name, createLine({ where, node, log, complain, amiss: () => void topology.look() }))
+  }
+  topology.onChange(follow)
+  follow()
+
+  async function askNode<T>(node: string | undefined, use: (redis: Redis) => Promise<T>, ms: number): Promise<Outcome<T>> {
+    const outcome = await (node === undefined ? undefined : lines.get(node)?.ask(use, ms))
+    if (!outcome) void topology.look()
+    else if ('refused' in outcome && !isElsewhere(outcome.refused)) complain(outcome.refused, 'Redis refused a question: going on without it')
+    return outcome
   }
 
-  redis.on('error', (err) => away(err, 'Redis cannot be reached: going on without it'))
-  redis.connect().catch(() => {})
+  /** One round of `each`: what was not done, and whether it may be done elsewhere. */
+  async function round<T>(all: readonly T[], keyOf: (one: T) => string, add: (to: ChainableCommander, one: T, node: string) => unknown) {
+    const byNode = Map.groupBy(all, (one) => topology.layout.nodeOf(keyOf(one)))
+    const left: T[] = []
+    const elsewhere: T[] = []
+    await Promise.all(
+      [...byNode].map(async ([node, some]) => {
+        const ends: number[] = []
+        const outcome = await askNode(
+          node,
+          (redis) => {
+            const pipeline = redis.pipeline()
+            for (const one of some) {
+              add(pipeline, one, node!)
+              ends.push(pipeline.length)
+            }
+            return pipeline.exec()
+          },
+          answerMs,
+        )
+        const replies = (outcome && 'answer' in outcome && outcome.answer) || undefined
+        some.forEach((one, i) => {
+          const err = replies ? replies.slice(ends[i - 1] ?? 0, ends[i]).find(([wrong]) => wrong)?.[0] : undefined
+          if (replies && !err) return
+          if (err && isElsewhere(err)) elsewhere.push(one)
+          else left.push(one)
+          if (err && !isElsewhere(err)) complain(err, 'Redis refused a question: going on without it')
+        })
+      }),
+    )
+    return { left, elsewhere }
+  }
 
-  const mayAsk = (): boolean =>
-    !closed && redis.status === 'ready' && unanswered < MAX_UNANSWERED && (restUntil === 0 || (!trying && performance.now() >= restUntil))
+  /** Not longer than an answer may take: where everything is now. */
+  const looked = (ms: number): Promise<unknown> => Promise.race([topology.look(), new Promise((done) => setTimeout(done, ms).unref())])
 
   return {
-    async ask(use, ms = answerMs) {
-      if (!mayAsk()) return undefined
-      const isTrial = restUntil !== 0
-      if (isTrial) trying = true
-      unanswered++
-      try {
-        const asked = Promise.try(use, redis).finally(() => unanswered--)
-        const answer = await within(asked, ms)
-        restUntil = 0
-        if (saidAway) log.info('Redis answers')
-        saidAway = false
-        return answer
-      } catch (err) {
-        // A refusal is an answer: Redis is there.
-        restUntil = err instanceof Error && err.name === 'ReplyError' ? 0 : performance.now() + REST_MS
-        // Whatever came late would be taken for the answer to the next question.
-        if (err instanceof NoAnswer) redis.stream?.destroy(err)
-        if (!closed) away(err, 'Redis did not answer a question: going on without it')
-        return undefined
-      } finally {
-        if (isTrial) trying = false
-      }
+    prefix: where.prefix,
+    async ask(key, use, ms = answerMs) {
+      const node = topology.layout.nodeOf(key)
+      const outcome = await askNode(node, use, ms)
+      if (!outcome || 'answer' in outcome) return outcome?.answer
+      if (!isElsewhere(outcome.refused)) return undefined
+      await looked(ms)
+      const now = topology.layout.nodeOf(key)
+      if (now === node) return undefined
+      const again = await askNode(now, use, ms)
+      return again && 'answer' in again ? again.answer : undefined
+    },
+    async each(all, keyOf, add) {
+      const { left, elsewhere } = await round(all, keyOf, add)
+      if (elsewhere.length === 0) return left
+      await looked(answerMs)
+      const again = await round(elsewhere, keyOf, add)
+      return [...left, ...again.left, ...again.elsewhere]
     },
     async close() {
       closed = true
-      await end(redis)
+      await Promise.all([...lines.values()].map((line) => line.close()))
     },
   }
 }
 
-/** A connection that is not begun yet. Throws on what is no Redis URL. */
-export const connection = (url: string): Redis => new Redis(checkedUrl(url), CONNECTION)
-
-/** Ends a connection, whatever state it is in; resolves when its socket is gone. */
-export async function end(redis: Redis): Promise<void> {
-  if (redis.status === 'end') return
-  const ended = new Promise<void>((resolve) => redis.once('end', resolve))
-  const wasWaiting = redis.status === 'wait'
-  redis.disconnect()
-  // One that never began to connect, or whose end was told already, says nothing more.
-  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, wasWaiting ? 0 : ANSWER_MS))])
-}
-
-/** The redis: or rediss: URL as it is, or a path to a socket; an error in words for anything else. Never repeats it: it may hold a password. */
-function checkedUrl(url: string): string {
-  if (url.startsWith('/')) return url
-  const protocol = URL.canParse(url) ? new URL(url).protocol : ''
-  if (protocol !== 'redis:' && protocol !== 'rediss:')
-    throw new Error('the address of Redis is none: it is redis://[[user]:password@]host[:port][/number], rediss:// for TLS, or the path of a socket')
-  return url
-}
-
-class NoAnswer extends Error {
-  constructor(ms: number) {
-    super(`no answer within ${ms} ms`)
-    this.name = 'NoAnswer'
-  }
-}
-
-async function within<T>(asked: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    // The loop may have been held up meanwhile, and the answer lie in the socket: one more turn to read it.
-    timer = setTimeout(() => setImmediate(() => reject(new NoAnswer(ms))), ms)
-  })
-  try {
-    return await Promise.race([asked, late])
-  } finally {
-    clearTimeout(timer)
-    // It may still fail when nobody listens any more.
-    asked.catch(() => {})
-  }
-}
-
-/** Logs a complaint unless it was logged a short while ago; says whether it did. */
-export function complainer(log: Log): (err: unknown, what: string) => boolean {
-  const said = new Map<string, number>()
-  return (err, what) => {
-    const at = performance.now()
-    if (at - (said.get(what) ?? Number.NEGATIVE_INFINITY) < COMPLAIN_MS) return false
-    said.set(what, at)
-    log.warn({ err: err instanceof Error ? err.message || err.name : String(err) }, what)
-    return true
-  }
+/** Whether the node says that it is not, or not yet, the one to ask. What was refused so was not done. */
+function isElsewhere(err: Error & { previousErrors?: readonly Error[] }): boolean {
+  if (/^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|LOADING)\b/.test(err.message)) return true
+  return err.message.startsWith('EXECABORT') && (err.previousErrors ?? []).some(isElsewhere)
 }

@@ -1,9 +1,12 @@
-/** The other processes on this Redis, known by their heartbeats; and by our own heartbeat, whether anything is heard at all. */
+/**
+ * The other processes on this Redis, known by their heartbeats; and by our own heartbeat, whether anything is heard at all. In a Cluster a heartbeat goes by every node that
+ * has slots, the way that pokes go: so each node's way is known to be whole or not.
+ */
 import type { Log } from '../../log.ts'
 import type { Link } from './link.ts'
 import type { Subscriber } from './subscriber.ts'
+import type { Topology } from './topology.ts'
 
-const CHANNEL = 'postern:heartbeat'
 export const HEARTBEAT_MS = 1_000
 /** A heartbeat that is later than this is missing. */
 const LATE_MS = 2.5 * HEARTBEAT_MS
@@ -17,20 +20,21 @@ export interface Peers {
   readonly id: string
   /** Whether that process has certainly ended: this one has listened long enough, and was heard itself, to have heard the other. */
   isGone(id: string): boolean
-  /** Milliseconds since pokes may be missing; 0 while every known process is heard. */
+  /** Milliseconds since pokes may be missing; 0 while every known process is heard by way of every node. */
   silentFor(): number
-  /** Our pokes did not go out: the others are told with the next heartbeat that does. */
-  noteLost(): void
+  /** Our pokes by way of this node (of any, if undefined) did not go out: the others are told with the next heartbeat that does. */
+  noteLost(node: string | undefined): void
   close(): Promise<void>
 }
 
 export interface PeersOptions {
   readonly id: string
   readonly link: Link
+  readonly topology: Topology
   readonly subscriber: Subscriber
   readonly log: Log
-  /** Pokes of others may be missing: look at everything that is watched. */
-  readonly onGap: () => void
+  /** Pokes of others by way of this node may be missing: look at everything that is watched there. */
+  readonly onGap: (node: string) => void
 }
 
 interface Peer {
@@ -38,80 +42,130 @@ interface Peer {
   lost: string
 }
 
-export function createPeers({ id, link, subscriber, log, onGap }: PeersOptions): Peers {
-  const peers = new Map<string, Peer>()
-  let lost = 0
-  let ownAt = performance.now()
-  let restartedAt = ownAt
+/** By way of one node. */
+interface Way {
+  readonly channel: string
+  readonly peers: Map<string, Peer>
+  lost: number
+  ownAt: number
+  restartedAt: number
   /** Since then this process hears what is said. */
-  let openedAt = Number.POSITIVE_INFINITY
+  openedAt: number
+  stop: () => void
+}
 
-  function heard(message: string): void {
+export function createPeers({ id, link, topology, subscriber, log, onGap }: PeersOptions): Peers {
+  const ways = new Map<string, Way>()
+  /** Since when some keys have no node, as far as is known. */
+  let brokenAt: number | undefined = performance.now()
+
+  function heard(node: string, way: Way, message: string): void {
     const at = performance.now()
     const parts = /^([0-9a-f]{16}) (bye|\d{1,15})$/.exec(message)
     const [, name = '', said = ''] = parts ?? []
     if (!parts) return
     if (name === id) {
-      ownAt = at
+      way.ownAt = at
       return
     }
-    const peer = peers.get(name)
-    if (said === 'bye') peers.delete(name)
+    const peer = way.peers.get(name)
+    if (said === 'bye') way.peers.delete(name)
     else if (!peer) {
-      if (peers.size < MAX_PEERS) peers.set(name, { heardAt: at, lost: said })
+      if (way.peers.size < MAX_PEERS) way.peers.set(name, { heardAt: at, lost: said })
     } else {
       const gap = at - peer.heardAt > LATE_MS || peer.lost !== said
       peer.heardAt = at
       peer.lost = said
-      if (gap) onGap()
+      if (gap) onGap(node)
     }
   }
 
-  function beat(): void {
-    void link.ask((redis) => redis.publish(CHANNEL, `${id} ${lost}`))
+  const say = (node: string, { channel }: Way, what: string | number): Promise<unknown> =>
+    link.ask(channel, (redis) => (subscriber.isSharded(node) ? redis.spublish(channel, `${id} ${what}`) : redis.publish(channel, `${id} ${what}`)))
+
+  function beat(node: string, way: Way): void {
+    void say(node, way, way.lost)
     const at = performance.now()
-    for (const [name, { heardAt }] of peers) {
+    for (const [name, { heardAt }] of way.peers) {
       if (at - heardAt < FORGET_MS) continue
-      peers.delete(name)
+      way.peers.delete(name)
       log.warn({ process: name }, 'another process is not heard any more')
       // What it did last it may have told nobody.
-      onGap()
+      onGap(node)
     }
-    if (at - Math.max(ownAt, restartedAt) > GONE_MS) {
-      restartedAt = at
-      subscriber.restart()
+    if (at - Math.max(way.ownAt, way.restartedAt) > GONE_MS) {
+      way.restartedAt = at
+      subscriber.restart(node)
     }
   }
 
-  const stop = subscriber.listen(CHANNEL, {
-    heard,
-    opened() {
-      openedAt = performance.now()
-      beat()
-    },
-  })
-  const timer = setInterval(beat, HEARTBEAT_MS).unref()
+  /** What was not heard before the nodes changed is not heard until the new ones speak. */
+  function follow(): void {
+    const { layout } = topology
+    const at = performance.now()
+    const since = at - silentFor()
+    for (const [node, way] of ways) {
+      if (layout.nodes.has(node) && way.channel === channelOf(node)) continue
+      way.stop()
+      ways.delete(node)
+    }
+    brokenAt = layout.whole ? undefined : (brokenAt ?? at)
+    for (const node of layout.nodes.keys()) {
+      if (ways.has(node)) continue
+      const way: Way = {
+        channel: channelOf(node),
+        peers: new Map(),
+        lost: 0,
+        ownAt: since,
+        restartedAt: at,
+        openedAt: Number.POSITIVE_INFINITY,
+        stop: () => {},
+      }
+      ways.set(node, way)
+      way.stop = subscriber.listen(way.channel, {
+        heard: (message) => heard(node, way, message),
+        opened() {
+          way.openedAt = performance.now()
+          beat(node, way)
+        },
+      })
+    }
+  }
+
+  const channelOf = (node: string): string => `${link.prefix}:heartbeat${topology.layout.pulseOf(node)}`
+
+  function silentFor(): number {
+    const at = performance.now()
+    let since = brokenAt ?? at
+    for (const { ownAt, peers } of ways.values()) {
+      since = Math.min(since, ownAt)
+      for (const { heardAt } of peers.values()) since = Math.min(since, heardAt)
+    }
+    return at - since > LATE_MS ? at - since : 0
+  }
+
+  topology.onChange(follow)
+  follow()
+  const timer = setInterval(() => {
+    for (const [node, way] of ways) beat(node, way)
+  }, HEARTBEAT_MS).unref()
 
   return {
     id,
     isGone(name) {
       const at = performance.now()
-      if (name === id || at - ownAt > LATE_MS || at - openedAt < GONE_MS) return false
-      return at - (peers.get(name)?.heardAt ?? Number.NEGATIVE_INFINITY) > GONE_MS
+      const whole = [...ways.values()].filter((way) => at - way.ownAt <= LATE_MS && at - way.openedAt >= GONE_MS)
+      if (name === id || whole.length === 0) return false
+      return [...ways.values()].every((way) => at - (way.peers.get(name)?.heardAt ?? Number.NEGATIVE_INFINITY) > GONE_MS)
     },
-    silentFor() {
-      let since = ownAt
-      for (const { heardAt } of peers.values()) since = Math.min(since, heardAt)
-      const ms = performance.now() - since
-      return ms > LATE_MS ? ms : 0
-    },
-    noteLost() {
-      lost++
+    silentFor,
+    noteLost(node) {
+      for (const [name, way] of ways) if (node === undefined || name === node) way.lost++
     },
     async close() {
       clearInterval(timer)
-      stop()
-      await link.ask((redis) => redis.publish(CHANNEL, `${id} bye`))
+      for (const way of ways.values()) way.stop()
+      await Promise.all([...ways].map(([node, way]) => say(node, way, 'bye')))
     },
   }
 }

@@ -10,7 +10,6 @@ import type { Link } from './link.ts'
 import type { Peers } from './peers.ts'
 import type { Subscriber } from './subscriber.ts'
 
-const KICKS = 'postern:kick'
 /** A session that was not confirmed for so long is gone with its process. */
 const EXPIRY_MS = 90_000
 const CONFIRM_MS = 30_000
@@ -22,8 +21,6 @@ const MAX_LEFT = 10_000
 const MAX_MEMBERS = 1_000
 const MAX_WHY = 200
 
-const keyOf = (name: string): string => `postern:presence:{${name}}`
-
 export interface PresenceOptions {
   readonly link: Link
   readonly subscriber: Subscriber
@@ -33,13 +30,15 @@ export interface PresenceOptions {
 
 export function createRedisPresence({ link, subscriber, peers, log }: PresenceOptions): Presence {
   const local = createLocalPresence(log)
+  const kicks = `${link.prefix}:kick`
+  const keyOf = (name: string): string => `${link.prefix}:presence:{${name}}`
   /** Key → this process's members in it. */
   const own = new Map<string, Set<string>>()
   /** Members that are to be taken out, and the key of each. */
   const left = new Map<string, string>()
   let members = 0
 
-  const stop = subscriber.listen(KICKS, {
+  const stop = subscriber.listen(kicks, {
     heard(message) {
       const [, from, account, why] = /^([0-9a-f]{16}) (\d{1,15}) ([^\0]*)$/.exec(message) ?? []
       if (from && from !== peers.id) local.kick(Number(account) as AccountId, (why ?? '').slice(0, MAX_WHY))
@@ -56,7 +55,7 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
   async function add({ name, limit }: Counted, member: string): Promise<boolean> {
     const key = keyOf(name)
     const now = Date.now()
-    const replies = await link.ask((redis) =>
+    const replies = await link.ask(key, (redis) =>
       redis
         .multi()
         .zremrangebyscore(key, '-inf', now)
@@ -68,10 +67,10 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
     const first = sessions(replies?.[3]?.[1])
     if (first.length <= limit) return true
     // Over the limit, unless some are left over from a process that was killed: they expire by themselves.
-    const all = sessions(await link.ask((redis) => redis.zrange(key, '0', `${MAX_MEMBERS - 1}`)))
+    const all = sessions(await link.ask(key, (redis) => redis.zrange(key, '0', `${MAX_MEMBERS - 1}`)))
     const isThere = (m: string): boolean => (m.startsWith(peers.id) ? own.get(key)?.has(m) === true : !peers.isGone(m.slice(0, 16)))
     if (all.filter(isThere).length <= limit) return true
-    await link.ask((redis) => redis.zrem(key, member))
+    await link.ask(key, (redis) => redis.zrem(key, member))
     return false
   }
 
@@ -85,13 +84,16 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
 
   /** Takes members out of Redis; those it does not hear of are kept for later. */
   async function take(out: readonly (readonly [string, string])[]): Promise<void> {
-    const replies = await link.ask((redis) => {
-      const pipeline = redis.pipeline()
-      for (const [key, member] of out) pipeline.zrem(key, member)
-      return pipeline.exec()
-    })
-    for (const [key, member] of out) {
-      if (replies) left.delete(`${key}\0${member}`)
+    const kept = new Set(
+      await link.each(
+        out,
+        ([key]) => key,
+        (to, [key, member]) => to.zrem(key, member),
+      ),
+    )
+    for (const one of out) {
+      const [key, member] = one
+      if (!kept.has(one)) left.delete(`${key}\0${member}`)
       else if (left.size < MAX_LEFT) left.set(`${key}\0${member}`, key)
     }
   }
@@ -99,13 +101,13 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
   /** Also brings back what a Redis that was emptied, or away, does not know. */
   async function confirm(): Promise<void> {
     for (const some of inPieces([...own].flatMap(([key, set]) => [...set].map((member) => [key, member] as const)))) {
-      await link.ask((redis) => {
-        const pipeline = redis.pipeline()
-        const expiry = Date.now() + EXPIRY_MS
+      const expiry = Date.now() + EXPIRY_MS
+      await link.each(
+        some,
+        ([key]) => key,
         // Those that left since this round began stay out.
-        for (const [key, member] of some) if (own.get(key)?.has(member)) pipeline.zadd(key, expiry, member).pexpire(key, EXPIRY_MS)
-        return pipeline.exec()
-      })
+        (to, [key, member]) => own.get(key)?.has(member) && to.zadd(key, expiry, member).pexpire(key, EXPIRY_MS),
+      )
     }
   }
 
@@ -141,12 +143,16 @@ export function createRedisPresence({ link, subscriber, peers, log }: PresenceOp
     kick(account, why) {
       local.kick(account, why)
       const reason = why.replaceAll('\0', '').slice(0, MAX_WHY)
-      void link.ask((redis) => redis.publish(KICKS, `${peers.id} ${account} ${reason}`))
+      void link.each(
+        [`${peers.id} ${account} ${reason}`],
+        () => kicks,
+        (to, said, node) => (subscriber.isSharded(node) ? to.spublish(kicks, said) : to.publish(kicks, said)),
+      )
     },
     async close() {
       for (const timer of timers) clearInterval(timer)
       stop()
-      await Promise.all([...own].map(([key, set]) => link.ask((redis) => redis.zrem(key, ...set))))
+      await Promise.all([...own].map(([key, set]) => link.ask(key, (redis) => redis.zrem(key, ...set))))
       own.clear()
       local.clear()
     },

@@ -14,10 +14,9 @@ const MAX_UNDERWAY = 16 * 1024 * 1024
 const ANSWER_MS = 1_000
 const HEAD = 8
 
-const keyOf = (account: AccountId, mailbox: MailboxId): string => `postern:snapshot:{${account}}:${mailbox}`
-
 /** Asks Redis to keep at most `budget` bytes of this process's, the ones put longest ago going first. */
 export function createRedisSnapshots(link: Link, budget: number = SNAPSHOT_BUDGET): Snapshots {
+  const keyOf = (account: AccountId, mailbox: MailboxId): string => `${link.prefix}:snapshot:{${account}}:${mailbox}`
   const kept = new Map<string, number>()
   let bytes = 0
   let underway = 0
@@ -38,18 +37,19 @@ export function createRedisSnapshots(link: Link, budget: number = SNAPSHOT_BUDGE
   }
 
   async function store(key: string, value: Buffer): Promise<void> {
-    const head = await link.ask((redis) => redis.getrangeBuffer(key, 0, HEAD - 1), ANSWER_MS)
+    const head = await link.ask(key, (redis) => redis.getrangeBuffer(key, 0, HEAD - 1), ANSWER_MS)
     if (!Buffer.isBuffer(head)) return
     // Two that come at once may pass each other here; the older one is good too, only further behind.
     if (head.length === HEAD && head.readBigUInt64BE() > value.readBigUInt64BE()) return
-    const done = await link.ask((redis) => redis.set(key, value, 'EX', LIFETIME_S), ANSWER_MS)
+    const done = await link.ask(key, (redis) => redis.set(key, value, 'EX', LIFETIME_S), ANSWER_MS)
     if (done !== 'OK') return
-    for (const gone of account(key, value.length)) await link.ask((redis) => redis.del(gone))
+    for (const gone of account(key, value.length)) await link.ask(gone, (redis) => redis.del(gone))
   }
 
   return {
     async get(account, mailbox) {
-      const value = await link.ask((redis) => redis.getBuffer(keyOf(account, mailbox)), ANSWER_MS)
+      const key = keyOf(account, mailbox)
+      const value = await link.ask(key, (redis) => redis.getBuffer(key), ANSWER_MS)
       return Buffer.isBuffer(value) && value.length >= HEAD ? value.subarray(HEAD) : undefined
     },
     put(account, mailbox, modseq, packed) {

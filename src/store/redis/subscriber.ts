@@ -1,10 +1,8 @@
-/** The connection that hears: one for all channels of the process, subscribed again by itself after every loss. */
-import type { Log } from '../../log.ts'
-import { complainer, connection, end } from './link.ts'
-
-/** Longer messages are nobody of ours'. */
-export const MAX_MESSAGE = 1_024
-const CHANNELS_AT_ONCE = 500
+/** What is heard: one listener a channel, at the node that has the channel now, wherever that moves. */
+import type { Complain } from './connection.ts'
+import { createEar, type Ear } from './ear.ts'
+import type { Topology } from './topology.ts'
+import type { Where } from './where.ts'
 
 export interface Listener {
   heard(message: string): void
@@ -15,54 +13,73 @@ export interface Listener {
 export interface Subscriber {
   /** One listener per channel. Returns the way to stop. */
   listen(channel: string, listener: Listener): () => void
-  /** Connect anew: nothing was heard for too long. */
-  restart(): void
+  /** Whether this node carries channels by SPUBLISH: it is the same answer for everybody who is there. */
+  isSharded(node: string): boolean
+  /** Connect anew: nothing was heard from this node for too long. */
+  restart(node: string): void
   close(): Promise<void>
 }
 
-export function createSubscriber(url: string, log: Log): Subscriber {
-  const redis = connection(url)
-  const complain = complainer(log)
-  const listeners = new Map<string, Listener>()
+interface Place {
+  readonly listener: Listener
+  node: string | undefined
+}
 
-  async function open(channels: readonly string[]): Promise<void> {
-    const wanted = channels.map((channel) => [channel, listeners.get(channel)] as const)
-    try {
-      await redis.subscribe(...channels)
-    } catch (err) {
-      // Lost in between: `ready` subscribes all again. Refused: silence tells.
-      complain(err, 'Redis refused a subscription')
-      return
+export function createSubscriber(where: Where, topology: Topology, complain: Complain): Subscriber {
+  const places = new Map<string, Place>()
+  const ears = new Map<string, Ear>()
+  let closed = false
+
+  function follow(): void {
+    if (closed) return
+    const { layout } = topology
+    for (const [name, ear] of ears) {
+      if (layout.nodes.has(name)) continue
+      ears.delete(name)
+      void ear.close()
     }
-    for (const [channel, listener] of wanted) if (listener && listeners.get(channel) === listener) listener.opened?.()
+    for (const [name, node] of layout.nodes) {
+      if (ears.has(name)) continue
+      const heard = (channel: string, message: string): void => places.get(channel)?.listener.heard(message)
+      const opened = (channel: string): void => places.get(channel)?.listener.opened?.()
+      ears.set(name, createEar({ where, node, complain, heard, opened, amiss: () => void topology.look() }))
+    }
+    const coming = new Map<string, string[]>()
+    for (const [channel, place] of places) {
+      const now = layout.nodeOf(channel)
+      if (now === place.node) continue
+      if (place.node !== undefined) ears.get(place.node)?.remove(channel)
+      place.node = now
+      if (now === undefined) continue
+      const some = coming.get(now)
+      if (some) some.push(channel)
+      else coming.set(now, [channel])
+    }
+    for (const [name, channels] of coming) ears.get(name)?.add(channels)
   }
-
-  redis.on('error', (err) => complain(err, 'Redis cannot be listened to: going on without it'))
-  redis.on('ready', () => {
-    const channels = [...listeners.keys()]
-    for (let at = 0; at < channels.length; at += CHANNELS_AT_ONCE) void open(channels.slice(at, at + CHANNELS_AT_ONCE))
-  })
-  redis.on('message', (channel: string, message: string) => {
-    if (message.length <= MAX_MESSAGE) listeners.get(channel)?.heard(message)
-  })
-  redis.connect().catch(() => {})
+  topology.onChange(follow)
+  follow()
 
   return {
     listen(channel, listener) {
-      listeners.set(channel, listener)
-      if (redis.status === 'ready') void open([channel])
+      const place: Place = { listener, node: topology.layout.nodeOf(channel) }
+      places.set(channel, place)
+      if (place.node !== undefined) ears.get(place.node)?.add([channel])
       return () => {
-        if (listeners.get(channel) !== listener) return
-        listeners.delete(channel)
-        if (redis.status === 'ready') redis.unsubscribe(channel).catch(() => {})
+        if (places.get(channel) !== place) return
+        places.delete(channel)
+        if (place.node !== undefined) ears.get(place.node)?.remove(channel)
       }
     },
-    restart() {
-      if (redis.status === 'ready') redis.stream.destroy()
+    isSharded: (node) => ears.get(node)?.sharded ?? where.kind === 'cluster',
+    restart(node) {
+      ears.get(node)?.restart()
+      void topology.look()
     },
     async close() {
-      listeners.clear()
-      await end(redis)
+      closed = true
+      places.clear()
+      await Promise.all([...ears.values()].map((ear) => ear.close()))
     },
   }
 }

@@ -15,12 +15,13 @@ const cost = (rate: Rate, n: number): number => Math.ceil((n / rate.perSecond) *
 const nowMicros = (): number => Date.now() * 1000
 
 /** Names may be long, and may hold what a client typed. */
-const keyOf = (bucket: string): string => `postern:throttle:{${createHash('sha256').update(bucket).digest('base64url').slice(0, 22)}}`
+const nameOf = (bucket: string): string => `throttle:{${createHash('sha256').update(bucket).digest('base64url').slice(0, 22)}}`
 
 const lifetime = (micros: number): number => Math.max(1, Math.ceil(micros / 1000))
 
 export function createRedisThrottle(link: Link): Throttle {
   const local = createLocalThrottle()
+  const keyOf = (bucket: string): string => `${link.prefix}:${nameOf(bucket)}`
 
   /** How far a bucket is from full, given the moment at which it will be; undefined for what cannot be. */
   function debtOf(fullAt: unknown, now: number, window: number): number | undefined {
@@ -34,22 +35,22 @@ export function createRedisThrottle(link: Link): Throttle {
     const key = keyOf(bucket)
     const now = nowMicros()
     const [price, window] = [cost(rate, n), cost(rate, rate.burst)]
-    const replies = await link.ask((redis) =>
+    const replies = await link.ask(key, (redis) =>
       redis.multi().set(key, now, 'PX', lifetime(window), 'NX').incrby(key, price).pexpire(key, lifetime(window)).exec(),
     )
     const after = replies?.[1]?.[1]
     const debt = debtOf(typeof after === 'number' ? after - price : undefined, now, window)
     if (debt === undefined) {
-      if (replies) void link.ask((redis) => redis.del(key))
+      if (replies) void link.ask(key, (redis) => redis.del(key))
       return undefined
     }
     const over = debt + price - window
     if (over <= 0) {
       // A bucket that is full is no bucket: the key goes when it is.
-      void link.ask((redis) => redis.pexpire(key, lifetime(debt + price)))
+      void link.ask(key, (redis) => redis.pexpire(key, lifetime(debt + price)))
       return { ok: true, retryAfter: 0 }
     }
-    await link.ask((redis) => redis.multi().incrby(key, -price).pexpire(key, lifetime(debt)).exec())
+    await link.ask(key, (redis) => redis.multi().incrby(key, -price).pexpire(key, lifetime(debt)).exec())
     return { ok: false, retryAfter: over / 1e6 }
   }
 
@@ -63,7 +64,8 @@ export function createRedisThrottle(link: Link): Throttle {
     },
     async check(bucket, rate, n = 1) {
       if (!local.check(bucket, rate, n)) return false
-      const value = await link.ask((redis) => redis.get(keyOf(bucket)))
+      const key = keyOf(bucket)
+      const value = await link.ask(key, (redis) => redis.get(key))
       if (typeof value !== 'string') return true
       const window = cost(rate, rate.burst)
       const debt = debtOf(Number(value), nowMicros(), window)
