@@ -44,6 +44,8 @@ const OPTIONS = {
   config: { type: 'string' },
   ports: { type: 'string' },
   'log-level': { type: 'string' },
+  workers: { type: 'string' },
+  roles: { type: 'string' },
   'password-stdin': { type: 'boolean' },
   name: { type: 'string' },
   mailbox: { type: 'string' },
@@ -57,7 +59,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
     const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true })
     for (const [flag, value] of Object.entries(values)) if (value === '') throw new Usage(`--${flag} needs a value`)
     return {
-      flags: { data: values.data, config: values.config, ports: values.ports, logLevel: values['log-level'] },
+      flags: {
+        data: values.data,
+        config: values.config,
+        ports: values.ports,
+        logLevel: values['log-level'],
+        workers: values.workers,
+        roles: values.roles,
+      },
       passwordStdin: values['password-stdin'] ?? false,
       name: values.name,
       mailbox: values.mailbox,

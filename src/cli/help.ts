@@ -7,6 +7,8 @@ const FLAGS = `Flags, before or after the command:
   --config FILE       the config file (POSTERN_CONFIG)
   --ports CHOICE      auto: free ports of the loopback; standard; high: 2525 2587 2465 2993 2995 (POSTERN_PORTS)
   --log-level LEVEL   debug, info, warn, error (POSTERN_LOG_LEVEL)
+  --workers N         so many processes serve; auto: one for each core where Redis is configured (POSTERN_WORKERS)
+  --roles LIST        what this host does, of mx,submission,imap,pop3,queue,http (POSTERN_ROLES)
 Without them the config is config/postern.yaml and the data is in data, both in the current folder.
 Exit codes: 0 done, 1 refused, 2 wrong usage.`
 

@@ -2,6 +2,7 @@
 import { loadConfig } from '../config/load.ts'
 import { findPlaces, type Places, set } from '../config/places.ts'
 import { createLog } from '../log.ts'
+import { isWorker } from '../serve/ipc.ts'
 import { words } from '../serve/words.ts'
 import { type Command, Usage } from './args.ts'
 import { Life } from './life.ts'
@@ -17,6 +18,10 @@ export const serve: Command = {
     const log = createLog({ level: places.logLevel ?? configuredLevel(places), pretty: process.stdout.isTTY && hasPretty() })
     // A reader of our output that went away is no reason to stop serving mail.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+    if (isWorker(env)) {
+      const { runWorker } = await import('../serve/worker.ts')
+      return runWorker(env, log)
+    }
     const configNamed = (args.flags.config ?? set(env, 'POSTERN_CONFIG')) !== undefined
     // Only now: the other commands need nothing of all that.
     const { startServer } = await import('../server.ts')

@@ -1,6 +1,6 @@
 /** Where the config file and the data folder are: flag before environment before the usual place. */
 import { join, resolve } from 'node:path'
-import { LOG_LEVELS } from './schema.ts'
+import { LOG_LEVELS, MAX_WORKERS, ROLES, type Role } from './schema.ts'
 
 /** The flags that every command takes. */
 export interface Flags {
@@ -8,6 +8,8 @@ export interface Flags {
   readonly config?: string | undefined
   readonly ports?: string | undefined
   readonly logLevel?: string | undefined
+  readonly workers?: string | undefined
+  readonly roles?: string | undefined
 }
 
 export const PORT_CHOICES = ['auto', 'standard', 'high'] as const
@@ -22,6 +24,10 @@ export interface Places {
   /** undefined: what the config says, else standard ports where they may be bound. */
   readonly ports: PortChoice | undefined
   readonly logLevel: string | undefined
+  /** undefined: what the config says. */
+  readonly workers: number | 'auto' | undefined
+  /** undefined: what the config says. */
+  readonly roles: readonly Role[] | undefined
 }
 
 /** A flag or a variable has a value that it cannot have. */
@@ -38,7 +44,15 @@ export function findPlaces(flags: Flags, env: Env, cwd: string): Places {
     dataDir: resolve(cwd, dir ?? 'data'),
     ports: oneOf(PORT_CHOICES, flags.ports ?? set(env, 'POSTERN_PORTS'), '--ports'),
     logLevel: oneOf(LOG_LEVELS, flags.logLevel ?? set(env, 'POSTERN_LOG_LEVEL'), '--log-level'),
+    workers: workersIn(flags.workers ?? set(env, 'POSTERN_WORKERS')),
+    roles: (flags.roles ?? set(env, 'POSTERN_ROLES'))?.split(',').map((name) => oneOf(ROLES, name.trim(), 'each of --roles')!),
   }
+}
+
+function workersIn(value: string | undefined): number | 'auto' | undefined {
+  if (value === undefined || value === 'auto') return value
+  if (/^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= MAX_WORKERS) return Number(value)
+  throw new BadFlag(`--workers is auto, or a number of processes from 1 to ${MAX_WORKERS}, not "${value}"`)
 }
 
 /** The variable's value; undefined when it is not set or empty. */

@@ -15,11 +15,14 @@ export interface LiveOptions {
   readonly certificate: Certificate
   readonly configFile: string
   readonly dataDir: string
-  readonly accounts: Accounts
-  readonly tls: Tls
+  /** Where the mailboxes are applied; left out by who only watches. */
+  readonly accounts?: Accounts
+  readonly tls?: Tls
   readonly log: Log
+  /** Another process watches the files, complains of them, and says when to look. */
+  readonly follows?: boolean
   /** Mailboxes or the certificate are others now. */
-  readonly changed: (config: Config, certificate: Certificate) => Promise<void>
+  readonly changed?: (config: Config, certificate: Certificate) => Promise<void>
 }
 
 export interface Live {
@@ -34,7 +37,8 @@ const RETRY_MS = 2_000
 const CERTIFICATE_CHECK_MS = 12 * 3_600_000
 
 export function keepLive(o: LiveOptions): Live {
-  const { log, configFile, dataDir } = o
+  const { log, configFile, dataDir, follows = false } = o
+  const complaint = follows ? 'debug' : 'error'
   const started = o.loaded.config
   let config = started
   let certificate = o.certificate
@@ -43,9 +47,9 @@ export function keepLive(o: LiveOptions): Live {
   let running: Promise<void> | undefined
   const closed = new AbortController()
 
-  const watch = watchFiles([configFile, ...certificate.files], reload)
-  const daily = setInterval(reload, CERTIFICATE_CHECK_MS).unref()
-  warnOfExpiry(certificate, log)
+  const watch = follows ? undefined : watchFiles([configFile, ...certificate.files], reload)
+  const daily = follows ? undefined : setInterval(reload, CERTIFICATE_CHECK_MS).unref()
+  if (!follows) warnOfExpiry(certificate, log)
 
   /** One at a time; edits that come meanwhile are seen by one more look. */
   function reload(): void {
@@ -65,23 +69,24 @@ export function keepLive(o: LiveOptions): Live {
   async function look(): Promise<void> {
     const next = read()
     if (next) {
-      mentionRestart(next)
+      if (!follows) mentionRestart(next)
       if (await reconciled(next)) config = next
     }
     replaceCertificate(config)
-    await o.changed(config, certificate)
+    await o.changed?.(config, certificate)
   }
 
   function read(): Config | undefined {
     try {
       return loadConfig(configFile, words).config
     } catch (error) {
-      log.error({ reason: messageOf(error) }, 'the config file is wrong: the server goes on with what it had')
+      log[complaint]({ reason: messageOf(error) }, 'the config file is wrong: the server goes on with what it had')
       return undefined
     }
   }
 
   async function reconciled(next: Config): Promise<boolean> {
+    if (!o.accounts) return true
     while (!again && !closed.signal.aborted) {
       try {
         if (await o.accounts.reconcile(wantedState(next)))
@@ -98,15 +103,15 @@ export function keepLive(o: LiveOptions): Live {
   function replaceCertificate(now: Config): void {
     try {
       const next = certificateFor(now, configFile, dataDir)
-      watch.files([configFile, ...next.files])
+      watch?.files([configFile, ...next.files])
       if (next.pair.cert !== certificate.pair.cert || next.pair.key !== certificate.pair.key) {
-        o.tls.replace(next.pair)
-        log.info({ names: next.pair.names }, 'new certificate')
+        o.tls?.replace(next.pair)
+        if (!follows) log.info({ names: next.pair.names }, 'new certificate')
       }
       certificate = next
-      warnOfExpiry(next, log)
+      if (!follows) warnOfExpiry(next, log)
     } catch (error) {
-      log.error({ reason: messageOf(error) }, 'the new certificate cannot be used: the server keeps the one it had')
+      log[complaint]({ reason: messageOf(error) }, 'the new certificate cannot be used: the server keeps the one it had')
     }
   }
 
@@ -120,7 +125,7 @@ export function keepLive(o: LiveOptions): Live {
     reload,
     async close() {
       closed.abort()
-      watch.close()
+      watch?.close()
       clearInterval(daily)
       await running
     },

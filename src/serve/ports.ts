@@ -1,7 +1,8 @@
 /** Finds a port for each service: the configured one, the standard one where this process may have it, the high one, or any free one of the loopback. */
 import type { PortChoice } from '../config/places.ts'
-import { SERVICES, type ServiceName } from '../config/schema.ts'
+import { type Config, SERVICES, type ServiceName } from '../config/schema.ts'
 import type { Listener } from '../net/listener.ts'
+import { KINDS } from './kinds.ts'
 import { Refused } from './refused.ts'
 
 export interface Wish {
@@ -11,6 +12,13 @@ export interface Wish {
   readonly standard: number
   readonly high: number
   readonly listen: (host: string, port: number) => Promise<Listener>
+}
+
+/** What the config says of one listener. */
+export function wishFor(name: ServiceName, { listeners }: Pick<Config, 'listeners'>, listen: Wish['listen']): Wish {
+  const { standard, high } = KINDS[name]
+  const { host, port } = listeners?.[name] ?? {}
+  return { host, port, standard, high, listen }
 }
 
 export interface Bound {

@@ -70,6 +70,8 @@ const CLEAN = {
   POSTERN_CONFIG: '',
   POSTERN_PORTS: '',
   POSTERN_LOG_LEVEL: '',
+  POSTERN_WORKERS: '',
+  POSTERN_ROLES: '',
 }
 
 /** A folder that the embedded Postgres's user can reach through. */

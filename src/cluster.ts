@@ -1,0 +1,67 @@
+/**
+ * Several processes: this one keeps what there is once (see serve/keeper.ts), holds the listening sockets, hands each connection to a worker and looks after the workers.
+ * It has no connection to the database and no session, so there is nothing in it that a client could break; and since it holds the ports, no connection is refused while
+ * workers come and go.
+ */
+
+import { Crew } from './serve/crew.ts'
+import { Handover } from './serve/handover.ts'
+import type { Begin } from './serve/ipc.ts'
+import { drainMs, type Keeper, type Server, type ServerOptions } from './serve/keeper.ts'
+import { keepLive } from './serve/live.ts'
+import { Notice } from './serve/notice.ts'
+import { bindAll, wishFor } from './serve/ports.ts'
+
+/** Resolves when every listener accepts and a worker serves. Rejects with that worker's sentence when the first one cannot start. */
+export async function startCluster(keeper: Keeper, { places, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
+  const { plan, loaded, certificate, database } = keeper
+  const { configFile, dataDir } = places
+  let alone = database.embedded
+  const begin = (): Begin => {
+    const begins = {
+      ...{ configFile, dataDir, alone, services: plan.services, workers: plan.workers },
+      ...(database.embedded && { embedded: database.connect }),
+    }
+    alone = false
+    return begins
+  }
+  const handover = new Handover(log)
+  undo.defer(() => handover.close())
+  let notice: Notice | undefined
+  const told = (): void => void notice?.write().catch((err: unknown) => log.error({ err }, 'endpoints.json could not be written'))
+  const crew = new Crew({ size: plan.workers, begin, handover, log, changed: told })
+  undo.defer(() => crew.end(0))
+  await crew.first()
+
+  const bound = await bindAll(
+    new Map(plan.services.map((name) => [name, wishFor(name, loaded.config, (host, port) => handover.listen(name, host, port))])),
+    places.ports,
+  )
+  const close = (): void => {
+    for (const { listeners } of bound) for (const listener of listeners) listener.close()
+    handover.close()
+  }
+  undo.defer(close)
+  await crew.others()
+
+  notice = new Notice({ dataDir, configFile, databaseUrl: database.url, bound, workers: () => crew.pids, say, log }, loaded.config, certificate)
+  undo.defer(() => notice?.close())
+  const live = keepLive({
+    ...{ loaded, certificate, configFile, dataDir, log },
+    async changed(now, shown) {
+      crew.tell({ kind: 'look' })
+      await notice.changed(now, shown)
+    },
+  })
+  undo.defer(() => live.close())
+  const endpoints = await notice.announce()
+  return {
+    endpoints,
+    drainMs: drainMs(loaded),
+    reload: () => live.reload(),
+    async stop(ms) {
+      close()
+      await crew.end(ms)
+    },
+  }
+}

@@ -1,0 +1,161 @@
+/** The workers of one host: started, watched, started again, replaced one by one, ended together. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../log.ts'
+import type { Handover } from './handover.ts'
+import type { Begin } from './ipc.ts'
+import { type Ended, Member } from './member.ts'
+
+const FIRST_WAIT_MS = 100
+const LONGEST_WAIT_MS = 30_000
+/** Who lived so long is started again at once. */
+const GOOD_LIFE_MS = 60_000
+/** A worker that was not heard for so long is not alive, whatever the system says. */
+const SILENT_MS = 10_000
+const WATCH_MS = 1_000
+
+/** How long the next start waits, given how long the last one did (undefined: there was none) and how long that worker lived. */
+export function nextWait(last: number | undefined, lived: number): number {
+  if (last === undefined || lived >= GOOD_LIFE_MS) return 0
+  return Math.min(Math.max(last * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
+}
+
+export interface CrewOptions {
+  readonly size: number
+  /** What a worker that starts now is told. */
+  readonly begin: () => Begin
+  readonly handover: Handover
+  readonly log: Log
+  /** Others serve now. */
+  readonly changed: () => void
+}
+
+interface Place {
+  member: Member | undefined
+  wait: number | undefined
+  /** Who replaces looks after it. */
+  replacing: boolean
+}
+
+export class Crew {
+  readonly #o: CrewOptions
+  readonly #places: Place[]
+  readonly #ending = new AbortController()
+  /** Everybody who lives, those that leave too. */
+  readonly #alive = new Set<Member>()
+  #watch: NodeJS.Timeout | undefined
+  #watched = performance.now()
+
+  constructor(o: CrewOptions) {
+    this.#o = o
+    this.#places = Array.from({ length: o.size }, () => ({ member: undefined, wait: undefined, replacing: false }))
+  }
+
+  get pids(): number[] {
+    return this.#places.flatMap(({ member }) => (member?.serves ? [member.pid] : []))
+  }
+
+  get members(): readonly Member[] {
+    return this.#places.flatMap(({ member }) => member ?? [])
+  }
+
+  /** The first one: it does what is done once. Rejects with its own words when it cannot start. */
+  async first(): Promise<void> {
+    const [place] = this.#places as [Place]
+    const member = this.#make()
+    try {
+      await member.ready
+    } catch (error) {
+      member.kill()
+      await member.ended
+      throw error
+    }
+    this.#settle(place, member)
+    this.#watch = setInterval(() => this.#look(), WATCH_MS)
+  }
+
+  /** All others; resolves when each serves or has failed once. */
+  async others(): Promise<void> {
+    await Promise.all(this.#places.slice(1).map((place) => this.#start(place)))
+  }
+
+  tell(message: Parameters<Member['tell']>[0]): void {
+    for (const member of this.#alive) if (member.serves) member.tell(message)
+  }
+
+  /** All at once, `ms` for their sessions. A second call with less time shortens the first. Resolves when none is left. */
+  async end(ms: number): Promise<void> {
+    this.#ending.abort()
+    clearInterval(this.#watch)
+    const all = [...this.#alive]
+    for (const member of all) member.drain(ms)
+    await Promise.all(all.map((member) => member.ended))
+  }
+
+  #make(): Member {
+    const { handover } = this.#o
+    const member = new Member(this.#o.begin(), {
+      free: () => handover.go(),
+      leaving: (who) => {
+        handover.remove(who)
+        this.#o.changed()
+      },
+    })
+    this.#alive.add(member)
+    void member.ended.then(() => this.#alive.delete(member))
+    return member
+  }
+
+  /** It serves from now on in that place. */
+  #settle(place: Place, member: Member): void {
+    place.member = member
+    if (member.serves) this.#o.handover.add(member)
+    this.#o.changed()
+    void member.ended.then((ended) => this.#died(place, member, ended))
+  }
+
+  #died(place: Place, member: Member, { how, lasted }: Ended): void {
+    if (place.member !== member || this.#ending.signal.aborted) return
+    place.member = undefined
+    if (place.replacing) return
+    place.wait = nextWait(place.wait, lasted)
+    this.#o.log.error({ worker: member.pid, how, wait: place.wait }, 'a worker died: starting another')
+    void this.#again(place)
+  }
+
+  /** One attempt. */
+  async #start(place: Place): Promise<void> {
+    const member = this.#make()
+    try {
+      await member.ready
+      this.#settle(place, member)
+    } catch (error) {
+      member.kill()
+      await member.ended
+      if (this.#ending.signal.aborted) return
+      place.wait = Math.max(nextWait(place.wait, 0), FIRST_WAIT_MS)
+      this.#o.log.error({ reason: error instanceof Error ? error.message : String(error), wait: place.wait }, 'a worker does not start: trying again')
+      void this.#again(place)
+    }
+  }
+
+  async #again(place: Place): Promise<void> {
+    const { signal } = this.#ending
+    await sleep(place.wait, undefined, { signal }).catch(() => {})
+    if (!signal.aborted && !place.replacing) await this.#start(place)
+  }
+
+  /** Ends whoever was silent for too long. */
+  #look(): void {
+    const now = performance.now()
+    // This process was held up itself, so what they said meanwhile lies unread.
+    const late = now - this.#watched > 5 * WATCH_MS
+    this.#watched = now
+    for (const member of this.#alive) {
+      if (late) member.excuse()
+      else if (member.silence > SILENT_MS) {
+        this.#o.log.error({ worker: member.pid }, 'a worker does not answer: ending it')
+        member.kill()
+      }
+    }
+  }
+}

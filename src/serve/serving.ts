@@ -1,0 +1,71 @@
+/** What serves, once per process that does: drivers, store, logins, limits, services. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { createAuthenticator } from '../auth/login.ts'
+import type { Loaded } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import type { Secrets } from '../config/secrets.ts'
+import type { Log } from '../log.ts'
+import { canonical } from '../mail/address.ts'
+import { createTls } from '../net/tls.ts'
+import type { RelayOptions } from '../smtp/relay.ts'
+import type { Drivers } from '../store/drivers.ts'
+import { createMemoryDrivers } from '../store/memory/index.ts'
+import { type Connect, openStore } from '../store/pg/index.ts'
+import { createRedisDrivers } from '../store/redis/index.ts'
+import type { Certificate } from './certificate.ts'
+import { allLimits } from './limits.ts'
+import { Refused } from './refused.ts'
+import type { ServiceDeps } from './services.ts'
+import { wantedState } from './wanted.ts'
+
+export interface ServingOptions {
+  readonly loaded: Loaded
+  readonly secrets: Secrets
+  readonly certificate: Certificate
+  readonly connect: Connect
+  /** Nobody else uses the database yet: what its leases say is of a former life. */
+  readonly alone: boolean
+  readonly log: Log
+}
+
+/** Connects, migrates, applies the mailboxes of the config. What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
+export async function openServing(
+  { loaded, secrets, certificate, connect, alone, log }: ServingOptions,
+  undo: AsyncDisposableStack,
+): Promise<ServiceDeps> {
+  const { config, source } = loaded
+  const tls = createTls(certificate.pair)
+  const limits = allLimits(config.limits)
+  const relay = relayOf(config, secrets, source.file)
+  const drivers = await openDrivers(secrets, log)
+  undo.defer(() => drivers.close())
+  const opened = await openStore({ connect, drivers, log, alone })
+  undo.defer(() => opened.close())
+  await opened.accounts.reconcile(wantedState(config))
+  const authenticator = createAuthenticator({ accounts: opened.accounts, throttle: drivers.throttle, canonical, log, limits: limits.auth })
+  undo.defer(() => authenticator.close())
+  return { config, opened, drivers, authenticator, tls, limits, relay, log }
+}
+
+const openDrivers = async ({ redisUrl }: Secrets, log: Log): Promise<Drivers> =>
+  redisUrl === undefined ? createMemoryDrivers(log) : createRedisDrivers(redisUrl, log)
+
+function relayOf({ relay }: Config, { relayPassword }: Secrets, configFile: string): Omit<RelayOptions, 'hostname'> | undefined {
+  if (!relay) return undefined
+  const { host, port, security, user, ca } = relay
+  return {
+    ...{ host, port, security },
+    ...(user !== undefined && { user }),
+    ...(relayPassword !== undefined && { password: relayPassword }),
+    ...(ca !== undefined && { ca: readAuthorities(resolve(dirname(configFile), ca)) }),
+  }
+}
+
+function readAuthorities(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new Refused(`relay.ca names ${file}, which cannot be read: ${cause instanceof Error ? cause.message : cause}.`)
+  }
+}

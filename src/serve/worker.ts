@@ -1,0 +1,136 @@
+/** A worker process: serves the connections that its keeper hands it, and ends when the keeper does. */
+import type { Socket } from 'node:net'
+import { loadConfig } from '../config/load.ts'
+import type { Env } from '../config/places.ts'
+import type { ServiceName } from '../config/schema.ts'
+import { readSecrets } from '../config/secrets.ts'
+import type { Log } from '../log.ts'
+import { type Reception, receive } from '../net/listener.ts'
+import { certificateFor } from './certificate.ts'
+import { BEAT_MS, type Begin, type FromWorker, type ToWorker } from './ipc.ts'
+import { namedDatabase } from './keeper.ts'
+import { keepLive, type Live } from './live.ts'
+import { acceptingFor, makeServices } from './services.ts'
+import { openServing } from './serving.ts'
+import { words } from './words.ts'
+
+/** Sessions of a worker whose keeper is gone: the next keeper may wait for what it holds. */
+const ORPHAN_MS = 2_000
+/** After an error that nobody caught the state of the process is unknown. */
+const CRASH_MS = 10_000
+/** When something keeps the process alive after everything was closed. */
+const EXIT_MS = 3_000
+
+/** Runs until the keeper wants it to end, or is gone; resolves to the exit code. */
+export async function runWorker(env: Env, log: Log): Promise<number> {
+  // The terminal and the service manager signal the whole group: the keeper decides.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  const say = (message: FromWorker): void => {
+    if (process.connected) process.send!(message, () => {})
+  }
+  const life = new WorkerLife(log, say)
+  const beat = setInterval(() => say({ kind: 'beat' }), BEAT_MS).unref()
+  const begun = Promise.withResolvers<Begin>()
+  process.on('message', (message: ToWorker, socket?: Socket) => {
+    if (message.kind === 'begin') begun.resolve(message.begin)
+    else if (message.kind === 'connection') life.connection(message.service, socket)
+    else if (message.kind === 'look') life.live?.reload()
+    else if (message.kind === 'drain') life.end(message.ms)
+  })
+  process.on('disconnect', () => {
+    setTimeout(() => process.exit(1), ORPHAN_MS + EXIT_MS).unref()
+    if (!life.ending) log.error('the keeper is gone: stopping')
+    life.end(ORPHAN_MS)
+  })
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'an error that nobody caught: this worker stops')
+    life.crash()
+  })
+  try {
+    await life.start(await begun.promise, env)
+    say({ kind: 'ready' })
+  } catch (error) {
+    say({ kind: 'refused', why: reasonOf(error) })
+    return finish(1)
+  }
+  return finish(await life.ended)
+
+  function finish(code: number): number {
+    clearInterval(beat)
+    setTimeout(() => process.exit(code), EXIT_MS).unref()
+    if (process.connected) process.disconnect()
+    return code
+  }
+}
+
+class WorkerLife {
+  live: Live | undefined
+  ending = false
+  readonly ended: Promise<number>
+  readonly #log: Log
+  readonly #say: (message: FromWorker) => void
+  readonly #end = Promise.withResolvers<number>()
+  #receptions: ReadonlyMap<ServiceName, Reception> = new Map()
+  #running: AsyncDisposableStack | undefined
+  #closing: Promise<void> | undefined
+  #code = 0
+
+  constructor(log: Log, say: (message: FromWorker) => void) {
+    this.#log = log
+    this.#say = say
+    this.ended = this.#end.promise
+  }
+
+  async start({ configFile, dataDir, embedded, alone, services: names }: Begin, env: Env): Promise<void> {
+    await using starting = new AsyncDisposableStack()
+    const log = this.#log
+    const loaded = loadConfig(configFile, words)
+    const secrets = readSecrets(loaded, env)
+    const certificate = certificateFor(loaded.config, configFile, dataDir)
+    const connect = embedded ?? namedDatabase(secrets)?.connect
+    if (!connect) throw new Error('there is no database')
+    const deps = await openServing({ loaded, secrets, certificate, connect, alone, log }, starting)
+    const services = makeServices(deps)
+    this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
+    const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })
+    this.live = live
+    starting.defer(() => live.close())
+    this.#running = starting.move()
+  }
+
+  connection(service: ServiceName, socket: Socket | undefined): void {
+    this.#say({ kind: 'took' })
+    if (!socket) return // its client had gone by then
+    socket.allowHalfOpen = true
+    const reception = this.#receptions.get(service)
+    if (reception) reception.accept(socket)
+    else socket.destroy()
+  }
+
+  /** A second call with less time shortens the first. */
+  end(ms: number): void {
+    this.ending = true
+    this.#say({ kind: 'leaving' })
+    const drained = Promise.all([...this.#receptions.values()].map((reception) => reception.drain(ms)))
+    this.#closing ??= drained
+      .then(() => this.#running?.disposeAsync())
+      .then(
+        () => this.#end.resolve(this.#code),
+        (err: unknown) => {
+          this.#log.error({ err }, 'stopping failed')
+          this.#end.resolve(1)
+        },
+      )
+  }
+
+  crash(): void {
+    this.#code = 1
+    if (!this.ending) this.end(CRASH_MS)
+  }
+}
+
+/** A failed connection to several addresses has its words inside. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0])
+  return error instanceof Error ? error.message || error.name : String(error)
+}
