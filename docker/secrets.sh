@@ -29,12 +29,13 @@ chmod 0500 postgres redis postern
 [ -s postgres/postern ] || random | put postgres/postern "$POSTGRES"
 printf 'postgres://postern:%s@postgres:5432/postern' "$(cat postgres/postern)" | put postern/database_url "$POSTERN"
 
-# Redis has the password's hash only. Whoever says no password may ask whether it lives.
+# Redis has the password's hash only. Whoever has none may ask, as "health", whether it lives.
 [ -s postern/redis_password ] || random | put postern/redis_password "$POSTERN"
 printf 'redis://postern:%s@redis:6379' "$(cat postern/redis_password)" | put postern/redis_url "$POSTERN"
 hash=$(sha256sum <postern/redis_password | cut -d ' ' -f 1)
 put redis/users.acl "$REDIS" <<END
-user default on nopass resetkeys resetchannels -@all +ping
+user default off
+user health on nopass -@all +ping
 user postern on #$hash ~postern:* &postern:* -@all +ping +publish +subscribe +unsubscribe +multi +exec +set +get +getrange +del +incrby +pexpire +zadd +zrange +zrem +zremrangebyscore
 END
 
