@@ -11,8 +11,20 @@ export interface AdmissionLimits {
   readonly newPerMinute: number
   /** Addresses, as text, that the limits per network do not apply to. */
   readonly exempt: readonly string[]
+  /**
+   * Addresses behind each of which many clients may be that cannot be told apart (`gateways.ts`). The limits of one client would let any of them shut out
+   * the others: together they may take half of what all may, so that those who can be told apart always find room.
+   */
+  readonly shared: readonly string[]
 }
-export const DEFAULT_LIMITS: AdmissionLimits = { perRemote: 30, total: 2000, preAuth: 300, newPerMinute: 60, exempt: ['127.0.0.1', '::1'] }
+export const DEFAULT_LIMITS: AdmissionLimits = {
+  perRemote: 30,
+  total: 2000,
+  preAuth: 300,
+  newPerMinute: 60,
+  exempt: ['127.0.0.1', '::1'],
+  shared: [],
+}
 
 export type AdmissionRefusal = 'total' | 'pre-auth' | 'per-remote' | 'rate'
 
@@ -27,6 +39,12 @@ export const MAX_NETWORKS = 50_000
 /** A /48 has 65,536 networks of /64: together they get this many times what one gets. */
 const WIDER_SHARE = 3
 
+interface Count {
+  open: number
+  /** Of these, how many have not logged in. */
+  anonymous: number
+}
+
 interface Bucket {
   tokens: number
   at: number
@@ -38,8 +56,8 @@ export class Admission {
   readonly #now: () => number
   readonly #open = new Map<string, number>()
   readonly #buckets = new Map<string, Bucket>()
-  #total = 0
-  #preAuth = 0
+  readonly #all: Count = { open: 0, anonymous: 0 }
+  readonly #crowd: Count = { open: 0, anonymous: 0 }
 
   /** `networkOf`: what counts as one client; an IPv6 network ends in `::/64`. `now`: milliseconds that never fall. */
   constructor(limits: AdmissionLimits, networkOf: (remote: string) => string, now: () => number = () => performance.now()) {
@@ -49,34 +67,45 @@ export class Admission {
   }
 
   get connections(): number {
-    return this.#total
+    return this.#all.open
   }
 
-  enter(remote: string): Ticket | AdmissionRefusal {
-    const { total, preAuth, perRemote, newPerMinute, exempt } = this.#limits
-    if (this.#total >= total) return 'total'
-    if (this.#preAuth >= preAuth) return 'pre-auth'
-    const networks = exempt.includes(remote) ? [] : withWider(this.#networkOf(remote))
+  /** `isOwn`: a connection of the house itself, such as a balancer's look whether we are well. No limit per network applies to it. */
+  enter(remote: string, isOwn = false): Ticket | AdmissionRefusal {
+    const { total, preAuth, perRemote, newPerMinute, exempt, shared } = this.#limits
+    if (this.#all.open >= total) return 'total'
+    if (this.#all.anonymous >= preAuth) return 'pre-auth'
+    if (isOwn || exempt.includes(remote)) return this.#admit([], [this.#all])
+    if (shared.includes(remote)) {
+      if (this.#crowd.open >= total / 2 || this.#crowd.anonymous >= preAuth / 2) return 'per-remote'
+      return this.#admit([], [this.#all, this.#crowd])
+    }
+    const networks = withWider(this.#networkOf(remote))
     if (networks.some(({ name, share }) => (this.#open.get(name) ?? 0) >= perRemote * share)) return 'per-remote'
     if (!networks.every(({ name, share }) => this.#take(name, newPerMinute * share))) return 'rate'
-    return this.#admit(networks.map(({ name }) => name))
+    return this.#admit(
+      networks.map(({ name }) => name),
+      [this.#all],
+    )
   }
 
-  #admit(networks: readonly string[]): Ticket {
+  #admit(networks: readonly string[], counts: readonly Count[]): Ticket {
     let here = true
     let anonymous = true
-    this.#total++
-    this.#preAuth++
+    for (const count of counts) {
+      count.open++
+      count.anonymous++
+    }
     for (const name of networks) this.#open.set(name, (this.#open.get(name) ?? 0) + 1)
     const admitted = (): void => {
-      if (anonymous) this.#preAuth--
+      if (anonymous) for (const count of counts) count.anonymous--
       anonymous = false
     }
     const leave = (): void => {
       if (!here) return
       here = false
       admitted()
-      this.#total--
+      for (const count of counts) count.open--
       for (const name of networks) {
         const left = this.#open.get(name)! - 1
         if (left > 0) this.#open.set(name, left)

@@ -4,8 +4,10 @@ import type { TLSSocket } from 'node:tls'
 
 export interface Connection {
   readonly socket: Socket | TLSSocket
-  /** The client's address as text; an IPv4 address is never written as `::ffff:…`. */
+  /** The client's address as text, also where a load balancer passes its connection on; an IPv4 address is never written as `::ffff:…`. */
   readonly remote: string
+  /** A load balancer's own: it looks whether we are well. Nothing that a log should tell. */
+  readonly isProbe?: true
   /** TLS is up. */
   readonly secure: boolean
   /** The name that the client asked for (SNI), lower case, without a dot at its end. */

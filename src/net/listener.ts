@@ -2,9 +2,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { plainAddress } from './address.ts'
 import { Admission, type AdmissionLimits, type AdmissionRefusal, DEFAULT_LIMITS, type Ticket } from './admission.ts'
+import { Balancers } from './balancers.ts'
 import type { Connection, Serve } from './connection.ts'
 import { looksLikeTls } from './detect.ts'
+import { HIDDEN_CLIENTS } from './gateways.ts'
 import { handshake, plainName } from './handshake.ts'
 import type { ServiceTls } from './tls.ts'
 
@@ -26,6 +29,12 @@ export interface AcceptOptions {
   /** `both`: how long a client may wait before it is taken for one that waits for our greeting. */
   readonly detectMs?: number
   readonly limits?: Partial<AdmissionLimits>
+  /**
+   * Addresses and networks of load balancers. A connection from one begins with a PROXY header, within `proxyHeaderMs`, or is destroyed; the address that it
+   * tells is the client's for everything that follows. From anybody else such a header is what any other wrong octets are.
+   */
+  readonly proxyFrom?: readonly string[]
+  readonly proxyHeaderMs?: number
   /** What counts as one client under the limits: an address itself, or the /64 of an IPv6 address. */
   readonly networkOf: (remote: string) => string
   readonly serve: Serve
@@ -95,16 +104,22 @@ export const receive = (options: AcceptOptions): Reception => new Door(options)
 class Door implements Reception {
   readonly #options: AcceptOptions
   readonly #admission: Admission
+  readonly #balancers: Balancers
+  readonly #shared: ReadonlySet<string>
+  #hidden = 0
   /** Sockets as they were accepted, with the way to stop their sessions; undefined before there is one. */
   readonly #sockets = new Map<Socket, AbortController | undefined>()
   #draining = false
   #emptied: (() => void) | undefined
 
   constructor(options: AcceptOptions) {
-    const { mode, tls, limits, networkOf } = options
+    const { mode, tls, networkOf, proxyFrom = [], proxyHeaderMs, log } = options
+    const limits = { ...DEFAULT_LIMITS, ...options.limits }
     if (mode !== 'starttls' && !tls) throw new Error(`mode ${mode} needs a certificate`)
     this.#options = options
-    this.#admission = new Admission({ ...DEFAULT_LIMITS, ...limits }, networkOf)
+    this.#admission = new Admission(limits, networkOf)
+    this.#balancers = new Balancers({ from: proxyFrom, headerMs: proxyHeaderMs, log })
+    this.#shared = new Set(limits.shared)
   }
 
   get connections(): number {
@@ -112,39 +127,62 @@ class Door implements Reception {
   }
 
   accept(socket: Socket): void {
-    const { log, onRefused } = this.#options
+    const { log } = this.#options
     socket.on('error', (err) => log.debug({ err, remote: socket.remoteAddress }, 'socket error'))
     const remote = plainAddress(socket.remoteAddress)
     if (remote === undefined || this.#draining) {
       socket.destroy()
       return
     }
-    const ticket = this.#admission.enter(remote)
-    if (typeof ticket === 'string') {
-      log.debug({ remote, why: ticket }, 'connection refused')
-      onRefused?.(ticket, socket)
-      socket.destroySoon()
-      return
-    }
     this.#sockets.set(socket, undefined)
     socket.once('close', () => {
-      ticket.leave()
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) this.#emptied?.()
     })
-    this.#open(socket, remote, ticket).catch((err: unknown) => {
+    this.#receive(socket, remote).catch((err: unknown) => {
       log.debug({ err, remote }, 'connection failed')
       socket.destroy()
     })
   }
 
-  async #open(socket: Socket, remote: string, { admitted }: Ticket): Promise<void> {
+  async #receive(socket: Socket, peer: string): Promise<void> {
+    if (!this.#balancers.has(peer)) return this.#admit(socket, peer, false)
+    const client = await this.#balancers.clientOf(socket, peer)
+    return this.#admit(socket, client ?? peer, client === undefined)
+  }
+
+  #admit(socket: Socket, remote: string, isProbe: boolean): Promise<void> | undefined {
+    const { log, onRefused } = this.#options
+    if (socket.destroyed) return undefined
+    if (!isProbe) this.#lookForHidden(remote)
+    const ticket = this.#admission.enter(remote, isProbe)
+    if (typeof ticket === 'string') {
+      log.debug({ remote, why: ticket }, 'connection refused')
+      onRefused?.(ticket, socket)
+      socket.destroySoon()
+      return undefined
+    }
+    socket.once('close', () => ticket.leave())
+    return this.#open(socket, { remote, ...(isProbe && { isProbe }) }, ticket)
+  }
+
+  /** Says once that addresses are hidden from us: nobody would notice otherwise. */
+  #lookForHidden(remote: string): void {
+    if (!this.#shared.has(remote) || ++this.#hidden !== HIDDEN_CLIENTS) return
+    this.#options.log.error(
+      { remote, connections: this.#hidden },
+      "clients come from this host's own default gateway: something before us hides their addresses, and limits per address cannot tell them apart; " +
+        'docs/operations.md says under "Real client addresses" what to do',
+    )
+  }
+
+  async #open(socket: Socket, who: Pick<Connection, 'remote' | 'isProbe'>, { admitted }: Ticket): Promise<void> {
     const { mode, detectMs = DETECT_MS, tls, alpn, handshakeMs } = this.#options
     const plain = mode === 'starttls' || (mode === 'both' && !(await looksLikeTls(socket, detectMs)))
-    if (plain || !tls) return this.#serve(socket, { socket, remote, secure: false, admitted })
+    if (plain || !tls) return this.#serve(socket, { ...who, socket, secure: false, admitted })
     const secure = await handshake(socket, { tls, alpn, timeoutMs: handshakeMs })
     const servername = typeof secure.servername === 'string' ? { servername: plainName(secure.servername) } : {}
-    return this.#serve(socket, { socket: secure, remote, secure: true, admitted, ...servername })
+    return this.#serve(socket, { ...who, socket: secure, secure: true, admitted, ...servername })
   }
 
   async #serve(accepted: Socket, connection: Connection): Promise<void> {
@@ -190,9 +228,4 @@ function hangUp(socket: Socket | TLSSocket): void {
   })
   socket.resume()
   socket.end()
-}
-
-/** An IPv4 address on a socket that takes both comes as `::ffff:192.0.2.1`. */
-function plainAddress(address: string | undefined): string | undefined {
-  return address?.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address
 }
