@@ -7,11 +7,8 @@ import type { Drivers } from '../../src/store/drivers.ts'
 import { createRedisDrivers } from '../../src/store/redis/index.ts'
 import type { AccountId, MailboxId } from '../../src/store/types.ts'
 import { redisMissing, type TestRedis, testRedis } from '../support/redis.ts'
-import { busContract } from './bus.ts'
-import { type MakeEnds, pause, until } from './ends.ts'
-import { presenceContract } from './presence.ts'
-import { snapshotsContract } from './snapshots.ts'
-import { throttleContract } from './throttle.ts'
+import { driverContracts } from './all.ts'
+import { pause, until } from './ends.ts'
 
 const alice = 1 as AccountId
 const inbox = 7 as MailboxId
@@ -36,23 +33,7 @@ describe('on Redis', { skip: redisMissing }, () => {
   // Other tests may use all cores meanwhile; that an answer is late is for redis-faults.test.ts.
   const start = () => createRedisDrivers(server.url, silentLog(), { answerMs: 5_000 })
 
-  const pair =
-    <T>(part: (drivers: Drivers) => T): MakeEnds<T> =>
-    async () => {
-      const [a, b] = await Promise.all([start(), start()])
-      return {
-        a: part(a),
-        b: part(b),
-        async close() {
-          await Promise.all([a.close(), b.close()])
-        },
-      }
-    }
-
-  describe('bus', () => busContract(pair((d) => d.bus)))
-  describe('presence', () => presenceContract(pair((d) => d.presence)))
-  describe('throttle', () => throttleContract(pair((d) => d.throttle)))
-  describe('snapshots', () => snapshotsContract(pair((d) => d.snapshots)))
+  driverContracts(start)
 
   /** One of everything that writes. */
   async function useAll({ bus, presence, throttle, snapshots }: Drivers): Promise<() => void> {

@@ -1,7 +1,7 @@
 /** A redis-server of the tests' own: Debian package `redis-server`, a free port on loopback, a folder that goes with it. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,19 +16,28 @@ export interface TestRedis {
   readonly port: number
   /** SIGKILL, as a power cut would. */
   kill(): Promise<void>
+  /** SIGSTOP: it is there and says nothing. `wake` ends that. */
+  pause(): void
+  wake(): void
   /** After `kill`: an empty one on the same port. */
   start(): Promise<void>
   /** For good. */
   close(): Promise<void>
 }
 
-export async function testRedis(...options: string[]): Promise<TestRedis> {
+export const testRedis = (...options: string[]): Promise<TestRedis> => redisServer({ options })
+
+/** `file`: the text of a config file, kept in the server's folder, which a sentinel and a node of a Cluster write to. */
+export async function redisServer({ options = [], file }: { readonly options?: readonly string[]; readonly file?: string }): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'postern-test-redis-'))
   const port = await freePort()
   let child: ChildProcess | undefined
+  if (file !== undefined) writeFileSync(join(dir, 'redis.conf'), file)
 
   async function start(): Promise<void> {
-    const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir, ...options]
+    const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...options]
+    if (file === undefined) args.push('--save', '', '--appendonly', 'no')
+    else args.unshift(join(dir, 'redis.conf'))
     child = spawn('redis-server', args, { stdio: 'ignore' })
     child.on('error', () => {})
     const end = performance.now() + 5_000
@@ -47,11 +56,18 @@ export async function testRedis(...options: string[]): Promise<TestRedis> {
     await ended
   }
 
-  await start()
+  try {
+    await start()
+  } catch (err) {
+    await kill()
+    throw err
+  }
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
     kill,
+    pause: () => void child?.kill('SIGSTOP'),
+    wake: () => void child?.kill('SIGCONT'),
     start,
     async close() {
       await kill()
@@ -60,7 +76,7 @@ export async function testRedis(...options: string[]): Promise<TestRedis> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -79,6 +95,7 @@ function accepts(port: number): Promise<boolean> {
     }
     socket.on('error', () => say(false))
     socket.on('connect', () => socket.write('PING\r\n'))
-    socket.on('data', (chunk) => say(chunk.toString().startsWith('+PONG')))
+    // One that wants a password is there too.
+    socket.on('data', (chunk) => say(/^(\+PONG|-NOAUTH)/.test(chunk.toString())))
   })
 }

@@ -42,12 +42,12 @@ export function inquiry(where: Where, node: Node, ms: number): Redis {
   return new Redis({ ...CONNECTION, ...addressed(node, where.tls), ...credentials(who), connectTimeout: ms, retryStrategy: () => null })
 }
 
-const credentials = ({ username, password }: Credentials): RedisOptions => ({
+const credentials = ({ username, password }: Credentials) => ({
   ...(username !== undefined && { username }),
   ...(password !== undefined && { password }),
 })
 
-const addressed = (node: Node, tls: boolean): RedisOptions => ({
+const addressed = (node: Node, tls: boolean) => ({
   ...('path' in node ? { path: node.path } : { host: node.host, port: node.port }),
   ...(tls && { tls: {} }),
 })
