@@ -1,0 +1,121 @@
+/**
+ * `npm run test:full`: the long forms, files named *.full.ts, one after the other since each may want the whole machine. Arguments narrow it as in run.ts. A run of all of
+ * them is written to docs/full-run.md, one of some of them only with `--write`. Here a skipped test is a failed one.
+ */
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, hostname, release, tmpdir, totalmem, type } from 'node:os'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { TEST_POSTGRES, testCluster } from './support/postgres.ts'
+
+/** Of one test. */
+const TIMEOUT = 60 * 60_000
+const REPORT = 'docs/full-run.md'
+
+const given = process.argv.slice(2)
+const words = given.filter((word) => word !== '--write')
+const writes = words.length === 0 || words.length < given.length
+const files = globSync('test/**/*.full.ts')
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .sort()
+
+interface Event {
+  readonly name: string
+  readonly file?: string | undefined
+  readonly skip?: string | boolean | undefined
+  readonly message?: string
+  readonly details?: { readonly type?: string | undefined }
+}
+interface Outcome {
+  readonly file: string
+  passed: number
+  readonly failed: string[]
+  readonly skipped: string[]
+  readonly figures: string[]
+  seconds: number
+}
+
+const cluster = await testCluster()
+process.env[TEST_POSTGRES] = JSON.stringify(cluster.connect)
+const outcomes: Outcome[] = []
+const date = new Date().toISOString().slice(0, 16).replace('T', ' ')
+try {
+  for (const file of files) {
+    console.log(`\n== ${file}`)
+    outcomes.push(await runFile(file))
+  }
+} finally {
+  await cluster.stop()
+}
+
+const sum = (of: (outcome: Outcome) => number): number => outcomes.reduce((all, one) => all + of(one), 0)
+const [passed, failed, skipped] = [sum((o) => o.passed), sum((o) => o.failed.length), sum((o) => o.skipped.length)]
+if (writes) writeFileSync(REPORT, report())
+for (const [what, of] of [['failed', (o: Outcome) => o.failed] as const, ['skipped', (o: Outcome) => o.skipped] as const]) {
+  const lines = outcomes.flatMap((o) => of(o).map((line) => `  ${o.file}: ${line}`))
+  if (lines.length > 0) console.log(`\n${what}:\n${lines.join('\n')}`)
+}
+console.log(`\n${files.length} files in ${Math.round(sum((o) => o.seconds))} s`)
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+process.exitCode = failed > 0 || skipped > 0 || passed === 0 ? 1 : 0
+
+async function runFile(file: string): Promise<Outcome> {
+  const outcome: Outcome = { file, passed: 0, failed: [], skipped: [], figures: [], seconds: 0 }
+  const started = performance.now()
+  const stream = run({ files: [file], concurrency: 1, timeout: TIMEOUT })
+  const isTest = ({ details }: Event): boolean => details?.type !== 'suite'
+  stream.on('test:pass', (event: Event) => {
+    if (!isTest(event)) return
+    if (event.skip) outcome.skipped.push(`${event.name}: ${event.skip}`)
+    else outcome.passed++
+  })
+  stream.on('test:fail', (event: Event) => {
+    if (isTest(event)) outcome.failed.push(event.name)
+  })
+  // The runner's own summary has no file.
+  stream.on('test:diagnostic', (event: Event) => {
+    if (event.file !== undefined && event.message) outcome.figures.push(event.message)
+  })
+  for await (const text of stream.compose(spec)) process.stdout.write(text as string)
+  outcome.seconds = (performance.now() - started) / 1000
+  return outcome
+}
+
+function report(): string {
+  const machine = `${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.versions.node}, ${type()} ${release().split('.').slice(0, 2).join('.')}`
+  const lines = [
+    '# The last full run',
+    '',
+    `\`npm run test:full${words.map((word) => ` -- ${word}`).join('')}\` on ${date} UTC: ${machine}.`,
+    `${passed} passed, ${failed} failed, ${skipped} skipped, ${Math.round(sum((o) => o.seconds))} s. Written by test/full.ts.`,
+    ...outcomes.flatMap(section),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function section({ file, passed, failed, skipped, figures, seconds }: Outcome): string[] {
+  return [
+    '',
+    `## ${title(file)}`,
+    '',
+    `\`${file}\`: ${passed} passed, ${failed.length} failed, ${Math.round(seconds)} s.`,
+    ...(failed.length + skipped.length > 0 ? [''] : []),
+    ...failed.map((name) => `- FAILED: ${name}`),
+    ...skipped.map((name) => `- SKIPPED: ${name}`),
+    ...(figures.length > 0 ? ['', '```', ...figures.map(nameless), '```'] : []),
+  ]
+}
+
+/** What a file's first comment calls it, up to the first full stop or colon. */
+function title(file: string): string {
+  const comment = /^\/\*\*\s*(?:\*\s*)?([^.:*\n]+)/.exec(readFileSync(file, 'utf8'))
+  return comment?.[1]?.trim() || file
+}
+
+/** Neither this machine's name nor its folders. */
+function nameless(line: string): string {
+  return line
+    .replaceAll(process.cwd(), '.')
+    .replaceAll(tmpdir(), 'TMP')
+    .replaceAll(new RegExp(`\\b${hostname()}\\b`, 'g'), 'host')
+}
