@@ -15,6 +15,8 @@ export interface AuthLimits {
   readonly maxSleepers: number
   /** Addresses for which neither the limits per address nor the wait apply. */
   readonly exempt: readonly string[]
+  /** Addresses behind which many clients cannot be told apart: failures count per user only, or one of them would shut out the others. */
+  readonly shared: readonly string[]
 }
 
 export const AUTH_LIMITS: AuthLimits = {
@@ -25,6 +27,7 @@ export const AUTH_LIMITS: AuthLimits = {
   longestMs: 15_000,
   maxSleepers: 1_000,
   exempt: ['127.0.0.1', '::1'],
+  shared: [],
 }
 
 export interface Bucket {
@@ -42,6 +45,7 @@ export interface Guess {
   readonly network: string
   /** This user has logged in from this network before. */
   readonly isFamiliar: boolean
+  /** No limit per address: an exempt one, or one that many share. */
   readonly isExempt: boolean
 }
 

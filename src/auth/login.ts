@@ -73,6 +73,8 @@ interface Case {
   readonly address: string | undefined
   readonly network: string
   readonly isExempt: boolean
+  /** Many clients have this address. */
+  readonly isShared: boolean
 }
 
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
@@ -121,10 +123,10 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   }
 
   async function decide(one: Case): Promise<{ verdict: Verdict; login: Login | undefined }> {
-    const { address, attempt, network, isExempt } = one
+    const { address, attempt, network, isExempt, isShared } = one
     const place = keyOf('place', address ?? '', network)
     const isFamiliar = address !== undefined && familiar.get(place) === true
-    const buckets = bucketsFor({ user: address ?? attempt.user, network, isFamiliar, isExempt }, limits)
+    const buckets = bucketsFor({ user: address ?? attempt.user, network, isFamiliar, isExempt: isExempt || isShared }, limits)
     const early = await throttled(buckets)
     if (early) return { verdict: early, login: undefined }
     const login = address === undefined ? undefined : await accounts.login(address)
@@ -162,9 +164,10 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       const network = networkOf(remote)
       const address = attempt.user.length > MAX_USER_LENGTH ? undefined : canonical(attempt.user)
       const isExempt = exempt.has(remote) || exempt.has(network)
+      const isShared = limits.shared.includes(remote)
       const seen = { service, remote, user: address ?? '(no address)' }
       try {
-        return await answer({ attempt, address, network, isExempt }, since, seen)
+        return await answer({ attempt, address, network, isExempt, isShared }, since, seen)
       } catch (err) {
         if (err instanceof GateFull) log.warn(seen, 'login not checked: too many passwords are waiting')
         else if (err instanceof Unavailable) log.warn({ ...seen, err: err.message }, 'login not checked')

@@ -16,7 +16,8 @@ export interface AllLimits {
   readonly pop3: Pop3Limits
 }
 
-export function allLimits(c: LimitsConfig = {}): AllLimits {
+/** `shared`: addresses behind which there are many clients (`net/gateways.ts`). */
+export function allLimits(c: LimitsConfig = {}, shared: readonly string[] = []): AllLimits {
   const { connections, login, exempt, message_size: messageSize, handshake_time: handshakeMs } = c
   return {
     handshakeMs: handshakeMs ?? HANDSHAKE_MS,
@@ -26,6 +27,7 @@ export function allLimits(c: LimitsConfig = {}): AllLimits {
       perRemote: connections?.per_address,
       newPerMinute: connections?.new_per_minute,
       exempt,
+      shared,
     }),
     auth: over(AUTH_LIMITS, {
       remotePerMinute: login?.failures_per_minute,
@@ -34,8 +36,9 @@ export function allLimits(c: LimitsConfig = {}): AllLimits {
       firstMs: login?.first_delay,
       longestMs: login?.longest_delay,
       exempt,
+      shared,
     }),
-    smtp: smtpLimits(c, { messageSize, handshakeMs, loginMs: login?.time, exempt: exempt && new Set(exempt) }),
+    smtp: smtpLimits(c, { messageSize, handshakeMs, loginMs: login?.time, exempt: new Set([...(exempt ?? SMTP_LIMITS.exempt), ...shared]) }),
     imap: imapLimits(c, { messageSize, loginTime: login?.time }),
     pop3: over(POP3_LIMITS, {
       line: c.pop3?.line,

@@ -55,7 +55,8 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
 }
 
 /** How one service takes its connections, wherever they come from. */
-export function acceptingFor(name: ServiceName, serve: Serve, { tls, limits, log }: Pick<ServiceDeps, 'tls' | 'limits' | 'log'>): AcceptOptions {
+export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<ServiceDeps, 'config' | 'tls' | 'limits' | 'log'>): AcceptOptions {
+  const { config, tls, limits, log } = deps
   const { tls: mode, alpn } = KINDS[name]
   const { total } = limits.admission
   return {
@@ -65,6 +66,7 @@ export function acceptingFor(name: ServiceName, serve: Serve, { tls, limits, log
     handshakeMs: limits.handshakeMs,
     // Nobody logs in on 25.
     limits: name === 'mx' ? { ...limits.admission, preAuth: total } : limits.admission,
+    proxyFrom: config.proxy_protocol?.from ?? [],
     networkOf,
     serve,
     onRefused: (why, socket) => {

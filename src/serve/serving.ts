@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Log } from '../log.ts'
 import { canonical } from '../mail/address.ts'
+import { defaultGateways } from '../net/gateways.ts'
 import { createTls } from '../net/tls.ts'
 import type { RelayOptions } from '../smtp/relay.ts'
 import type { Drivers } from '../store/drivers.ts'
@@ -36,7 +37,7 @@ export async function openServing(
 ): Promise<ServiceDeps> {
   const { config, source } = loaded
   const tls = createTls(certificate.pair)
-  const limits = allLimits(config.limits)
+  const limits = allLimits(config.limits, defaultGateways())
   const relay = relayOf(config, secrets, source.file)
   const drivers = await openDrivers(secrets, log)
   undo.defer(() => drivers.close())
