@@ -76,7 +76,7 @@ class ImapConnection implements Exchange {
     } finally {
       clearTimeout(overdue)
       const ms = Math.round(performance.now() - started)
-      session.log.info({ commands: this.#commands, ms, why }, 'imap session ended')
+      session.log[this.#connection.isProbe ? 'debug' : 'info']({ commands: this.#commands, ms, why }, 'imap session ended')
     }
   }
 
