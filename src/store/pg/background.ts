@@ -1,8 +1,11 @@
-/** What the store does when nobody waits: fold, trim, reap. Every process does it; the locks see to it that no two do the same. */
+/**
+ * What the store does when nobody waits: fold, trim, reap. A process folds the mailboxes whose log grew long by its own writes; one of the host's also sweeps, which finds
+ * what others wrote, and reaps. The locks see to it that no two do the same, so who it is matters for economy only.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
 import type { AccountId, MailboxId } from '../types.ts'
-import { foldMailbox, mailboxesToFold } from './fold.ts'
+import { foldMailbox, mailboxesBehind } from './fold.ts'
 import type { MailboxKey } from './indexes.ts'
 import type { Pool } from './pool.ts'
 import { reap } from './reaper.ts'
@@ -11,21 +14,25 @@ import { trimLog } from './trim.ts'
 /** How often it is looked for mailboxes whose log has grown by this many changes, counting what this process wrote. Milliseconds. */
 const FOLD_INTERVAL = 1_000
 const FOLD_FROM = 200
+/** Mailboxes that are counted for; with more, those of before are left to the sweep. */
+const MAX_COUNTED = 50_000
 /** Every so many looks all mailboxes are compared and any log is folded, so that a cold load reads few changes whoever wrote them. */
 const SWEEP_EVERY = 60
-const SWEEP_AT_ONCE = 200
 const REAP_INTERVAL = 60 * 60 * 1_000
 
 export interface Background {
   /** A mailbox's log grew by one change. */
   moved(account: AccountId, mailbox: MailboxId): void
+  /** Whether it sweeps and reaps from now on. */
+  sweeps(on: boolean): void
   stop(): Promise<void>
 }
 
-/** `retention` in seconds. */
-export function startBackground({ pool, retention, log }: { pool: Pool; retention: number; log: Log }): Background {
+/** `retention` in seconds. `sweeps`: whether it begins with sweeping and reaping. */
+export function startBackground({ pool, retention, log, sweeps }: { pool: Pool; retention: number; log: Log; sweeps: boolean }): Background {
   const stop = new AbortController()
   const grown = new Map<string, { key: MailboxKey; changes: number }>()
+  let sweeping = sweeps
   let looks = 0
   const look = async () => {
     const long = [...grown].filter(([, { changes }]) => changes >= FOLD_FROM)
@@ -37,18 +44,29 @@ export function startBackground({ pool, retention, log }: { pool: Pool; retentio
     )
     if (++looks % SWEEP_EVERY !== 0) return
     grown.clear()
-    await foldAll(pool, await mailboxesToFold(pool, SWEEP_AT_ONCE), stop.signal)
+    if (!sweeping) return
+    for await (const behind of mailboxesBehind(pool)) {
+      await foldAll(pool, behind, stop.signal)
+      if (stop.signal.aborted || !sweeping) return
+    }
   }
-  const loops = [
-    every(FOLD_INTERVAL, look, { stop: stop.signal, log }),
-    every(REAP_INTERVAL, () => reap(pool, retention, stop.signal), { stop: stop.signal, log }),
-  ]
+  const clean = async () => {
+    if (sweeping) await reap(pool, retention, stop.signal)
+  }
+  const loops = [every(FOLD_INTERVAL, look, { stop: stop.signal, log }), every(REAP_INTERVAL, clean, { stop: stop.signal, log })]
   return {
     moved(account, mailbox) {
       const name = `${account}/${mailbox}`
       const entry = grown.get(name)
-      if (entry) entry.changes++
-      else grown.set(name, { key: { account, mailbox }, changes: 1 })
+      if (entry) {
+        entry.changes++
+        return
+      }
+      if (grown.size >= MAX_COUNTED) grown.clear()
+      grown.set(name, { key: { account, mailbox }, changes: 1 })
+    },
+    sweeps(on) {
+      sweeping = on
     },
     async stop() {
       stop.abort()

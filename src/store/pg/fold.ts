@@ -20,17 +20,42 @@ const FOLD_ROWS = 50_000
 /** Milliseconds of computing after which the process's sessions get their turn. */
 const TURN_MS = 10
 
+/** Mailboxes that one look compares: a statement that stays short however many there are. */
+const PAGE = 20_000
+
 const BEHIND: Statement = {
   name: 'fold_behind',
-  text: `select f.account_id, f.mailbox_id from mailbox_fold f join mailbox m on m.account_id = f.account_id and m.id = f.mailbox_id
-         where f.folded_modseq < m.modseq limit $1`,
+  text: `with page as (
+           select account_id, mailbox_id, folded_modseq from mailbox_fold where (account_id, mailbox_id) > ($1, $2) order by account_id, mailbox_id limit $3)
+         select p.account_id, p.mailbox_id, 1 from page p join mailbox m on m.account_id = p.account_id and m.id = p.mailbox_id
+         where p.folded_modseq < m.modseq
+         union all (select account_id, mailbox_id, 0 from page order by account_id desc, mailbox_id desc limit 1)`,
 }
 
-/** Mailboxes whose log goes further than their fold. */
+/** Mailboxes whose log goes further than their fold, page by page through all of them, whoever wrote. */
+export async function* mailboxesBehind(on: Queryable, page = PAGE): AsyncGenerator<MailboxKey[]> {
+  let last: MailboxKey | undefined = { account: 0 as AccountId, mailbox: 0 as MailboxId }
+  while (last) {
+    const { account, mailbox }: MailboxKey = last
+    const found: MailboxKey[] = []
+    last = undefined
+    await on.rows(BEHIND, [account, mailbox, page], (row) => {
+      const key = { account: row.long() as AccountId, mailbox: row.int() as MailboxId }
+      if (row.int() === 1) found.push(key)
+      else last = key
+    })
+    yield found
+  }
+}
+
+/** The first few of them. */
 export async function mailboxesToFold(on: Queryable, limit: number): Promise<MailboxKey[]> {
-  const found: MailboxKey[] = []
-  await on.rows(BEHIND, [limit], (row) => found.push({ account: row.long() as AccountId, mailbox: row.int() as MailboxId }))
-  return found
+  const all: MailboxKey[] = []
+  for await (const found of mailboxesBehind(on)) {
+    all.push(...found)
+    if (all.length >= limit) break
+  }
+  return all.slice(0, limit)
 }
 
 const CLAIM: Statement = {

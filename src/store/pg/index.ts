@@ -14,7 +14,7 @@ import { type Connect, Pool } from './pool.ts'
 
 export type { Connect } from './pool.ts'
 
-/** Connections of one process. */
+/** Connections of one process, unless it has to share with others. */
 export const CONNECTIONS = 12
 /** Beside them, for folding and reaping: work that may take long never holds up mail. */
 export const BACKGROUND_CONNECTIONS = 2
@@ -29,18 +29,25 @@ export interface OpenStoreOptions {
   readonly retention?: number
   /** No other process works on this database: leases that are found belong to one that died. */
   readonly alone?: boolean
+  /** At most so many; CONNECTIONS if absent. BACKGROUND_CONNECTIONS are beside them. */
+  readonly connections?: number
+  /** Whether this process also does what one of a host's is enough for; true if absent. */
+  readonly background?: boolean
 }
 
 export interface OpenStore {
   readonly store: MailStore
   readonly accounts: Accounts
   readonly leases: Leases
+  /** From now on this process is the host's one that sweeps and reaps, or is not. */
+  background(on: boolean): void
   close(): Promise<void>
 }
 
 /** Connects, checks that this Postgres keeps what it acknowledges, migrates. Throws with a sentence for people. */
-export async function openStore({ connect, drivers, log, retention = RETENTION, alone = false }: OpenStoreOptions): Promise<OpenStore> {
-  const pool = new Pool({ connect, max: CONNECTIONS, log })
+export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
+  const { connect, drivers, log, retention = RETENTION, alone = false } = o
+  const pool = new Pool({ connect, max: o.connections ?? CONNECTIONS, log })
   try {
     await checkSettings(pool)
     await migrate(pool, log)
@@ -50,13 +57,14 @@ export async function openStore({ connect, drivers, log, retention = RETENTION, 
     throw err
   }
   const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log })
-  const background = startBackground({ pool: slow, retention, log })
+  const background = startBackground({ pool: slow, retention, log, sweeps: o.background ?? true })
   const cache = { snapshots: drivers.snapshots, key: await snapshotKey(pool) }
   const store = createMailStore({ pool, bus: drivers.bus, cache, moved: background.moved })
   return {
     store,
     accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),
     leases: createLeases(pool),
+    background: (on) => background.sweeps(on),
     async close() {
       // Releases of deliveries are a convenience: without a database they are lost, and that is all.
       await store.close().catch((err: unknown) => log.debug({ err }, 'releases of deliveries were lost'))
