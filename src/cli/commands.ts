@@ -1,12 +1,14 @@
 /** Every command. */
 import { type Arguments, type Command, parseArguments, type Surroundings, Usage } from './args.ts'
+import { backup } from './backup/backup.ts'
+import { restore } from './backup/restore.ts'
 import { failure } from './failure.ts'
 import { helpFor } from './help.ts'
 import { mailbox } from './mailbox.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
 
-export const COMMANDS: readonly Command[] = [serve, mailbox, version, helpFor(() => COMMANDS)]
+export const COMMANDS: readonly Command[] = [serve, mailbox, backup, restore, version, helpFor(() => COMMANDS)]
 
 /** Flags that only some commands take, as they are typed. */
 const OWN_FLAGS = [

@@ -7,7 +7,7 @@ export const REFUSED = 1
 export const MISUSED = 2
 
 /** By name: a short command need not load the server to know its errors. */
-const MEANT_FOR_PEOPLE = new Set(['ConfigRefused', 'TlsRefused', 'Refused', 'EmbeddedRefused'])
+const MEANT_FOR_PEOPLE = new Set(['ConfigRefused', 'TlsRefused', 'Refused', 'EmbeddedRefused', 'ArchiveRefused', 'RestoreRefused'])
 
 export function failure(error: unknown): { readonly code: number; readonly text: string; readonly expected: boolean } {
   if (error instanceof Usage || error instanceof BadFlag)

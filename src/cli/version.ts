@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs'
 import type { Command } from './args.ts'
 import { DONE } from './failure.ts'
 
-export function versionText(): string {
+export function versionNumber(): string {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-  return `postern ${version} (node ${process.versions.node})`
+  return version
 }
+
+export const versionText = (): string => `postern ${versionNumber()} (node ${process.versions.node})`
 
 export const version: Command = {
   name: 'version',

@@ -1,10 +1,16 @@
 /** Brings the schema to what this version needs: numbered SQL files, each in a transaction of its own, one process at a time. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import type { Log } from '../../log.ts'
 import type { Pool, Session } from './pool.ts'
 import type { Statement } from './rows.ts'
 
 const FOLDER = new URL('./migrations/', import.meta.url)
+const FILES = readdirSync(FOLDER)
+  .filter((name) => /^\d{4}_\w+\.sql$/.test(name))
+  .sort()
+/** The number of the newest schema that this program knows. `server.min_compatible` of a database says how new a program must be. */
+export const SCHEMA = Number(FILES.at(-1)!.slice(0, 4))
 /** Any constant will do: it names this lock among the database's advisory locks. */
 const MIGRATION_LOCK = 7_283_011
 
@@ -13,9 +19,11 @@ const UNLOCK: Statement = { name: 'migrate_unlock', text: 'select 1 from (select
 const DONE: Statement = { name: 'migrate_done', text: 'select version from schema_migration' }
 const NOTE: Statement = { name: 'migrate_note', text: 'insert into schema_migration (version) values ($1)' }
 
-/** Throws when the database is of a newer version than this program. */
-export async function migrate(pool: Pool, log: Log): Promise<void> {
-  const files = (await readdir(FOLDER)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort()
+/** Throws when the database needs a newer program than this one; newer migrations that this one can live with are left as they are. `only`: an older schema, for a dump that was made of it. */
+export async function migrate(pool: Pool, log: Log, only?: readonly string[]): Promise<void> {
+  const files = only ? FILES.filter((name) => only.includes(name)) : FILES
+  const missing = only?.filter((name) => !FILES.includes(name)) ?? []
+  if (missing.length > 0) throw new Error(`this was made by a newer Postern (it has ${missing.join(', ')}): use that version`)
   await pool.session(async (session) => {
     await session.rows(LOCK, [MIGRATION_LOCK])
     try {
@@ -31,9 +39,12 @@ export async function migrate(pool: Pool, log: Log): Promise<void> {
 async function apply(session: Session, files: readonly string[], log: Log): Promise<void> {
   const done = new Set<string>()
   await session.rows(DONE, [], (row) => done.add(row.text()))
-  const unknown = [...done].filter((version) => !files.includes(version))
-  if (unknown.length > 0)
-    throw new Error(`the database was made by a newer Postern (it has ${unknown.join(', ')}); run that version or restore a backup`)
+  const unknown = [...done].filter((version) => !FILES.includes(version))
+  if (unknown.length > 0) {
+    const needs = await minCompatible(session)
+    if (needs > SCHEMA) throw new Error(`${newerSchema(needs)} (it has ${unknown.join(', ')})`)
+    log.info({ unknown, knows: SCHEMA }, 'the database has a newer schema, which this version can work with')
+  }
   for (const file of files) {
     if (done.has(file)) continue
     await session.begin()
@@ -43,6 +54,19 @@ async function apply(session: Session, files: readonly string[], log: Log): Prom
     log.info({ migration: file }, 'schema migrated')
   }
 }
+
+const MIN_COMPATIBLE: Statement = { name: 'migrate_min_compatible', text: 'select min_compatible from server' }
+
+async function minCompatible(session: Session): Promise<number> {
+  let needs = 1
+  await session.rows(MIN_COMPATIBLE, [], (row) => {
+    needs = row.int()
+  })
+  return needs
+}
+
+export const newerSchema = (needs: number): string =>
+  `the database needs a Postern that knows schema ${needs}; this one knows ${SCHEMA}. Upgrade Postern on this host`
 
 const SETTINGS: Statement = {
   name: 'check_settings',
