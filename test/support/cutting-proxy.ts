@@ -1,33 +1,68 @@
-/** A proxy before Postgres that can swallow a reply: the server has done what it was asked, and nobody hears of it. */
+/**
+ * A proxy before Postgres that sees each statement by its name. It can swallow a reply (the server has done what it was asked, and nobody hears of it), and it
+ * can call somebody at one of three moments of one statement.
+ */
 import { createServer, connect as dial, type Socket } from 'node:net'
 import type { TestConnect } from './postgres.ts'
 
-const SYNC = 0x53
+/** Of a statement: not sent on yet; sent on whole; answered, and the answer not passed on. */
+export const MOMENTS = ['before', 'sent', 'answered'] as const
+export type Moment = (typeof MOMENTS)[number]
+
+export interface Point {
+  readonly statement: string
+  /** Which one of that name, from 1. */
+  readonly nth: number
+  readonly moment: Moment
+}
 
 export interface CuttingProxy {
   readonly connect: TestConnect
+  readonly url: string
   /** The reply to the `n`th statement from now is swallowed, and its connection closed. */
   cutReply(n: number): void
   /** Whether the cut has happened. */
   readonly cut: boolean
+  /** Calls `act` at a point, counted from now; nothing that is not sent on by then will be, on that connection. undefined: at none. */
+  at(point: Point | undefined, act?: () => void): void
+  /** Statements since the last `at`, in the order in which they came. */
+  readonly seen: readonly string[]
   close(): Promise<void>
 }
+
+const BIND = 0x42
+const SYNC = 0x53
 
 export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
   let left = 0
   let cut = false
+  let point: Point | undefined
+  let act = () => {}
+  let seen: string[] = []
   const sockets = new Set<Socket>()
-  const server = createServer((client) => {
+  const server = createServer({ noDelay: true }, (client) => {
     const upstream = dial(`${to.host}/.s.PGSQL.${to.port}`)
     let deaf = false
+    let stuck = false
+    /** The statement under way is the one of `point`. */
+    let here = false
+    let answers: (() => void) | undefined
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => {})
       socket.on('close', () => sockets.delete(socket))
     }
-    client.on('data', (bytes: Buffer) => {
-      // pg sends the Sync that ends a statement as five octets of their own at the end of a chunk.
-      if (left > 0 && bytes.at(-5) === SYNC && --left === 0) {
+    const begins = (statement: string): void => {
+      seen.push(statement)
+      here = point?.statement === statement && seen.filter((name) => name === statement).length === point.nth
+      if (here && point?.moment === 'before') {
+        stuck = true
+        act()
+      }
+    }
+    /** All of a statement was sent on. */
+    const ends = (): void => {
+      if (left > 0 && --left === 0) {
         cut = deaf = true
         // Long enough for the statement to be done, and then some.
         setTimeout(() => {
@@ -35,18 +70,33 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
           upstream.destroy()
         }, 40)
       }
-      upstream.write(bytes)
+      if (here && point?.moment === 'sent') act()
+      if (here && point?.moment === 'answered') answers = act
+      here = false
+    }
+    const frames = new Frames((frame, type) => {
+      // The name of a statement stands behind that of its portal.
+      if (type === BIND) begins(textAt(frame, textEnd(frame, 5) + 1))
+      if (!stuck) upstream.write(frame)
+      if (type === SYNC) ends()
     })
+    client.on('data', (bytes: Buffer) => frames.take(bytes))
     upstream.on('data', (bytes) => {
+      if (answers) {
+        deaf = true
+        answers()
+        answers = undefined
+      }
       if (!deaf) client.write(bytes)
     })
-    client.on('close', () => upstream.destroy())
+    client.on('close', () => upstream.destroySoon())
     upstream.on('close', () => client.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
   return {
     connect: { ...to, host: '127.0.0.1', port },
+    url: `postgres://${to.user}:${encodeURIComponent(to.password)}@127.0.0.1:${port}/${to.database}`,
     cutReply(n) {
       cut = false
       left = n
@@ -54,9 +104,48 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
     get cut() {
       return cut
     },
+    at(where, then = () => {}) {
+      point = where
+      seen = []
+      act = () => {
+        point = undefined
+        then()
+      }
+    },
+    get seen() {
+      return seen
+    },
     async close() {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
     },
+  }
+}
+
+const textEnd = (frame: Buffer, from: number): number => frame.indexOf(0, from)
+const textAt = (frame: Buffer, from: number): string => frame.toString('latin1', from, textEnd(frame, from))
+
+/** Divides what a client of Postgres writes into its messages; the first has no type. */
+class Frames {
+  readonly #each: (frame: Buffer, type: number | undefined) => void
+  #rest: Buffer = Buffer.alloc(0)
+  #started = false
+
+  constructor(each: (frame: Buffer, type: number | undefined) => void) {
+    this.#each = each
+  }
+
+  take(bytes: Buffer): void {
+    let all = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes
+    for (;;) {
+      const head = this.#started ? 1 : 0
+      if (all.length < head + 4) break
+      const length = head + all.readUInt32BE(head)
+      if (all.length < length) break
+      this.#each(all.subarray(0, length), this.#started ? all[0] : undefined)
+      this.#started = true
+      all = all.subarray(length)
+    }
+    this.#rest = all
   }
 }
