@@ -1,0 +1,36 @@
+/** A few kill points of each kind; all of them, a hundred rounds each, are in kill-points.full.ts. */
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import type { Point } from '../support/cutting-proxy.ts'
+import { House, killAt, pointsOf, type Scenario } from './kill-points.ts'
+import { LARGE_TO_THREE, MOVE, QUIT, SMALL, STORE } from './kill-scenarios.ts'
+
+const house = await House.build()
+after(() => house.close())
+
+const answered = (statement: string, nth = 1): Point => ({ statement, nth, moment: 'answered' })
+const CHOSEN: readonly (readonly [Scenario, readonly (Point | string)[]])[] = [
+  [SMALL, [answered('land'), { statement: 'land', nth: 1, moment: 'sent' }, 'in DATA', 'after 250, before QUIT']],
+  [LARGE_TO_THREE, [answered('stage_chunk', 2), answered('commit')]],
+  [MOVE, [{ statement: 'commit', nth: 1, moment: 'sent' }, answered('mailbox_next', 1)]],
+  [STORE, [answered('mailbox_move_on')]],
+  [QUIT, [answered('commit')]],
+]
+
+for (const [scenario, points] of CHOSEN)
+  test(`killed: ${scenario.name}`, async () => {
+    const there = await pointsOf(house, scenario)
+    for (const point of points) {
+      if (typeof point !== 'string')
+        assert.ok(
+          there.some((p) => p.statement === point.statement && p.nth === point.nth),
+          `${point.statement} ${point.nth} is in ${JSON.stringify(there)}`,
+        )
+      assert.ok(await killAt(house, scenario, point), `${scenario.name} never got to ${JSON.stringify(point)}`)
+    }
+  })
+
+test('what was staged and never became a message goes with the reaper', async () => {
+  assert.ok((await house.number('select count(*) from content_chunk')) > 0)
+  assert.equal(await house.orphans(), 0)
+})

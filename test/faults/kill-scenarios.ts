@@ -1,0 +1,185 @@
+/** What is under way when the server is killed: deliveries, and each command that changes a mailbox. */
+import assert from 'node:assert/strict'
+import type { House, Round, Scenario, User } from './kill-points.ts'
+import { Wire } from './kill-points.ts'
+
+const SMTP = /^\d{3} /
+const REPLY = /^a /
+
+interface Mail {
+  readonly to: readonly User[]
+  readonly octets: number
+}
+
+/** Moments of a client that sends. */
+export const SENDING = ['after RCPT', 'in DATA', 'after the final dot', 'after 250, before QUIT'] as const
+
+/** true: 250 came. */
+async function send(house: House, to: readonly User[], text: string, at: (moment: string) => Promise<void>): Promise<boolean> {
+  const wire = await Wire.open(house.server, 'mx')
+  try {
+    for (const line of ['EHLO c', 'MAIL FROM:<a@else.example>', ...to.map((user) => `RCPT TO:<${user}@example.test>`)])
+      if (!(await wire.say(line, SMTP)).startsWith('250')) return false
+    await at('after RCPT')
+    if (!(await wire.say('DATA', SMTP)).startsWith('354')) return false
+    const half = text.length >> 1
+    wire.send(text.slice(0, half))
+    await at('in DATA')
+    wire.send(`${text.slice(half)}\r\n.\r\n`)
+    await at('after the final dot')
+    if (!(await wire.line()).startsWith('250')) return false
+    await at('after 250, before QUIT')
+    await wire.say('QUIT', SMTP)
+    return true
+  } finally {
+    wire.close()
+  }
+}
+
+const delivery = ({ to, octets }: Mail): Scenario => ({
+  name: `delivery of ${octets} octets to ${to.length}`,
+  statements: ['stage_chunk', 'content_copy_chunks', 'begin', 'land', 'content_adopt', 'commit', 'op_release'],
+  moments: SENDING,
+  async begin(house, round) {
+    // Not to be compressed away.
+    const text = `Subject: ${octets} to ${to.length}, ${round}\r\n\r\n${`${'line '.repeat(15)}\r\n`.repeat(octets / 77)}last of ${octets} to ${to.length}, ${round}`
+    const before = await Promise.all(to.map(async (user) => (await house.count(user)).exists))
+    return {
+      act: (at = async () => {}) => send(house, to, text, at),
+      retry: () => send(house, to, text, async () => {}),
+      async check(acknowledged, where) {
+        for (const [i, user] of to.entries()) {
+          const more = (await house.count(user)).exists - before[i]!
+          assert.ok(more <= 1, `${where}: ${user} has it ${more} times`)
+          if (acknowledged !== false) assert.equal(more, 1, `${where}: ${user}`)
+          if (more === 1 && octets > 1_000) assert.ok(await house.endsWith(user, `last of ${octets} to ${to.length}, ${round}\r\n`), where)
+        }
+      },
+      close() {},
+    } satisfies Round
+  },
+})
+
+interface Command {
+  readonly name: string
+  readonly statements: readonly string[]
+  readonly messages: number
+  readonly flags?: readonly string[]
+  run(wire: Wire, target: string): Promise<string>
+  /** Messages in the source, read ones among them, and messages in the target: undone and done. */
+  readonly undone: readonly number[]
+  readonly done: readonly number[]
+}
+
+const command = ({ name, statements, messages, flags, run, undone, done }: Command): Scenario => ({
+  name,
+  statements,
+  async begin(house, round) {
+    const [source, target] = [`${name.split(' ')[0]} ${round}`, `${name.split(' ')[0]} ${round} to`]
+    await house.filled(source, messages, flags)
+    await house.filled(target, 0)
+    const wire = await house.imap('ann')
+    assert.match(await wire.say(`a select "${source}"`, REPLY), /^a OK/)
+    return {
+      act: async () => (await run(wire, target)).startsWith('a OK'),
+      async check(acknowledged, where) {
+        const { exists, seen } = await house.count('ann', source)
+        const found = [exists, seen, (await house.count('ann', target)).exists]
+        const allowed = acknowledged === false ? [undone, done] : [done]
+        assert.ok(
+          allowed.some((one) => one.join() === found.join()),
+          `${where}: ${found} is none of ${allowed.join(' | ')}${acknowledged ? ', and it was acknowledged' : ''}`,
+        )
+      },
+      close: () => wire.close(),
+    } satisfies Round
+  },
+})
+
+const append = (octets: number): Scenario =>
+  command({
+    name: `APPEND of ${octets}`,
+    statements: ['stage_chunk', 'begin', 'land', 'content_adopt', 'commit'],
+    messages: 2,
+    undone: [2, 0, 0],
+    done: [2, 0, 1],
+    async run(wire, target) {
+      const text = `Subject: x\r\n\r\n${'y'.repeat(octets)}\r\n`
+      if (!(await wire.say(`a append "${target}" {${text.length}}`, /^[+a] /)).startsWith('+')) return ''
+      return wire.say(text, REPLY)
+    },
+  })
+
+const IN_STEPS = ['begin', 'op_note', 'mailbox_lock', 'mailbox_next', 'op_settle', 'commit']
+
+const quit: Scenario = {
+  name: 'QUIT of POP3',
+  statements: ['mailbox_move_on', ...IN_STEPS],
+  async begin(house) {
+    await send(house, ['bob'], 'Subject: for POP3\r\n\r\nx', async () => {})
+    await send(house, ['bob'], 'Subject: for POP3, too\r\n\r\nx', async () => {})
+    const before = (await house.count('bob')).exists
+    const wire = await house.pop3('bob')
+    return {
+      async act() {
+        for (const n of [before - 1, before]) await wire.say(`DELE ${n}`, /^[+-]/)
+        return (await wire.say('QUIT', /^[+-]/)).startsWith('+OK')
+      },
+      async check(acknowledged, where) {
+        const { exists } = await house.count('bob')
+        const allowed = acknowledged ? [before - 2] : [before, before - 2]
+        assert.ok(allowed.includes(exists), `${where}: ${before} became ${exists}${acknowledged ? ', acknowledged' : ''}`)
+      },
+      close: () => wire.close(),
+    } satisfies Round
+  },
+}
+
+export const SMALL = delivery({ to: ['ann'], octets: 500 })
+export const LARGE_TO_THREE = delivery({ to: ['ann', 'bob', 'cat'], octets: 700_000 })
+export const MOVE = command({
+  name: 'MOVE',
+  statements: IN_STEPS,
+  messages: 20,
+  undone: [20, 0, 0],
+  done: [0, 0, 20],
+  run: (wire, target) => wire.say(`a move 1:20 "${target}"`, REPLY),
+})
+export const STORE = command({
+  name: 'STORE 1:1000',
+  statements: ['mailbox_move_on', ...IN_STEPS],
+  messages: 1_000,
+  undone: [1_000, 0, 0],
+  done: [1_000, 1_000, 0],
+  run: (wire) => wire.say('a store 1:1000 +flags.silent (\\Seen)', REPLY),
+})
+export const QUIT = quit
+
+export const SCENARIOS: readonly Scenario[] = [
+  SMALL,
+  delivery({ to: ['ann', 'bob', 'cat'], octets: 600 }),
+  delivery({ to: ['ann'], octets: 700_100 }),
+  LARGE_TO_THREE,
+  append(700),
+  append(600_000),
+  command({
+    name: 'COPY',
+    statements: IN_STEPS,
+    messages: 20,
+    undone: [20, 0, 0],
+    done: [20, 0, 20],
+    run: (wire, target) => wire.say(`a copy 1:20 "${target}"`, REPLY),
+  }),
+  MOVE,
+  STORE,
+  command({
+    name: 'EXPUNGE',
+    statements: ['mailbox_move_on', ...IN_STEPS],
+    messages: 50,
+    flags: ['\\Deleted'],
+    undone: [50, 0, 0],
+    done: [0, 0, 0],
+    run: (wire) => wire.say('a expunge', REPLY),
+  }),
+  QUIT,
+]

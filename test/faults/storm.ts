@@ -1,0 +1,176 @@
+/** A storm: load on several hosts, faults at random, audits at quiet points in between and at the end. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { Ledger } from '../support/ledger.ts'
+import type { TestConnect } from '../support/postgres.ts'
+import { seeded } from '../support/random.ts'
+import { Tally } from '../support/tally.ts'
+import type { Outage } from './chaos.ts'
+import type { Echo } from './echo.ts'
+import type { FakeRelay } from './fake-relay.ts'
+import { judge } from './judge.ts'
+import { bystander, type Sample } from './load/bystander.ts'
+import { BOXES, BYSTANDER, Gate, type Host, type Load } from './load/load.ts'
+import { popReader } from './load/pop3.ts'
+import { deliveries, submissions } from './load/smtp.ts'
+import { Watcher } from './load/watcher.ts'
+import { writer } from './load/writer.ts'
+import { readShown } from './read-imap.ts'
+import { readStored } from './read-sql.ts'
+
+export interface StormOptions {
+  readonly hosts: readonly Host[]
+  /** Straight to the database, for the auditor. */
+  readonly connect: TestConnect
+  readonly users: readonly string[]
+  readonly seed: number
+  readonly relay?: FakeRelay
+  /** A process that does nothing but answer: how long that takes on this machine at this time is no fault of a server. */
+  readonly echo?: Echo
+  /** Where the ledger is written down. */
+  readonly file?: string
+  /** Pauses of the clients are multiplied by this. */
+  readonly pace?: number
+}
+
+const POLL_MS = 200
+/** Within this time after the last fault every copy of a mailbox equals the mailbox. */
+const CONVERGE_MS = 20_000
+const NOOP_BOUND_MS = 100
+const MANY_SAMPLES = 1_000
+
+export class Storm {
+  readonly ledger: Ledger
+  readonly tally = new Tally()
+  readonly load: Load
+  readonly samples: Sample[] = []
+  readonly #o: StormOptions
+  readonly #stop = new AbortController()
+  readonly #watchers: Watcher[]
+  readonly #running: Promise<void>[]
+  /** Longest time that a watcher needed at an audit, in milliseconds. */
+  slowestCopy = 0
+
+  constructor(o: StormOptions) {
+    this.#o = o
+    this.ledger = new Ledger({ tally: this.tally, seed: o.seed, ...(o.file === undefined ? {} : { file: o.file }) })
+    const { hosts, users, pace = 1 } = o
+    this.load = {
+      ...{ ledger: this.ledger, hosts, users, pace, gate: new Gate(), stop: this.#stop.signal, random: seeded(o.seed), odd: new Map() },
+      relay: o.relay !== undefined,
+    }
+    const { load } = this
+    this.#watchers = users.flatMap((user, i) => [
+      ...hosts.map((host) => new Watcher(load, { user, box: BOXES[0], host })),
+      new Watcher(load, { user, box: BOXES[1], host: hosts[i % hosts.length]! }),
+    ])
+    this.#running = [
+      ...this.#watchers.map((watcher) => watcher.run()),
+      ...users.flatMap((user, i) => [0, 1].map((which) => writer(load, { user, which: which as 0 | 1, host: hosts[(i + which) % hosts.length]! }))),
+      ...users.map((user) => popReader(load, user)),
+      ...hosts.map((host) => bystander(load, host, this.samples)),
+      ...[0, 1, 2].map(() => deliveries(load)),
+      submissions(load),
+      this.#pollModseqs(),
+    ]
+  }
+
+  /** Everybody finishes what they are at, everything is read and judged, and the load goes on. Faults must be over. */
+  async audit(): Promise<void> {
+    const { hosts, users, relay } = this.#o
+    await this.load.gate.close()
+    const truth = await this.#converged()
+    const shown = (await Promise.all(hosts.map((host) => readShown(host, [...users, BYSTANDER])))).flat()
+    const copies = this.#watchers.flatMap((watcher) => {
+      const [user = '', box = ''] = watcher.name.split('@')[0]!.split('/')
+      return watcher.copy ? [{ name: `the copy of watcher ${watcher.name}`, user, box, rows: watcher.copy }] : []
+    })
+    this.tally.check('I4', copies.length === this.#watchers.length, () => `${this.#watchers.length - copies.length} watchers have no session`)
+    judge({ ledger: this.ledger, users: [...users, BYSTANDER], stored: truth, shown, copies, relayed: relay?.got }, this.tally)
+    this.load.gate.open()
+  }
+
+  /** The bystander's NOOPs outside of the outages, against the bound and what the machine itself takes. */
+  judgeNoops(outages: readonly Outage[]): string {
+    const calm = this.samples
+      .filter(({ host, at, ms }) => !outages.some((one) => one.hosts.includes(host) && at >= one.from && at - ms <= one.to))
+      .map(({ ms }) => ms)
+      .sort((a, b) => a - b)
+    const quantile = (of: readonly number[], q: number): number => of[Math.min(of.length - 1, Math.floor(of.length * q))] ?? 0
+    // Of few samples the hundredth part is one or two.
+    const q = calm.length >= MANY_SAMPLES ? 0.99 : 0.95
+    const own = this.#o.echo
+      ? quantile(
+          [...this.#o.echo.samples].sort((a, b) => a - b),
+          q,
+        )
+      : 0
+    const value = quantile(calm, q)
+    this.tally.check('I9', calm.length > 0 && value < NOOP_BOUND_MS + own, () => `p${q * 100} of ${calm.length} NOOPs is ${value.toFixed(0)} ms`)
+    const over = calm.filter((ms) => ms > NOOP_BOUND_MS).length
+    return `NOOP of a bystander: ${calm.length} calm ones of ${this.samples.length}, p50 ${quantile(calm, 0.5).toFixed(1)} ms, p${q * 100} ${value.toFixed(1)} ms (a bare echo: ${own.toFixed(1)} ms), longest ${(calm.at(-1) ?? 0).toFixed(0)} ms, ${over} above ${NOOP_BOUND_MS} ms`
+  }
+
+  async end(): Promise<void> {
+    this.#stop.abort()
+    this.load.gate.open()
+    await Promise.all(this.#running)
+  }
+
+  report(): string {
+    const { messages, acknowledged, sentAgain } = this.ledger
+    const odd = [...this.load.odd].sort(([, a], [, b]) => b - a).map(([what, n]) => `  ${n} × ${what}`)
+    const sessions = this.#watchers.reduce((sum, watcher) => sum + watcher.sessions, 0)
+    return [
+      `${messages.size} messages, ${acknowledged} acknowledgements, ${sentAgain.size} sent again after the last dot, ${sessions} sessions of ${this.#watchers.length} watchers, slowest copy ${this.slowestCopy.toFixed(0)} ms`,
+      ...(odd.length > 0 ? ['answers that were not expected:', ...odd] : []),
+      this.tally.table(),
+    ].join('\n')
+  }
+
+  /** Waits until every watcher has what the database has; the truth either way. */
+  async #converged(): Promise<Awaited<ReturnType<typeof readStored>>> {
+    const began = performance.now()
+    const truth = await readStored(this.#o.connect)
+    const behind = () =>
+      this.#watchers.some(({ name, copy }) => {
+        const box = truth.boxes.find((one) => name.startsWith(`${one.user}/${one.box}@`))
+        return !copy || copy.size !== box?.rows.size || [...box.rows].some(([uid, { flags }]) => copy.get(uid) !== flags)
+      })
+    while (behind() && performance.now() - began < CONVERGE_MS) await sleep(50)
+    this.slowestCopy = Math.max(this.slowestCopy, performance.now() - began)
+    return truth
+  }
+
+  /** modseq, uidnext and log_floor of every mailbox, again and again: none ever falls. */
+  async #pollModseqs(): Promise<void> {
+    const { tally } = this
+    const known = new Map<string, number[]>()
+    while (!this.#stop.signal.aborted) {
+      const client = new pg.Client({ ...this.#o.connect, connectionTimeoutMillis: 2_000, query_timeout: 10_000 })
+      client.on('error', () => {})
+      try {
+        await client.connect()
+        while (!this.#stop.signal.aborted) {
+          const { rows } = await client.query('select account_id, id, uidvalidity, modseq, uidnext, log_floor from mailbox')
+          for (const { account_id, id, uidvalidity, modseq, uidnext, log_floor } of rows) {
+            const key = `${account_id}/${id}/${uidvalidity}`
+            const now = [modseq, uidnext, log_floor].map(Number)
+            const before = known.get(key) ?? now
+            tally.check(
+              'I4',
+              now.every((n, i) => n >= before[i]!),
+              () => `mailbox ${key} fell from ${before} to ${now} (modseq, uidnext, log_floor)`,
+            )
+            known.set(key, now)
+          }
+          await sleep(POLL_MS)
+        }
+      } catch {
+        await sleep(POLL_MS)
+      } finally {
+        await client.end().catch(() => {})
+      }
+    }
+  }
+}
