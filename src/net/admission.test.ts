@@ -93,3 +93,23 @@ test('only so many networks are remembered', () => {
   for (let i = 0; i < MAX_NETWORKS; i++) enter(`m${i}`).leave()
   enter('192.0.2.1').leave()
 })
+
+test('many clients behind one address: half of everything is theirs, without a rate', () => {
+  const { enter, refused } = door({ perRemote: 1, newPerMinute: 1, total: 8, preAuth: 4, shared: ['172.17.0.1'] })
+  const first = enter('172.17.0.1')
+  enter('172.17.0.1').admitted()
+  enter('172.17.0.1')
+  assert.equal(refused('172.17.0.1'), 'per-remote', 'before login')
+  first.leave()
+  enter('172.17.0.1').admitted()
+  enter('172.17.0.1').admitted()
+  assert.equal(refused('172.17.0.1'), 'per-remote', 'in all')
+  enter('192.0.2.1')
+  assert.equal(refused('192.0.2.1'), 'per-remote')
+})
+
+test("the house's own connections count in all, and in nothing else", () => {
+  const { admission, refused } = door({ perRemote: 1, newPerMinute: 1, total: 3, exempt: [] })
+  for (let i = 0; i < 3; i++) assert.equal(typeof admission.enter('192.0.2.1', true), 'object')
+  assert.equal(refused('192.0.2.2'), 'total')
+})
