@@ -4,17 +4,22 @@
  * workers come and go.
  */
 
+import { loadConfig } from './config/load.ts'
+import { readSecrets } from './config/secrets.ts'
 import { Crew } from './serve/crew.ts'
 import { Handover } from './serve/handover.ts'
 import type { Begin } from './serve/ipc.ts'
 import { drainMs, type Keeper, type Server, type ServerOptions } from './serve/keeper.ts'
 import { keepLive } from './serve/live.ts'
 import { Notice } from './serve/notice.ts'
+import { planFor } from './serve/plan.ts'
 import { bindAll, wishFor } from './serve/ports.ts'
+import { words } from './serve/words.ts'
 
 /** Resolves when every listener accepts and a worker serves. Rejects with that worker's sentence when the first one cannot start. */
-export async function startCluster(keeper: Keeper, { places, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
-  const { plan, loaded, certificate, database } = keeper
+export async function startCluster(keeper: Keeper, { places, env, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
+  const { plan, certificate, database } = keeper
+  let { loaded } = keeper
   const { configFile, dataDir } = places
   let alone = database.embedded
   const begin = (): Begin => {
@@ -29,7 +34,7 @@ export async function startCluster(keeper: Keeper, { places, say, log }: ServerO
   undo.defer(() => handover.close())
   let notice: Notice | undefined
   const told = (): void => void notice?.write().catch((err: unknown) => log.error({ err }, 'endpoints.json could not be written'))
-  const crew = new Crew({ size: plan.workers, begin, handover, log, changed: told })
+  const crew = new Crew({ size: plan.workers, begin, handover, log, changed: told, background: plan.roles.has('queue') })
   undo.defer(() => crew.end(0))
   await crew.first()
 
@@ -47,7 +52,7 @@ export async function startCluster(keeper: Keeper, { places, say, log }: ServerO
   notice = new Notice({ dataDir, configFile, databaseUrl: database.url, bound, workers: () => crew.pids, say, log }, loaded.config, certificate)
   undo.defer(() => notice?.close())
   const live = keepLive({
-    ...{ loaded, certificate, configFile, dataDir, log },
+    ...{ loaded, certificate, configFile, dataDir, log, until: 'the next start, most of them from the next SIGHUP' },
     async changed(now, shown) {
       crew.tell({ kind: 'look' })
       await notice.changed(now, shown)
@@ -55,13 +60,61 @@ export async function startCluster(keeper: Keeper, { places, say, log }: ServerO
   })
   undo.defer(() => live.close())
   const endpoints = await notice.announce()
+
+  /** Whether the config can be served with, as it is now. */
+  function read(): boolean {
+    try {
+      const next = loadConfig(configFile, words)
+      planFor(next.config, places, readSecrets(next, env).redisUrl !== undefined)
+      loaded = next
+      return true
+    } catch (error) {
+      log.error({ reason: error instanceof Error ? error.message : String(error) }, 'no new workers: they could not start with this config')
+      return false
+    }
+  }
+  const roll = queuedOnce(
+    async () => {
+      if (!read()) return
+      live.reload()
+      log.info({ workers: plan.workers }, 'replacing the workers one after the other')
+      if (await crew.replaceAll(() => drainMs(loaded))) {
+        live.restarted(loaded.config, FIXED)
+        log.info('all workers are new')
+      }
+    },
+    (err) => log.error({ err }, 'replacing the workers failed'),
+  )
   return {
     endpoints,
-    drainMs: drainMs(loaded),
-    reload: () => live.reload(),
+    get drainMs() {
+      return drainMs(loaded)
+    },
+    reload: roll,
     async stop(ms) {
       close()
       await crew.end(ms)
     },
+  }
+}
+
+/** Settings that a new worker does not change: they are the keeper's. */
+const FIXED = ['listeners', 'http', 'workers', 'roles', 'log'] as const
+
+/** Runs `work` when asked; asked meanwhile, once more after it. */
+function queuedOnce(work: () => Promise<void>, failed: (err: unknown) => void): () => void {
+  let running = false
+  let again = false
+  const run = async (): Promise<void> => {
+    running = true
+    do {
+      again = false
+      await work().catch(failed)
+    } while (again)
+    running = false
+  }
+  return () => {
+    if (running) again = true
+    else void run()
   }
 }

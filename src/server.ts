@@ -35,7 +35,10 @@ export async function startServer(o: ServerOptions): Promise<Server> {
 async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
   const { plan, loaded, secrets, certificate, database } = keeper
   const { configFile, dataDir } = places
-  const deps = await openServing({ loaded, secrets, certificate, connect: database.connect, alone: database.embedded, log }, undo)
+  const deps = await openServing(
+    { loaded, secrets, certificate, connect: database.connect, alone: database.embedded, workers: 1, background: plan.roles.has('queue'), log },
+    undo,
+  )
   const services = makeServices(deps)
   const bound = await bindAll(
     new Map(

@@ -27,6 +27,8 @@ export interface CrewOptions {
   readonly log: Log
   /** Others serve now. */
   readonly changed: () => void
+  /** Whether one of them is to work in the background. */
+  readonly background: boolean
 }
 
 interface Place {
@@ -34,6 +36,8 @@ interface Place {
   wait: number | undefined
   /** Who replaces looks after it. */
   replacing: boolean
+  /** The start under way. */
+  starting: Promise<void> | undefined
 }
 
 export class Crew {
@@ -44,10 +48,12 @@ export class Crew {
   readonly #alive = new Set<Member>()
   #watch: NodeJS.Timeout | undefined
   #watched = performance.now()
+  /** Works in the background. */
+  #busy: Member | undefined
 
   constructor(o: CrewOptions) {
     this.#o = o
-    this.#places = Array.from({ length: o.size }, () => ({ member: undefined, wait: undefined, replacing: false }))
+    this.#places = Array.from({ length: o.size }, () => ({ member: undefined, wait: undefined, replacing: false, starting: undefined }))
   }
 
   get pids(): number[] {
@@ -82,6 +88,43 @@ export class Crew {
     for (const member of this.#alive) if (member.serves) member.tell(message)
   }
 
+  /**
+   * A new one for each, one place after the other: it serves before the old one is told to end, and that one has `ms` for its sessions. Where a new one does not start,
+   * the old ones go on, and false comes back.
+   */
+  async replaceAll(ms: () => number): Promise<boolean> {
+    for (const place of this.#places) {
+      if (this.#ending.signal.aborted) return false
+      place.replacing = true
+      await place.starting
+      const replaced = await this.#replace(place, ms())
+      place.replacing = false
+      if (!replaced) {
+        if (!place.member) void this.#again(place)
+        return false
+      }
+    }
+    return true
+  }
+
+  async #replace(place: Place, ms: number): Promise<boolean> {
+    const next = this.#make()
+    try {
+      await next.ready
+    } catch (error) {
+      next.kill()
+      await next.ended
+      if (!this.#ending.signal.aborted) this.#o.log.error({ reason: messageOf(error) }, 'a new worker does not start: the old ones go on')
+      return false
+    }
+    const old = place.member
+    place.wait = undefined
+    this.#settle(place, next)
+    old?.drain(ms)
+    await old?.ended
+    return true
+  }
+
   /** All at once, `ms` for their sessions. A second call with less time shortens the first. Resolves when none is left. */
   async end(ms: number): Promise<void> {
     this.#ending.abort()
@@ -97,6 +140,7 @@ export class Crew {
       free: () => handover.go(),
       leaving: (who) => {
         handover.remove(who)
+        if (this.#busy === who) this.#appoint(who)
         this.#o.changed()
       },
     })
@@ -109,8 +153,17 @@ export class Crew {
   #settle(place: Place, member: Member): void {
     place.member = member
     if (member.serves) this.#o.handover.add(member)
+    if (!this.#busy) this.#appoint()
     this.#o.changed()
     void member.ended.then((ended) => this.#died(place, member, ended))
+  }
+
+  /** The work in the background is another's from now on. */
+  #appoint(leaving?: Member): void {
+    if (!this.#o.background) return
+    leaving?.tell({ kind: 'background', on: false })
+    this.#busy = this.#ending.signal.aborted ? undefined : this.members.find((member) => member.serves)
+    this.#busy?.tell({ kind: 'background', on: true })
   }
 
   #died(place: Place, member: Member, { how, lasted }: Ended): void {
@@ -133,7 +186,7 @@ export class Crew {
       await member.ended
       if (this.#ending.signal.aborted) return
       place.wait = Math.max(nextWait(place.wait, 0), FIRST_WAIT_MS)
-      this.#o.log.error({ reason: error instanceof Error ? error.message : String(error), wait: place.wait }, 'a worker does not start: trying again')
+      this.#o.log.error({ reason: messageOf(error), wait: place.wait }, 'a worker does not start: trying again')
       void this.#again(place)
     }
   }
@@ -141,7 +194,10 @@ export class Crew {
   async #again(place: Place): Promise<void> {
     const { signal } = this.#ending
     await sleep(place.wait, undefined, { signal }).catch(() => {})
-    if (!signal.aborted && !place.replacing) await this.#start(place)
+    if (signal.aborted || place.replacing || place.member) return
+    place.starting = this.#start(place)
+    await place.starting
+    place.starting = undefined
   }
 
   /** Ends whoever was silent for too long. */
@@ -159,3 +215,5 @@ export class Crew {
     }
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

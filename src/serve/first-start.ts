@@ -39,14 +39,27 @@ export function firstNames(machine: string, wanted: string | undefined): FirstNa
   return { hostname: known, domain, address: `${FIRST_USER}@${domain}` }
 }
 
-/** Writes the config file if there is none. true: it did. */
-export async function writeFirstConfig(o: { configFile: string; dataDir: string; mailbox?: string | undefined; machine?: string }): Promise<boolean> {
+export interface FirstStart {
+  readonly configFile: string
+  readonly dataDir: string
+  readonly mailbox?: string | undefined
+  /** Lines of YAML for its end. */
+  readonly more?: string | undefined
+  readonly machine?: string
+}
+
+/** Writes the config file if there is none. true: it did. Throws Refused where it may not. */
+export async function writeFirstConfig(o: FirstStart): Promise<boolean> {
   if (existsSync(o.configFile)) return false
   const names = firstNames(o.machine ?? machineName(), o.mailbox)
   const password = generatePassword()
   const text = firstConfig({ ...names, passwordHash: await hashPassword(password) })
   keepFirstPassword(o.dataDir, { address: names.address, password, shown: false })
-  mkdirSync(dirname(o.configFile), { recursive: true })
-  writeFileSync(o.configFile, text, { mode: 0o600, flag: 'wx' })
+  try {
+    mkdirSync(dirname(o.configFile), { recursive: true })
+    writeFileSync(o.configFile, o.more === undefined ? text : `${text}\n${o.more.trim()}\n`, { mode: 0o600, flag: 'wx' })
+  } catch (cause) {
+    throw new Refused(`The first config cannot be written: ${cause instanceof Error ? cause.message : cause}. Its folder must be this user's.`)
+  }
   return true
 }

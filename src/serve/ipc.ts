@@ -30,6 +30,8 @@ export type ToWorker =
   | { readonly kind: 'connection'; readonly service: ServiceName }
   /** Certificates or mailboxes may be others now. */
   | { readonly kind: 'look' }
+  /** Whether it is the one that also does what one of a host's is enough for. */
+  | { readonly kind: 'background'; readonly on: boolean }
   /** No more connections come. A second one with less time shortens the first. */
   | { readonly kind: 'drain'; readonly ms: number }
 

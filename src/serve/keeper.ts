@@ -1,7 +1,7 @@
 /** What there is once per data folder, however many processes serve: its lock, the first config, the certificate, the embedded Postgres. */
 import { mkdirSync } from 'node:fs'
 import { type Loaded, loadConfig } from '../config/load.ts'
-import type { Env, Places } from '../config/places.ts'
+import { type Env, type Places, set } from '../config/places.ts'
 import { readSecrets, type Secrets } from '../config/secrets.ts'
 import type { Log } from '../log.ts'
 import { startEmbedded } from '../store/pg/embedded.ts'
@@ -63,7 +63,7 @@ export async function openKeeper({ places, env, log, configNamed, mailbox }: Ser
   removeEndpoints(dataDir)
   undo.defer(() => removeEndpoints(dataDir))
 
-  if (!configNamed) await writeFirstConfig({ configFile, dataDir, mailbox })
+  if (!configNamed) await writeFirstConfig({ configFile, dataDir, mailbox, more: set(env, 'POSTERN_FIRST_CONFIG') })
   const loaded = loadConfig(configFile, words)
   const secrets = readSecrets(loaded, env)
   const plan = planFor(loaded.config, places, secrets.redisUrl !== undefined)

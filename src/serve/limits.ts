@@ -52,6 +52,23 @@ export function allLimits(c: LimitsConfig = {}, shared: readonly string[] = []):
   }
 }
 
+/** Room for a few messages, however many workers share. */
+const LEAST_IN_FLIGHT = 8 * 1024 * 1024
+
+/**
+ * One worker's part of what bounds a whole listener or the host's memory; connections come to the workers in turn. What is held against one address or one user is each
+ * worker's own (rates of logins and messages are kept in Redis for all).
+ */
+export function shared(limits: AllLimits, workers: number): AllLimits {
+  const { admission, smtp } = limits
+  const part = (whole: number): number => Math.ceil(whole / workers)
+  return {
+    ...limits,
+    admission: { ...admission, total: part(admission.total), preAuth: part(admission.preAuth) },
+    smtp: { ...smtp, inFlight: Math.max(part(smtp.inFlight), Math.min(LEAST_IN_FLIGHT, smtp.inFlight)) },
+  }
+}
+
 function smtpLimits({ smtp = {} }: LimitsConfig, common: Settings<SmtpLimits>): SmtpLimits {
   const { unknownRecipients } = SMTP_LIMITS
   return over(SMTP_LIMITS, {

@@ -21,6 +21,8 @@ export interface LiveOptions {
   readonly log: Log
   /** Another process watches the files, complains of them, and says when to look. */
   readonly follows?: boolean
+  /** From when on the settings count that it cannot apply. */
+  readonly until?: string
   /** Mailboxes or the certificate are others now. */
   readonly changed?: (config: Config, certificate: Certificate) => Promise<void>
 }
@@ -28,6 +30,8 @@ export interface LiveOptions {
 export interface Live {
   /** Looks again, now, whether or not a file changed. */
   reload(): void
+  /** What serves has read that config anew, but for some settings. */
+  restarted(config: Config, but: readonly Waiting[]): void
   close(): Promise<void>
 }
 
@@ -37,10 +41,10 @@ const RETRY_MS = 2_000
 const CERTIFICATE_CHECK_MS = 12 * 3_600_000
 
 export function keepLive(o: LiveOptions): Live {
-  const { log, configFile, dataDir, follows = false } = o
+  const { log, configFile, dataDir, follows = false, until = 'the next start' } = o
   const complaint = follows ? 'debug' : 'error'
-  const started = o.loaded.config
-  let config = started
+  let started = o.loaded.config
+  let config = o.loaded.config
   let certificate = o.certificate
   let told = ''
   let again = false
@@ -117,12 +121,17 @@ export function keepLive(o: LiveOptions): Live {
 
   function mentionRestart(next: Config): void {
     const differing = WAITS.filter((key) => JSON.stringify(next[key]) !== JSON.stringify(started[key])).join(', ')
-    if (differing !== '' && differing !== told) log.warn({ settings: differing }, 'changed settings that count from the next start')
+    if (differing !== '' && differing !== told) log.warn({ settings: differing }, `changed settings that count from ${until}`)
     told = differing
   }
 
   return {
     reload,
+    restarted(now, but) {
+      started = { ...now, ...Object.fromEntries(but.map((key) => [key, started[key]])) }
+      told = ''
+      mentionRestart(now)
+    },
     async close() {
       closed.abort()
       watch?.close()
@@ -147,5 +156,6 @@ const WAITS = [
   'log',
   'drain_seconds',
 ] as const satisfies readonly (keyof Config)[]
+type Waiting = (typeof WAITS)[number]
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -12,10 +12,10 @@ import { createTls } from '../net/tls.ts'
 import type { RelayOptions } from '../smtp/relay.ts'
 import type { Drivers } from '../store/drivers.ts'
 import { createMemoryDrivers } from '../store/memory/index.ts'
-import { type Connect, openStore } from '../store/pg/index.ts'
+import { CONNECTIONS, type Connect, openStore } from '../store/pg/index.ts'
 import { createRedisDrivers } from '../store/redis/index.ts'
 import type { Certificate } from './certificate.ts'
-import { allLimits } from './limits.ts'
+import { allLimits, shared } from './limits.ts'
 import { Refused } from './refused.ts'
 import type { ServiceDeps } from './services.ts'
 import { wantedState } from './wanted.ts'
@@ -27,27 +27,35 @@ export interface ServingOptions {
   readonly connect: Connect
   /** Nobody else uses the database yet: what its leases say is of a former life. */
   readonly alone: boolean
+  /** How many processes of this host serve, this one included: they share what the host may have. */
+  readonly workers: number
+  /** Whether it begins with the work in the background that one process of a host is enough for. */
+  readonly background: boolean
   readonly log: Log
 }
 
 /** Connects, migrates, applies the mailboxes of the config. What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
-export async function openServing(
-  { loaded, secrets, certificate, connect, alone, log }: ServingOptions,
-  undo: AsyncDisposableStack,
-): Promise<ServiceDeps> {
+export async function openServing(o: ServingOptions, undo: AsyncDisposableStack): Promise<ServiceDeps> {
+  const { loaded, secrets, certificate, connect, alone, workers, background, log } = o
   const { config, source } = loaded
   const tls = createTls(certificate.pair)
-  const limits = allLimits(config.limits, defaultGateways())
+  const limits = shared(allLimits(config.limits, defaultGateways()), workers)
   const relay = relayOf(config, secrets, source.file)
   const drivers = await openDrivers(secrets, log)
   undo.defer(() => drivers.close())
-  const opened = await openStore({ connect, drivers, log, alone })
+  const opened = await openStore({ connect, drivers, log, alone, background, connections: connectionsFor(workers) })
   undo.defer(() => opened.close())
   await opened.accounts.reconcile(wantedState(config))
   const authenticator = createAuthenticator({ accounts: opened.accounts, throttle: drivers.throttle, canonical, log, limits: limits.auth })
   undo.defer(() => authenticator.close())
   return { config, opened, drivers, authenticator, tls, limits, relay, log }
 }
+
+/** Connections to Postgres of all processes of one host; each has a few for certain. */
+const HOST_CONNECTIONS = 48
+const FEWEST_CONNECTIONS = 3
+
+export const connectionsFor = (workers: number): number => Math.max(FEWEST_CONNECTIONS, Math.min(CONNECTIONS, Math.floor(HOST_CONNECTIONS / workers)))
 
 const openDrivers = async ({ redisUrl }: Secrets, log: Log): Promise<Drivers> =>
   redisUrl === undefined ? createMemoryDrivers(log) : createRedisDrivers(redisUrl, log)

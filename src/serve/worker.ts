@@ -35,6 +35,7 @@ export async function runWorker(env: Env, log: Log): Promise<number> {
     if (message.kind === 'begin') begun.resolve(message.begin)
     else if (message.kind === 'connection') life.connection(message.service, socket)
     else if (message.kind === 'look') life.live?.reload()
+    else if (message.kind === 'background') life.background(message.on)
     else if (message.kind === 'drain') life.end(message.ms)
   })
   process.on('disconnect', () => {
@@ -73,6 +74,7 @@ class WorkerLife {
   #receptions: ReadonlyMap<ServiceName, Reception> = new Map()
   #running: AsyncDisposableStack | undefined
   #closing: Promise<void> | undefined
+  #background: (on: boolean) => void = () => {}
   #code = 0
 
   constructor(log: Log, say: (message: FromWorker) => void) {
@@ -81,7 +83,7 @@ class WorkerLife {
     this.ended = this.#end.promise
   }
 
-  async start({ configFile, dataDir, embedded, alone, services: names }: Begin, env: Env): Promise<void> {
+  async start({ configFile, dataDir, embedded, alone, services: names, workers }: Begin, env: Env): Promise<void> {
     await using starting = new AsyncDisposableStack()
     const log = this.#log
     const loaded = loadConfig(configFile, words)
@@ -89,11 +91,12 @@ class WorkerLife {
     const certificate = certificateFor(loaded.config, configFile, dataDir)
     const connect = embedded ?? namedDatabase(secrets)?.connect
     if (!connect) throw new Error('there is no database')
-    const deps = await openServing({ loaded, secrets, certificate, connect, alone, log }, starting)
+    const deps = await openServing({ loaded, secrets, certificate, connect, alone, workers, background: false, log }, starting)
     const services = makeServices(deps)
     this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
     const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })
     this.live = live
+    this.#background = (on) => deps.opened.background(on)
     starting.defer(() => live.close())
     this.#running = starting.move()
   }
@@ -105,6 +108,10 @@ class WorkerLife {
     const reception = this.#receptions.get(service)
     if (reception) reception.accept(socket)
     else socket.destroy()
+  }
+
+  background(on: boolean): void {
+    this.#background(on)
   }
 
   /** A second call with less time shortens the first. */
