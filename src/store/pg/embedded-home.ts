@@ -111,7 +111,7 @@ async function packagedBinaries(): Promise<string> {
     // said below, whatever the reason
   }
   throw new EmbeddedRefused(
-    `There is no embedded Postgres for this machine (package ${name} is not installed). Run "npm ci" without --omit=optional, or set DATABASE_URL to a Postgres 15 or newer.`,
+    `There is no embedded Postgres here (package ${name} is not installed; an image has none). Set DATABASE_URL or DATABASE_URL_FILE to a Postgres 15 or newer, or, in a clone, run "npm ci" without --omit=optional.`,
   )
 }
 
