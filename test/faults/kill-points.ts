@@ -15,7 +15,7 @@ import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { reapAccount } from '../../src/store/pg/reaper.ts'
-import type { AccountId } from '../../src/store/types.ts'
+import type { AccountId, ContentId } from '../../src/store/types.ts'
 import { type CuttingProxy, cuttingProxy, type Point } from '../support/cutting-proxy.ts'
 import { testDatabase } from '../support/postgres.ts'
 import { dataFolder, startServer, type TestServer } from '../support/server.ts'
@@ -158,7 +158,7 @@ export class House {
     const inbox = await this.store.open(this.access[user], 'INBOX', false)
     await using selected = await this.store.select(inbox, { changed() {}, gone() {} })
     const segment = selected.index.segments.at(-1)!
-    const id = segment.contents[segment.count - 1]!
+    const id = segment.contents[segment.count - 1]! as ContentId
     const size = segment.sizes[segment.count - 1]!
     const pieces: Buffer[] = []
     for await (const piece of this.store.read(this.access[user], id, 0, size)) pieces.push(Buffer.from(piece))
