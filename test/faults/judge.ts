@@ -9,10 +9,18 @@ export interface Evidence {
   readonly users: readonly string[]
   readonly stored: Stored
   readonly shown: readonly ShownBox[]
-  /** Watchers' copies by "user/box", with the watcher's name: UID → flags. */
-  readonly copies: readonly { readonly name: string; readonly user: string; readonly box: string; readonly rows: ReadonlyMap<number, string> }[]
+  /** What each watcher has, by what it was told; undefined for one that has no session. */
+  readonly copies: readonly Copy[]
   /** How often the world got each remote message; undefined where there is no relay. */
   readonly relayed: ReadonlyMap<string, number> | undefined
+}
+
+export interface Copy {
+  readonly name: string
+  readonly user: string
+  readonly box: string
+  /** UID → flags. */
+  readonly rows: ReadonlyMap<number, string> | undefined
 }
 
 interface Box {
@@ -113,7 +121,8 @@ function judgeLoads(bySql: readonly Box[], byHost: readonly Box[], tally: Tally)
 function judgeCopies(bySql: readonly Box[], { copies }: Evidence, tally: Tally): void {
   for (const { name, user, box, rows } of copies) {
     const truth = bySql.find((one) => one.user === user && one.box === box)
-    if (truth) compare(name, { truth, has: rows }, tally)
+    tally.check('I4', rows !== undefined && truth !== undefined, () => `${name}: there is none`)
+    if (rows && truth) compare(name, { truth, has: rows }, tally)
   }
 }
 
@@ -128,4 +137,35 @@ function judgeRelay({ ledger, relayed }: Evidence, tally: Tally): void {
   if (!relayed) return
   for (const token of ledger.relayed.sure)
     tally.check('I7', (relayed.get(token) ?? 0) === 1, () => `${token} reached the world ${relayed.get(token) ?? 0} times`)
+}
+
+/** A mailbox's counters as SQL gives them. */
+export interface Counters {
+  readonly account_id: string
+  readonly id: number
+  readonly uidvalidity: string
+  readonly modseq: string
+  readonly uidnext: string
+  readonly log_floor: string
+}
+
+/** Looks at every mailbox again and again: modseq, uidnext and log_floor never fall (I4). */
+export class NeverFalls {
+  readonly #tally: Tally
+  readonly #known = new Map<string, readonly number[]>()
+
+  constructor(tally: Tally) {
+    this.#tally = tally
+  }
+
+  see(rows: readonly Counters[]): void {
+    for (const { account_id, id, uidvalidity, modseq, uidnext, log_floor } of rows) {
+      const key = `${account_id}/${id}/${uidvalidity}`
+      const now = [modseq, uidnext, log_floor].map(Number)
+      const before = this.#known.get(key) ?? now
+      const holds = now.every((n, i) => n >= before[i]!)
+      this.#tally.check('I4', holds, () => `mailbox ${key} fell from ${before} to ${now} (modseq, uidnext, log_floor)`)
+      this.#known.set(key, now)
+    }
+  }
 }

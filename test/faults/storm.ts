@@ -8,7 +8,7 @@ import { Tally } from '../support/tally.ts'
 import type { Outage } from './chaos.ts'
 import type { Echo } from './echo.ts'
 import type { FakeRelay } from './fake-relay.ts'
-import { judge } from './judge.ts'
+import { type Counters, type Evidence, judge, NeverFalls } from './judge.ts'
 import { bystander, type Sample } from './load/bystander.ts'
 import { BOXES, BYSTANDER, Gate, type Host, type Load } from './load/load.ts'
 import { popReader } from './load/pop3.ts'
@@ -76,18 +76,21 @@ export class Storm {
   }
 
   /** Everybody finishes what they are at, everything is read and judged, and the load goes on. Faults must be over. */
-  async audit(): Promise<void> {
-    const { hosts, users, relay } = this.#o
-    await this.load.gate.close()
-    const truth = await this.#converged()
-    const shown = (await Promise.all(hosts.map((host) => readShown(host, [...users, BYSTANDER])))).flat()
-    const copies = this.#watchers.flatMap((watcher) => {
-      const [user = '', box = ''] = watcher.name.split('@')[0]!.split('/')
-      return watcher.copy ? [{ name: `the copy of watcher ${watcher.name}`, user, box, rows: watcher.copy }] : []
-    })
-    this.tally.check('I4', copies.length === this.#watchers.length, () => `${this.#watchers.length - copies.length} watchers have no session`)
-    judge({ ledger: this.ledger, users: [...users, BYSTANDER], stored: truth, shown, copies, relayed: relay?.got }, this.tally)
+  async audit(): Promise<Evidence> {
+    const evidence = await this.#gather()
+    judge(evidence, this.tally)
     this.load.gate.open()
+    return evidence
+  }
+
+  async #gather(): Promise<Evidence> {
+    const { hosts, users, relay } = this.#o
+    const everybody = [...users, BYSTANDER]
+    await this.load.gate.close()
+    const stored = await this.#converged()
+    const shown = (await Promise.all(hosts.map((host) => readShown(host, everybody)))).flat()
+    const copies = this.#watchers.map(({ name, user, box, copy }) => ({ name: `the copy of watcher ${name}`, user, box, rows: copy }))
+    return { ledger: this.ledger, users: everybody, stored, shown, copies, relayed: relay?.got }
   }
 
   /** The bystander's NOOPs outside of the outages, against the bound and what the machine itself takes. */
@@ -133,9 +136,9 @@ export class Storm {
     const began = performance.now()
     const truth = await readStored(this.#o.connect)
     const behind = () =>
-      this.#watchers.some(({ name, copy }) => {
-        const box = truth.boxes.find((one) => name.startsWith(`${one.user}/${one.box}@`))
-        return !copy || copy.size !== box?.rows.size || [...box.rows].some(([uid, { flags }]) => copy.get(uid) !== flags)
+      this.#watchers.some(({ user, box, copy }) => {
+        const rows = truth.boxes.find((one) => one.user === user && one.box === box)?.rows
+        return !copy || !rows || copy.size !== rows.size || [...rows].some(([uid, { flags }]) => copy.get(uid) !== flags)
       })
     while (behind() && performance.now() - began < CONVERGE_MS) await sleep(50)
     this.slowestCopy = Math.max(this.slowestCopy, performance.now() - began)
@@ -144,26 +147,15 @@ export class Storm {
 
   /** modseq, uidnext and log_floor of every mailbox, again and again: none ever falls. */
   async #pollModseqs(): Promise<void> {
-    const { tally } = this
-    const known = new Map<string, number[]>()
+    const never = new NeverFalls(this.tally)
     while (!this.#stop.signal.aborted) {
       const client = new pg.Client({ ...this.#o.connect, connectionTimeoutMillis: 2_000, query_timeout: 10_000 })
       client.on('error', () => {})
       try {
         await client.connect()
         while (!this.#stop.signal.aborted) {
-          const { rows } = await client.query('select account_id, id, uidvalidity, modseq, uidnext, log_floor from mailbox')
-          for (const { account_id, id, uidvalidity, modseq, uidnext, log_floor } of rows) {
-            const key = `${account_id}/${id}/${uidvalidity}`
-            const now = [modseq, uidnext, log_floor].map(Number)
-            const before = known.get(key) ?? now
-            tally.check(
-              'I4',
-              now.every((n, i) => n >= before[i]!),
-              () => `mailbox ${key} fell from ${before} to ${now} (modseq, uidnext, log_floor)`,
-            )
-            known.set(key, now)
-          }
+          const { rows } = await client.query<Counters>('select account_id, id, uidvalidity, modseq, uidnext, log_floor from mailbox')
+          never.see(rows)
           await sleep(POLL_MS)
         }
       } catch {

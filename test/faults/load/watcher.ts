@@ -41,6 +41,13 @@ export class Watcher {
     this.name = `${o.user}/${o.box}@${o.host.name}`
   }
 
+  get user(): string {
+    return this.#o.user
+  }
+  get box(): string {
+    return this.#o.box
+  }
+
   run(): Promise<void> {
     return reconnecting(this.#load, `watcher ${this.name}`, (well) => this.#session(well))
   }
