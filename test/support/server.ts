@@ -15,6 +15,8 @@ export interface TestServerOptions {
   /** `DATABASE_URL: testDatabase().url` spares it the embedded Postgres. */
   readonly env?: NodeJS.ProcessEnv
   readonly args?: readonly string[]
+  /** Put before the command line, such as `ip netns exec NAME`: a program that becomes the one it runs. */
+  readonly within?: readonly string[]
 }
 
 export interface TestServer {
@@ -85,7 +87,8 @@ export function dataFolder(): string {
 export async function startServer(o: TestServerOptions = {}): Promise<TestServer> {
   const dir = o.dir ?? dataFolder()
   if (o.config !== undefined) writeFileSync(join(dir, 'postern.yaml'), o.config, { mode: 0o600 })
-  const child = spawn(process.execPath, [MAIN, 'serve', '--data', dir, '--ports', 'auto', ...(o.args ?? [])], {
+  const [program, ...args] = [...(o.within ?? []), process.execPath, MAIN, 'serve', '--data', dir, '--ports', 'auto', ...(o.args ?? [])]
+  const child = spawn(program!, args, {
     env: { ...process.env, ...CLEAN, ...o.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
