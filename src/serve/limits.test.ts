@@ -23,6 +23,15 @@ test('the example file shows the defaults', () => {
   assert.deepEqual(allLimits(loadConfig(EXAMPLE, words).config.limits), DEFAULTS)
 })
 
+test('gateways have limits as many clients, in every part that counts by address', () => {
+  const { admission, auth, smtp } = allLimits({}, ['172.17.0.1'])
+  assert.deepEqual(
+    [admission.shared, auth.shared, admission.exempt, auth.exempt],
+    [['172.17.0.1'], ['172.17.0.1'], DEFAULT_LIMITS.exempt, AUTH_LIMITS.exempt],
+  )
+  assert.deepEqual([...smtp.exempt], [...SMTP_LIMITS.exempt, '172.17.0.1'])
+})
+
 test('every limit of the example reaches the part that it bounds', () => {
   const example = readFileSync(EXAMPLE, 'utf8')
   const start = example.indexOf('\nlimits:')

@@ -16,8 +16,8 @@ export interface AllLimits {
   readonly pop3: Pop3Limits
 }
 
-/** `shared`: addresses behind which there are many clients (`net/gateways.ts`). */
-export function allLimits(c: LimitsConfig = {}, shared: readonly string[] = []): AllLimits {
+/** `gateways`: addresses that many clients share (`net/gateways.ts`). */
+export function allLimits(c: LimitsConfig = {}, gateways: readonly string[] = []): AllLimits {
   const { connections, login, exempt, message_size: messageSize, handshake_time: handshakeMs } = c
   return {
     handshakeMs: handshakeMs ?? HANDSHAKE_MS,
@@ -27,7 +27,7 @@ export function allLimits(c: LimitsConfig = {}, shared: readonly string[] = []):
       perRemote: connections?.per_address,
       newPerMinute: connections?.new_per_minute,
       exempt,
-      shared,
+      shared: gateways,
     }),
     auth: over(AUTH_LIMITS, {
       remotePerMinute: login?.failures_per_minute,
@@ -36,9 +36,9 @@ export function allLimits(c: LimitsConfig = {}, shared: readonly string[] = []):
       firstMs: login?.first_delay,
       longestMs: login?.longest_delay,
       exempt,
-      shared,
+      shared: gateways,
     }),
-    smtp: smtpLimits(c, { messageSize, handshakeMs, loginMs: login?.time, exempt: new Set([...(exempt ?? SMTP_LIMITS.exempt), ...shared]) }),
+    smtp: smtpLimits(c, { messageSize, handshakeMs, loginMs: login?.time, exempt: new Set([...(exempt ?? SMTP_LIMITS.exempt), ...gateways]) }),
     imap: imapLimits(c, { messageSize, loginTime: login?.time }),
     pop3: over(POP3_LIMITS, {
       line: c.pop3?.line,
