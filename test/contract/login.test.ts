@@ -166,10 +166,10 @@ test('an exempt address has no limit of its own and no wait; its users have thei
 
 test('an address that many share: one of them locks out no other, its failures wait, and each user has a limit', async () => {
   const remote = '172.17.0.1'
-  const { kind } = setUp({ limits: { shared: [remote], firstMs: 40, longestMs: 40 } })
+  const { kind } = setUp({ limits: { shared: [remote], firstMs: 10, longestMs: 10 } })
   const from = performance.now()
   for (let i = 0; i < 55; i++) assert.equal(await kind({ user: `user${i}@x.test`, password: 'guess', remote }), 'invalid')
-  assert.ok(performance.now() - from > 55 * 39)
+  assert.ok(performance.now() - from > 55 * 9)
   assert.equal(await kind({ remote }), 'ok')
   for (let i = 0; i < 12; i++) assert.equal(await kind({ password: `guess ${i}`, remote }), 'invalid')
   assert.equal(await kind({ remote }), 'throttled')
