@@ -91,7 +91,7 @@ test('only the store makes an access', () => {
 })
 
 test('every key of the schema begins with the account, but for the small reference tables', () => {
-  const REFERENCE = ['server', 'domain', 'account', 'address']
+  const REFERENCE = ['server', 'incarnation', 'domain', 'account', 'address']
   const sql = globSync('src/store/pg/migrations/*.sql')
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')

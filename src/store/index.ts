@@ -108,6 +108,14 @@ export class MailboxIndex {
     }
   }
 
+  /** No message counts as older than this modseq: after a new incarnation, whoever pulls "since" gets the flags of all of them. */
+  raise(modseq: number): void {
+    for (const segment of this.segments) {
+      for (let row = 0; row < segment.count; row++) if (segment.modseqs[row]! < modseq) segment.modseqs[row] = modseq
+      if (segment.newest < modseq) segment.newest = modseq
+    }
+  }
+
   /** Every segment's rows are stale from now on: another index took this one's place. */
   retire(): void {
     for (const segment of this.segments) segment.live = false

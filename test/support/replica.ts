@@ -27,6 +27,7 @@ export interface PostgresNode {
 }
 
 export interface Pair {
+  /** As they are by now: `rejoin` swaps them. */
   readonly primary: PostgresNode
   readonly replica: PostgresNode
   /** Both hosts: postgres://…@127.0.0.1:A,127.0.0.1:B/postern?target_session_attrs=read-write */
@@ -39,6 +40,8 @@ export interface Pair {
   cut(): Promise<void>
   /** The replica becomes a primary of the next timeline; resolves when it takes writes. The old primary is left as it is: kill it first, or have two. */
   promote(): Promise<void>
+  /** After `promote`: what is left of the old primary is thrown away, and it becomes a replica of the new one. Nothing is synchronous then. */
+  rejoin(): Promise<void>
   close(): Promise<void>
 }
 
@@ -103,12 +106,26 @@ export async function primaryAndReplica(): Promise<Pair> {
   }
 }
 
-function pairOf(primary: Node, replica: Node, close: () => Promise<void>): Pair {
+function pairOf(first: Node, second: Node, close: () => Promise<void>): Pair {
+  let primary = first
+  let replica = second
   const hosts = [primary, replica].map((node) => `127.0.0.1:${node.connect.port}`).join(',')
   return {
-    primary,
-    replica,
+    get primary() {
+      return primary
+    },
+    get replica() {
+      return replica
+    },
     close,
+    async rejoin() {
+      await primary.stop('SIGKILL')
+      await replica.query('alter system reset all')
+      await replica.query('select pg_reload_conf()')
+      await primary.copyOf(replica)
+      await primary.start()
+      ;[primary, replica] = [replica, primary]
+    },
     url: `postgres://postern:${PASSWORD}@${hosts}/postern?target_session_attrs=read-write`,
     async synchronous(on) {
       await primary.query(`alter system set synchronous_standby_names = '${on ? '*' : ''}'`)
@@ -168,6 +185,7 @@ class Node implements PostgresNode {
   /** A base backup by hand: the programs that come with the embedded Postgres have none for it. */
   async copyOf(primary: Node): Promise<void> {
     const client = await primary.#superuser('postern')
+    rmSync(this.#data, { recursive: true, force: true })
     try {
       await client.query("select pg_backup_start('replica', true)")
       const skip = ['postmaster.pid', 'postmaster.opts', 'pg_replslot']
@@ -180,7 +198,7 @@ class Node implements PostgresNode {
     cpSync(join(primary.#data, 'pg_wal'), join(this.#data, 'pg_wal'), { recursive: true, force: true })
     mkdirSync(join(this.#data, 'pg_replslot'), { recursive: true })
     appendFileSync(join(this.#data, 'postgresql.conf'), SETTINGS({ port: this.connect.port, socket: this.#socket }))
-    appendFileSync(
+    writeFileSync(
       join(this.#data, 'postgresql.auto.conf'),
       `primary_conninfo = 'host=${this.#socket} port=${primary.connect.port} user=postgres application_name=replica'\n`,
     )

@@ -6,6 +6,7 @@ import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
+import { Guard } from './guard.ts'
 import { createLeases, freeAllLeases } from './lease.ts'
 import { snapshotKey } from './load.ts'
 import { createMailStore } from './mailstore.ts'
@@ -33,6 +34,8 @@ export interface OpenStoreOptions {
   readonly connections?: number
   /** Whether this process also does what one of a host's is enough for; true if absent. */
   readonly background?: boolean
+  /** Where this host keeps what it knew of its database: see mark.ts. Several processes may name the same. None: only what this process sees itself counts. */
+  readonly markFile?: string
 }
 
 export interface OpenStore {
@@ -41,34 +44,48 @@ export interface OpenStore {
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
   background(on: boolean): void
+  /** Why this process may not work on the database as it is now, in words: it should take no new sessions. undefined: it may. */
+  trouble(): string | undefined
   close(): Promise<void>
 }
 
 /** Connects, checks that this Postgres keeps what it acknowledges, migrates. Throws with a sentence for people. */
 export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   const { connect, drivers, log, retention = RETENTION, alone = false } = o
-  const pool = new Pool({ connect, max: o.connections ?? CONNECTIONS, log })
+  const guard = new Guard({ log, markFile: o.markFile, alone })
+  await guard.open()
+  const first = new Pool({ connect, max: 1, log })
   try {
-    await checkSettings(pool)
-    await migrate(pool, log)
+    await checkSettings(first)
+    await migrate(first, log)
+  } finally {
+    await first.close()
+  }
+  const pool = new Pool({ connect, max: o.connections ?? CONNECTIONS, log, admission: guard })
+  try {
+    // The first connection that the guard lets pass.
+    await guard.tick(pool)
     if (alone) await freeAllLeases(pool)
   } catch (err) {
     await pool.close()
     throw err
   }
-  const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log })
+  guard.watch(pool)
+  const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log, admission: guard })
   const background = startBackground({ pool: slow, retention, log, sweeps: o.background ?? true })
   const cache = { snapshots: drivers.snapshots, key: await snapshotKey(pool) }
-  const store = createMailStore({ pool, bus: drivers.bus, cache, moved: background.moved })
+  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved })
   return {
     store,
     accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),
+    trouble: () => guard.trouble,
     async close() {
       // Releases of deliveries are a convenience: without a database they are lost, and that is all.
       await store.close().catch((err: unknown) => log.debug({ err }, 'releases of deliveries were lost'))
       await background.stop()
+      await guard.close(pool)
       await Promise.all([pool.close(), slow.close()])
     },
   }

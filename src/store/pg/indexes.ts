@@ -23,6 +23,14 @@ export const CHECK_INTERVAL = 30_000
 
 /** Indexes that nobody looks at are kept up to this many, however small they are. */
 const MAX_IDLE = 2_000
+/** Mailboxes that are read anew at a time when another incarnation began. */
+const RENEW_AT_ONCE = 4
+
+/** Which incarnation of the database is known: see guard.ts. */
+export interface Incarnation {
+  readonly incarnation: number
+}
+
 /** Poked instead of a modseq where a mailbox was deleted: whoever hears it looks, and finds nothing. */
 export const LOOK = Number.MAX_SAFE_INTEGER
 
@@ -66,8 +74,10 @@ export class Indexes {
   readonly #cache: SnapshotCache
   readonly #entries = new Map<string, Entry>()
   readonly #timer: NodeJS.Timeout
+  readonly #known: Incarnation
 
-  constructor(pool: Pool, bus: Bus, cache: SnapshotCache) {
+  constructor(pool: Pool, bus: Bus, cache: SnapshotCache, known: Incarnation = { incarnation: 0 }) {
+    this.#known = known
     this.#pool = pool
     this.#bus = bus
     this.#cache = cache
@@ -77,12 +87,14 @@ export class Indexes {
   /** The index as far as this process knows it; loaded if need be. Refusal 'gone' when the mailbox was deleted. */
   async get(on: MailboxKey): Promise<MailboxIndex> {
     const entry = this.#entry(on)
+    if (entry.index && this.#isOld(entry.index)) return this.reload(on)
     return entry.index ?? (await this.#load(entry))
   }
 
   /** The index if it is in memory. */
   peek(on: MailboxKey): MailboxIndex | undefined {
-    return this.#entries.get(keyOf(on))?.index
+    const index = this.#entries.get(keyOf(on))?.index
+    return index && this.#isOld(index) ? undefined : index
   }
 
   async watch(on: MailboxKey, watcher: MailboxWatcher): Promise<Watch> {
@@ -130,6 +142,8 @@ export class Indexes {
     entry.index = undefined
     const index = await this.#load(entry)
     old?.retire()
+    // Sessions know its messages by a UIDVALIDITY that is no more.
+    if (old && old.uidvalidity !== index.uidvalidity) this.#gone(entry)
     for (const { view } of entry.watchers) view?.rebase(index)
     this.#tell(entry)
     return index
@@ -142,6 +156,16 @@ export class Indexes {
     const modseq = await this.#modseq(entry)
     if (modseq === undefined) this.#gone(entry)
     else if (entry.watchers.size > 0 || entry.index) await this.#advance(entry, modseq)
+  }
+
+  /** Another incarnation of the database began: indexes of before may hold what was lost with it. Those that somebody watches are read anew at once. */
+  renew(): void {
+    const watched = [...this.#entries.values()].filter((entry) => entry.watchers.size > 0)
+    const next = async (): Promise<void> => {
+      for (let entry = watched.pop(); entry; entry = watched.pop())
+        if (entry.index && this.#isOld(entry.index)) await this.reload(entry).catch(() => {})
+    }
+    for (let i = 0; i < RENEW_AT_ONCE; i++) void next()
   }
 
   /** The same for every watched mailbox at once. */
@@ -193,8 +217,14 @@ export class Indexes {
     return entry
   }
 
+  #isOld(index: MailboxIndex): boolean {
+    return index.incarnation < this.#known.incarnation
+  }
+
   #load(entry: Entry): Promise<MailboxIndex> {
     entry.loading ??= loadIndex(this.#pool, this.#cache, entry.account, entry.mailbox)
+      // It may have been read from the old database, at its end.
+      .then((index) => (this.#isOld(index) ? loadIndex(this.#pool, this.#cache, entry.account, entry.mailbox) : index))
       .then((index) => {
         entry.index = index
         // What had to be read from rows now, the next process or the next load gets cheaply.

@@ -14,7 +14,7 @@ import { packIndex, unpackIndex } from './snapshot.ts'
 
 const HEAD: Statement = {
   name: 'load_head',
-  text: `select m.uidvalidity, s.incarnation, f.folded_modseq, m.modseq, m.log_floor, m.uidnext, m.messages, array_to_json(m.keywords)::text
+  text: `select m.uidvalidity, s.incarnation, f.folded_modseq, m.modseq, m.log_floor, m.reborn, m.uidnext, m.messages, array_to_json(m.keywords)::text
          from mailbox m join mailbox_fold f on f.account_id = m.account_id and f.mailbox_id = m.id cross join server s
          where m.account_id = $1 and m.id = $2 and m.deleted_at is null`,
 }
@@ -55,7 +55,7 @@ export async function snapshotKey(on: Queryable): Promise<Buffer> {
   return key!
 }
 
-type Head = IndexHead & { readonly folded: ModSeq; readonly logFloor: ModSeq; readonly messages: number }
+type Head = IndexHead & { readonly folded: ModSeq; readonly logFloor: ModSeq; readonly reborn: number; readonly messages: number }
 
 async function headOf(on: Queryable, account: AccountId, mailbox: MailboxId): Promise<Head | undefined> {
   let head: Head | undefined
@@ -68,6 +68,7 @@ async function headOf(on: Queryable, account: AccountId, mailbox: MailboxId): Pr
       folded: row.long() as ModSeq,
       modseq: row.long() as ModSeq,
       logFloor: row.long() as ModSeq,
+      reborn: row.long(),
       uidnext: row.long() as Uid,
       messages: row.int(),
       keywords: JSON.parse(row.text()) as string[],
@@ -100,6 +101,7 @@ export async function loadIndex(pool: Pool, cache: SnapshotCache, account: Accou
       else if (!index.apply(change)) throw new Error(`the log of mailbox ${account}/${mailbox} has a hole before ${change.modseq}`)
     }
     if (index.modseq !== head.modseq) throw new Error(`the log of mailbox ${account}/${mailbox} ends at ${index.modseq}, not at ${head.modseq}`)
+    if (head.reborn > 0) index.raise(head.reborn)
     // The mailbox's row has what all these changes brought, in slot order.
     index.keywords = [...head.keywords]
     index.uidnext = head.uidnext

@@ -1,9 +1,10 @@
 /** The mailbox verbs on Postgres: each stands in the file of its name; here they are put together. */
 import type { AccountAccess, MailboxAccess } from '../access.ts'
 import type { Bus } from '../bus.ts'
-import { Refusal } from '../errors.ts'
-import type { Appended, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
+import { Refusal, Unavailable } from '../errors.ts'
+import type { Appended, Copied, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
 import type { AccountId, MailboxId } from '../types.ts'
+import { countUids } from '../uidset.ts'
 import { Appender, MailboxGone } from './append.ts'
 import { crlfGains, readContents, readRange } from './contents.ts'
 import { transfer } from './copy.ts'
@@ -11,6 +12,7 @@ import { Deliveries } from './deliver.ts'
 import { EVERY_UID } from './effects.ts'
 import { expunge } from './expunge.ts'
 import { storeFlags } from './flags.ts'
+import type { Guard } from './guard.ts'
 import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
 import type { SnapshotCache } from './load.ts'
@@ -31,13 +33,29 @@ export interface MailStoreParts {
   readonly pool: Pool
   readonly bus: Bus
   readonly cache: SnapshotCache
+  /** Absent: this database is always the same. */
+  readonly guard?: Guard
   /** Hears of every mailbox whose log this store makes longer. */
   readonly moved?: (account: AccountId, mailbox: MailboxId) => void
 }
 
-export function createMailStore({ pool, bus, cache, moved }: MailStoreParts): PgMailStore {
-  const indexes = new Indexes(pool, bus, cache)
-  const transactor = new Transactor(pool, bus, moved)
+/** A verb that hands out so many UIDs at once answers when a beat has noted how far the log came: what may be lost unseen stays below UID_LEAP. */
+export const MANY_UIDS = 10_000
+
+export function createMailStore({ pool, bus, cache, guard, moved }: MailStoreParts): PgMailStore {
+  const indexes = new Indexes(pool, bus, cache, guard)
+  guard?.onChange(() => indexes.renew())
+  const noted = async (copied: Copied): Promise<Copied> => {
+    if (guard && countUids(copied.to) >= MANY_UIDS) await guard.tick(pool)
+    return copied
+  }
+  /** What takes several transactions is acknowledged only if none of them was lost with an incarnation that ended meanwhile. */
+  const within = async <T>(work: Promise<T>, before = guard?.incarnation): Promise<T> => {
+    const result = await work
+    if (guard?.incarnation !== before) throw new Unavailable('the database failed over meanwhile, and part of this may be lost: send it again')
+    return result
+  }
+  const transactor = new Transactor(pool, bus, moved, () => guard?.wrote())
   const appender = new Appender({ pool, transactor, indexes })
   const deliveries = new Deliveries(pool, appender)
   const writer = { transactor, indexes }
@@ -54,11 +72,14 @@ export function createMailStore({ pool, bus, cache, moved }: MailStoreParts): Pg
     select: (m, watcher) => selectMailbox({ pool, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, maxSize),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
-    deliver: (content, date, to, attempt) => deliveries.deliver({ content: asStaged(content), date, attempt }, to),
+    deliver: (content, date, to, attempt) => {
+      const done = deliveries.deliver({ content: asStaged(content), date, attempt }, to)
+      return to.length > 1 ? within(done) : done
+    },
     flags: (m, uids, op) => storeFlags(writer, m, uids, op),
     expunge: (m, op) => expunge(writer, m, op),
-    copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }),
-    move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }),
+    copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }).then(noted),
+    move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }).then(noted),
     contents: (a, ids, want) => readContents(pool, a, ids, want),
     crlfGains: (a) => crlfGains(pool, a.account),
     read: (a, id, from, to) => readRange(pool, a, id, { from, to }),

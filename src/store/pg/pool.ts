@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import type { Log } from '../../log.ts'
 import { Unavailable } from '../errors.ts'
+import { Gate } from './gate.ts'
+import { Hosts, urlsOf } from './hosts.ts'
 import { BinaryConnection, BinaryQuery, type ConnectionConfig, type Param, type Row, type Statement } from './rows.ts'
 
 /** Where Postgres is: a URL, or its parts (host may be a folder with a socket). */
@@ -16,7 +18,15 @@ export const LOCK_TIMEOUT = 5_000
 export const IDLE_TRANSACTION_TIMEOUT = 10_000
 /** Longer than the server's own limit: only a connection that went dead without a word gets here. */
 const REPLY_TIMEOUT = 20_000
+/** A connection that is new may have to wait until a new incarnation is finished. */
+const ADMIT_TIMEOUT = 90_000
+/** To be connected, or to get a connection that another gives back; and how many may wait for that at a time. */
 const CONNECT_TIMEOUT = 5_000
+export const MAX_WAITING = 1_000
+/** Of several hosts one that is away costs the others this. */
+const HOST_TIMEOUT = 2_000
+/** A connection is used this long, and up to half as long again: so that those of many processes do not end together. Seconds. */
+const LIFETIME = 1_800
 
 const ignore = () => {}
 
@@ -26,6 +36,19 @@ export interface Queryable {
   rows(statement: Statement, values: readonly Param[], onRow?: (row: Row) => void): Promise<number>
 }
 
+/** Decides whether a connection may be used: see guard.ts. */
+export interface Admission {
+  /** Rises when connections from before must not be used any more. */
+  readonly generation: number
+  /** Throws Unavailable if not; resolves to the generation that the connection is of. */
+  admit(session: Session): Promise<number>
+  /** Hears when what is under way on older connections must end. */
+  onChange(listener: () => void): void
+}
+
+/** This server is not the primary, or not yet. */
+export class NotPrimary extends Unavailable {}
+
 const command = (text: string): Statement => ({ name: text.replaceAll(' ', '_'), text })
 
 /** One connection, for a transaction. */
@@ -34,9 +57,13 @@ export class Session implements Queryable {
   #open = false
   /** When the statement under way was sent, in milliseconds of the process; undefined between statements. */
   #since: number | undefined
+  readonly #patience: number
+  readonly generation: number
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: pg.PoolClient, generation = 0, patience = REPLY_TIMEOUT) {
     this.#client = client
+    this.generation = generation
+    this.#patience = patience
   }
 
   async rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
@@ -73,11 +100,14 @@ export class Session implements Queryable {
     await this.#client.query(sql)
   }
 
-  /** Gives the connection up when its statement was sent before this moment and nothing came back. */
-  breakIfSince(moment: number): void {
-    if (this.#since === undefined || this.#since > moment) return
+  /** Gives the connection up when its statement was sent long ago and nothing came back. */
+  breakIfDead(): void {
+    if (this.#since !== undefined && this.#since < performance.now() - this.#patience) this.break('timeout: the database does not answer')
+  }
+
+  break(why: string): void {
     const { connection } = this.#client as unknown as { connection: { stream: Duplex } }
-    connection.stream.destroy(new Error('timeout: the database does not answer'))
+    connection.stream.destroy(new Error(why))
   }
 
   #submit(statement: Statement, values: readonly Param[], onRow: (row: Row) => void): BinaryQuery {
@@ -100,20 +130,58 @@ class BinaryClient extends pg.Client {
   }
 }
 
+export interface PoolOptions {
+  readonly connect: Connect
+  readonly max: number
+  readonly log: Log
+  /** Absent: any primary will do. */
+  readonly admission?: Admission
+}
+
+const IN_RECOVERY: Statement = { name: 'in_recovery', text: 'select pg_is_in_recovery()' }
+const ANY_PRIMARY: Admission = {
+  generation: 0,
+  onChange: ignore,
+  async admit(session) {
+    let replica = false
+    await session.rows(IN_RECOVERY, [], (row) => {
+      replica = row.int() === 1
+    })
+    if (replica) throw new NotPrimary(REPLICA)
+    return 0
+  },
+}
+export const REPLICA = 'this Postgres is a replica: mail is read and written on the primary only'
+
 export class Pool implements Queryable {
   readonly #pool: pg.Pool
+  readonly #hosts: Hosts | undefined
+  readonly #gate = new Gate()
+  readonly #admission: Admission
+  readonly #admitted = new WeakMap<pg.PoolClient, number>()
   readonly #sessions = new Set<Session>()
   readonly #watch: NodeJS.Timeout
 
-  constructor({ connect, max, log }: { connect: Connect; max: number; log: Log }) {
-    const where = 'url' in connect ? { connectionString: connect.url } : connect
+  constructor({ connect, max, log, admission = ANY_PRIMARY }: PoolOptions) {
+    const hosts = 'url' in connect ? new Hosts(urlsOf(connect.url)) : undefined
+    this.#hosts = hosts
+    this.#admission = admission
     this.#pool = new pg.Pool({
-      ...where,
-      Client: BinaryClient,
+      ...('url' in connect ? {} : connect),
+      Client: class extends BinaryClient {
+        constructor(config: pg.ClientConfig) {
+          super(
+            hosts
+              ? { ...config, connectionString: hosts.current, connectionTimeoutMillis: hosts.count > 1 ? HOST_TIMEOUT : CONNECT_TIMEOUT }
+              : config,
+          )
+        }
+      },
       max,
       application_name: 'postern',
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       idleTimeoutMillis: 60_000,
+      maxLifetimeSeconds: Math.round(LIFETIME * (1 + Math.random() / 2)),
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       statement_timeout: STATEMENT_TIMEOUT,
@@ -124,8 +192,12 @@ export class Pool implements Queryable {
     // pg-pool listens only while a connection is idle. One that is lost in use fails its statement, which is enough; unheard, the event would end the process.
     this.#pool.on('connect', (client) => client.on('error', ignore))
     this.#watch = setInterval(() => {
-      for (const session of this.#sessions) session.breakIfSince(performance.now() - REPLY_TIMEOUT)
+      for (const session of this.#sessions) session.breakIfDead()
     }, REPLY_TIMEOUT / 4).unref()
+    admission.onChange(() => {
+      for (const session of this.#sessions)
+        if (session.generation < admission.generation) session.break('Connection terminated: another incarnation of the database began')
+    })
   }
 
   async rows(statement: Statement, values: readonly Param[], onRow: (row: Row) => void = ignore): Promise<number> {
@@ -138,8 +210,8 @@ export class Pool implements Queryable {
 
   /** A connection for the time of `use`. One that was lost, or is left in a transaction that cannot be rolled back, is not used again. */
   async session<T>(use: (session: Session) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect()
-    const session = new Session(client)
+    const client = await this.#connect()
+    const session = new Session(client, this.#admitted.get(client))
     this.#sessions.add(session)
     try {
       const result = await use(session)
@@ -154,6 +226,49 @@ export class Pool implements Queryable {
           () => true,
         ))
       client.release(broken)
+      throw err
+    } finally {
+      this.#sessions.delete(session)
+    }
+  }
+
+  /** A connection that may be used. Unavailable when there is none within CONNECT_TIMEOUT. */
+  async #connect(): Promise<pg.PoolClient> {
+    if (this.#pool.waitingCount + this.#gate.waiting >= MAX_WAITING) throw new Unavailable('too many wait for the database')
+    for (;;) {
+      const client = await (this.#pool.idleCount > 0 && !this.#gate.isDown
+        ? this.#open()
+        : this.#gate.pass(() => this.#open(), mayPass, CONNECT_TIMEOUT)
+      ).catch((err: unknown) => {
+        throw isLost(err) && !(err instanceof Unavailable) ? new Unavailable(`the database cannot be reached: ${wordsOf(err)}`, { cause: err }) : err
+      })
+      if (this.#admitted.get(client) === this.#admission.generation) return client
+      client.release(true)
+    }
+  }
+
+  /** One attempt. */
+  async #open(): Promise<pg.PoolClient> {
+    if (this.#pool.ending) throw new Unavailable('the connections to the database are closed')
+    const url = this.#hosts?.current
+    let client: pg.PoolClient
+    try {
+      client = await this.#pool.connect()
+    } catch (err) {
+      const busy = this.#pool.totalCount >= this.#pool.options.max
+      if (busy) throw new Unavailable('all connections to the database are in use', { cause: err })
+      if (url !== undefined) this.#hosts?.failed(url)
+      throw err
+    }
+    if (this.#admitted.has(client)) return client
+    const session = new Session(client, Number.POSITIVE_INFINITY, ADMIT_TIMEOUT)
+    this.#sessions.add(session)
+    try {
+      this.#admitted.set(client, await this.#admission.admit(session))
+      return client
+    } catch (err) {
+      client.release(true)
+      if (url !== undefined && (err instanceof NotPrimary || isLost(err))) this.#hosts?.failed(url)
       throw err
     } finally {
       this.#sessions.delete(session)
@@ -178,6 +293,15 @@ export class Pool implements Queryable {
     clearInterval(this.#watch)
     await this.#pool.end()
   }
+}
+
+/** Passes by itself while a database starts, fails over or is promoted. */
+const mayPass = (err: unknown): boolean => err instanceof NotPrimary || (isLost(err) && !(err instanceof Unavailable)) || codeOf(err) === '53300'
+
+/** A failed connection to several addresses has its words inside. */
+function wordsOf(err: unknown): string {
+  if (err instanceof AggregateError && err.message === '') return wordsOf(err.errors[0])
+  return err instanceof Error ? err.message : String(err)
 }
 
 const codeOf = (err: unknown): string | undefined => (err instanceof pg.DatabaseError ? err.code : undefined)

@@ -54,9 +54,11 @@ export class Transactor {
   readonly #pool: Pool
   readonly #bus: Bus
   readonly #moved: (account: AccountId, mailbox: MailboxId) => void
+  readonly #committed: () => void
 
-  /** `moved` hears of every mailbox whose log grew by this process. */
-  constructor(pool: Pool, bus: Bus, moved: (account: AccountId, mailbox: MailboxId) => void = () => {}) {
+  /** `moved` hears of every mailbox whose log grew by this process, `committed` of everything that was announced. */
+  constructor(pool: Pool, bus: Bus, moved: (account: AccountId, mailbox: MailboxId) => void = () => {}, committed: () => void = () => {}) {
+    this.#committed = committed
     this.#pool = pool
     this.#bus = bus
     this.#moved = moved
@@ -90,6 +92,7 @@ export class Transactor {
   }
 
   #announce(touched: Touched): void {
+    this.#committed()
     for (const { account, of, at } of touched.values()) {
       this.#bus.poke({ account, of }, at)
       if (typeof of === 'number') this.#moved(account, of)
