@@ -60,22 +60,6 @@ describe('on Redis', { skip: redisMissing }, () => {
     assert.deepEqual((await admin.keys('postern:presence:*')).length, 0)
   })
 
-  test('a user with few rights is enough', async () => {
-    const may = 'ping publish subscribe unsubscribe multi exec set get getrange del incrby pexpire zadd zrange zrem zremrangebyscore'
-    const rights = ['+client|setinfo', ...may.split(' ').map((name) => `+${name}`)].slice(1)
-    await admin.call('acl', 'setuser', 'postern', 'on', '>secret', '~postern:*', '&postern:*', ...rights)
-    const url = server.url.replace('redis://', 'redis://postern:secret@')
-    const [a, b] = [await createRedisDrivers(url, silentLog()), await createRedisDrivers(url, silentLog())]
-    await useAll(a)
-    assert.equal((await admin.keys('*')).length, 4)
-    assert.equal((await b.throttle.take('auth:x', SLOW)).ok, false)
-    await until('the bus is whole', () => a.bus.silentFor() === 0)
-    assert.equal((await b.snapshots.get(alice, inbox))?.toString(), 'packed')
-    await Promise.all([a.close(), b.close()])
-    const denied = (await admin.call('acl', 'log')) as unknown[]
-    assert.deepEqual(denied, [])
-  })
-
   test('a process that was killed holds its places only until the others know', async () => {
     const drivers = await start()
     const key = 'postern:presence:{imaps:remote:192.0.2.1}'

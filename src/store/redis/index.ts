@@ -1,6 +1,6 @@
 /**
- * Everything beside Postgres, shared by all processes over Redis or Valkey (6 or newer). What it needs to be allowed: PING, PUBLISH SUBSCRIBE UNSUBSCRIBE, MULTI EXEC,
- * SET GET GETRANGE DEL INCRBY PEXPIRE, ZADD ZRANGE ZREM ZREMRANGEBYSCORE, on keys and channels `postern:*`. No scripts. Every key has a lifetime.
+ * Everything beside Postgres, shared by all processes over Redis or Valkey (6 or newer): one, a Cluster, or what Sentinels name. What it needs to be allowed: rights.ts. No
+ * scripts. Every key has a lifetime.
  */
 import { randomBytes } from 'node:crypto'
 import type { Log } from '../../log.ts'
