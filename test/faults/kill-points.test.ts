@@ -1,4 +1,4 @@
-/** A few kill points of each kind; all of them, a hundred rounds each, are in kill-points.full.ts. */
+/** A few kill points of each kind; all of them are in kill-points.full.ts. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { Point } from '../support/cutting-proxy.ts'

@@ -75,7 +75,8 @@ const command = ({ name, statements, messages, flags, run, undone, done }: Comma
   name,
   statements,
   async begin(house, round) {
-    const [source, target] = [`${name.split(' ')[0]} ${round}`, `${name.split(' ')[0]} ${round} to`]
+    const source = `${name.replaceAll(/\W+/g, '-')}-${round}`
+    const target = `${source}-to`
     await house.filled(source, messages, flags)
     await house.filled(target, 0)
     const wire = await house.imap('ann')
