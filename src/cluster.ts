@@ -26,6 +26,7 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
     const begins = {
       ...{ configFile, dataDir, alone, services: plan.services, workers: plan.workers },
       ...(database.embedded && { embedded: database.connect }),
+      ...(database.disk !== undefined && { disk: database.disk }),
     }
     alone = false
     return begins

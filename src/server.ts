@@ -36,7 +36,7 @@ async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, u
   const { plan, loaded, secrets, certificate, database } = keeper
   const { configFile, dataDir } = places
   const deps = await openServing(
-    { loaded, secrets, certificate, connect: database.connect, alone: database.embedded, workers: 1, background: plan.roles.has('queue'), log },
+    { loaded, secrets, certificate, connect: database.connect, disk: database.disk, alone: database.embedded, workers: 1, background: plan.roles.has('queue'), log },
     undo,
   )
   const services = makeServices(deps)

@@ -17,6 +17,8 @@ export interface Begin {
   readonly dataDir: string
   /** The embedded Postgres; without it the worker finds the named one by itself. */
   readonly embedded?: Connect
+  /** A folder on the disk of that one. */
+  readonly disk?: string
   /** No other worker has been there yet. */
   readonly alone: boolean
   readonly services: readonly ServiceName[]

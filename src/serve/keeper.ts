@@ -48,6 +48,8 @@ export interface Database {
   readonly connect: Connect
   /** It is this data folder's own. */
   readonly embedded: boolean
+  /** A folder on its disk, where that is this server's to watch. */
+  readonly disk?: string
   readonly url: string
 }
 
@@ -74,9 +76,9 @@ export async function openKeeper({ places, env, log, configNamed, mailbox }: Ser
 async function openDatabase(secrets: Secrets, dir: string, { log, undo }: { log: Log; undo: AsyncDisposableStack }): Promise<Database> {
   const named = namedDatabase(secrets)
   if (named) return { ...named, embedded: false }
-  const { url, connect, stop } = await startEmbedded({ dir, log })
+  const { url, connect, data, stop } = await startEmbedded({ dir, log })
   undo.defer(stop)
-  return { url, connect, embedded: true }
+  return { url, connect, embedded: true, disk: data }
 }
 
 /** The Postgres that somebody named, if any. Throws Refused for what is no URL. */

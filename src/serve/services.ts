@@ -19,6 +19,8 @@ import type { AllLimits } from './limits.ts'
 export interface ServiceDeps {
   readonly config: Config
   readonly opened: OpenStore
+  /** Whether the disk of the database has room for mail. */
+  readonly hasRoom: () => boolean
   readonly drivers: Drivers
   readonly authenticator: Authenticator
   readonly tls: Tls
@@ -28,7 +30,7 @@ export interface ServiceDeps {
 }
 
 export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
-  const { config, opened, drivers, authenticator, tls, limits, relay, log } = deps
+  const { config, opened, hasRoom, drivers, authenticator, tls, limits, relay, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
   const { hostname } = config
@@ -41,6 +43,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     primaryDomain: config.domains[0] ?? hostname,
     limits: limits.smtp,
     inFlight: new InFlight(limits.smtp.inFlight),
+    hasRoom,
   }
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
   const submission = { ...smtp, limits: { ...limits.smtp, greetingDelayMs: 0 }, authenticator, presence, ...(relay && { relay }) }

@@ -17,6 +17,7 @@ import { createRedisDrivers } from '../store/redis/index.ts'
 import type { Certificate } from './certificate.ts'
 import { allLimits, shared } from './limits.ts'
 import { Refused } from './refused.ts'
+import { watchRoom, whileRoom } from './room.ts'
 import type { ServiceDeps } from './services.ts'
 import { wantedState } from './wanted.ts'
 
@@ -25,6 +26,8 @@ export interface ServingOptions {
   readonly secrets: Secrets
   readonly certificate: Certificate
   readonly connect: Connect
+  /** A folder on the disk of a database of our own: when it is nearly full, no mail is taken. */
+  readonly disk: string | undefined
   /** Nobody else uses the database yet: what its leases say is of a former life. */
   readonly alone: boolean
   /** How many processes of this host serve, this one included: they share what the host may have. */
@@ -36,7 +39,7 @@ export interface ServingOptions {
 
 /** Connects, migrates, applies the mailboxes of the config. What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
 export async function openServing(o: ServingOptions, undo: AsyncDisposableStack): Promise<ServiceDeps> {
-  const { loaded, secrets, certificate, connect, alone, workers, background, log } = o
+  const { loaded, secrets, certificate, connect, disk, alone, workers, background, log } = o
   const { config, source } = loaded
   const tls = createTls(certificate.pair)
   const limits = shared(allLimits(config.limits, defaultGateways()), workers)
@@ -48,7 +51,8 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
   await opened.accounts.reconcile(wantedState(config))
   const authenticator = createAuthenticator({ accounts: opened.accounts, throttle: drivers.throttle, canonical, log, limits: limits.auth })
   undo.defer(() => authenticator.close())
-  return { config, opened, drivers, authenticator, tls, limits, relay, log }
+  const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
+  return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, relay, log }
 }
 
 /** Connections to Postgres of all processes of one host; each has a few for certain. */

@@ -83,7 +83,7 @@ class WorkerLife {
     this.ended = this.#end.promise
   }
 
-  async start({ configFile, dataDir, embedded, alone, services: names, workers }: Begin, env: Env): Promise<void> {
+  async start({ configFile, dataDir, embedded, disk, alone, services: names, workers }: Begin, env: Env): Promise<void> {
     await using starting = new AsyncDisposableStack()
     const log = this.#log
     const loaded = loadConfig(configFile, words)
@@ -91,7 +91,7 @@ class WorkerLife {
     const certificate = certificateFor(loaded.config, configFile, dataDir)
     const connect = embedded ?? namedDatabase(secrets)?.connect
     if (!connect) throw new Error('there is no database')
-    const deps = await openServing({ loaded, secrets, certificate, connect, alone, workers, background: false, log }, starting)
+    const deps = await openServing({ loaded, secrets, certificate, connect, disk, alone, workers, background: false, log }, starting)
     const services = makeServices(deps)
     this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
     const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })

@@ -36,9 +36,12 @@ export function sanitise(text: string): string {
   return out.trim()
 }
 
+export const NO_ROOM = 'No room on the server now, try again later'
+
 /** What the client is told of an error. Anything that is neither a Reply nor the store's word is a fault of ours: 451, and the caller logs it. */
 export function replyTo(err: unknown): Reply {
   if (err instanceof Reply) return err
+  if (isDiskFull(err)) return new Reply(452, '4.3.1', NO_ROOM, { cause: err })
   if (err instanceof Unavailable) return new Reply(451, '4.3.0', 'The mail store cannot be reached now, try again later', { cause: err })
   if (err instanceof Refusal) {
     if (err.reason === 'too-big') return new Reply(552, '5.3.4', 'The message is too big', { cause: err })
@@ -46,7 +49,6 @@ export function replyTo(err: unknown): Reply {
     if (err.reason === 'limit') return new Reply(452, '4.3.1', 'A limit of the mailbox is reached', { cause: err })
     return new Reply(451, '4.2.0', 'The mailbox cannot take mail now', { cause: err })
   }
-  if (isDiskFull(err)) return new Reply(452, '4.3.1', 'No room on the server now, try again later', { cause: err })
   return new Reply(451, '4.3.0', 'Internal error, try again later', { cause: err })
 }
 

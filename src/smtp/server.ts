@@ -48,6 +48,8 @@ export interface SmtpDeps {
   readonly limits?: Partial<SmtpLimits>
   /** Shared by all services of a process. */
   readonly inFlight?: InFlight
+  /** Whether there is room for mail from elsewhere; absent: always. */
+  readonly hasRoom?: () => boolean
 }
 
 export interface SubmissionDeps extends SmtpDeps {

@@ -1,6 +1,6 @@
 /** Port 25: mail from anywhere for people here, and for nobody else. There is no network, address or name that may relay. */
 import { networkOf } from '../../store/remote.ts'
-import { Reply } from '../reply.ts'
+import { NO_ROOM, Reply } from '../reply.ts'
 import { acceptLocal } from './local.ts'
 import { isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
 
@@ -11,6 +11,7 @@ export function mxPolicy(deps: PolicyDeps): Policy {
     spaceBeforePath: false,
     mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8']),
     async sender(_address, visit) {
+      if (deps.hasRoom?.() === false) throw new Reply(452, '4.3.1', NO_ROOM)
       if (isExempt(deps, visit)) return
       const { ok } = await throttle.take(`smtp:mx:${networkOf(visit.remote)}`, perHour(limits.messagesPerHour))
       if (!ok) throw new Reply(450, '4.7.1', 'Too many messages from your address, try again later')

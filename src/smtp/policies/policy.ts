@@ -27,6 +27,7 @@ export interface PolicyDeps {
   readonly tarpit: Tarpit
   /** Whose postmaster is meant by one without a domain. */
   readonly primaryDomain: string
+  readonly hasRoom?: () => boolean
 }
 
 export const isExempt = ({ limits }: PolicyDeps, { remote }: Visit): boolean => limits.exempt.has(remote)

@@ -26,6 +26,8 @@ export interface EmbeddedPostgres {
   readonly url: string
   /** Over the unix socket; `host` is its folder. As `pg` takes it. */
   readonly connect: { readonly host: string; readonly port: number; readonly user: string; readonly password: string; readonly database: string }
+  /** PGDATA. */
+  readonly data: string
   /** Fast shutdown; resolves when the process is gone. */
   stop(): Promise<void>
 }
@@ -50,6 +52,7 @@ export async function startEmbedded({ dir, log, durable = true }: EmbeddedOption
     return {
       url: `postgres://${DATABASE}:${password}@127.0.0.1:${server.port}/${DATABASE}`,
       connect: { host: socketFolder, port: server.port, user: DATABASE, password, database: DATABASE },
+      data: home.data,
       async stop() {
         await server.stop()
         removeSocketFolder(home, socketFolder)
