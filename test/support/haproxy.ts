@@ -55,7 +55,7 @@ export async function startHaproxy({ servers, acceptProxy = false, plainChecks =
     rmSync(dir, { recursive: true, force: true })
   }
   const until = performance.now() + WITHIN
-  while (!(await allUp(stats))) {
+  while (!(await allUp(stats, plainChecks ? 'L4OK' : 'L7OK'))) {
     if (child.exitCode !== null || performance.now() > until) {
       await close()
       throw new Error(`haproxy does not start:\n${output}\n${config}`)
@@ -71,13 +71,13 @@ export async function startHaproxy({ servers, acceptProxy = false, plainChecks =
   }
 }
 
-/** Servers begin as up until they are looked at: `L7OK` (`L4OK`) says that they were. */
-async function allUp(stats: number): Promise<boolean> {
+/** Servers begin as up until they are looked at: `check` is what that found. */
+async function allUp(stats: number, check: string): Promise<boolean> {
   const csv = await fetch(`http://127.0.0.1:${stats}/;csv`)
     .then((response) => response.text())
     .catch(() => '')
   const rows = csv.split('\n').filter((row) => /^\w+,postern-/.test(row))
-  return rows.length > 0 && rows.every((row) => row.includes(',UP,') && /,L[47]OK,/.test(row))
+  return rows.length > 0 && rows.every((row) => row.includes(',UP,') && row.includes(`,${check},`))
 }
 
 async function end(child: ChildProcess): Promise<void> {
