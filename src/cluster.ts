@@ -6,6 +6,7 @@
 
 import { loadConfig } from './config/load.ts'
 import { readSecrets } from './config/secrets.ts'
+import { held } from './http/health.ts'
 import { Crew } from './serve/crew.ts'
 import { Handover } from './serve/handover.ts'
 import type { Begin } from './serve/ipc.ts'
@@ -14,11 +15,12 @@ import { keepLive } from './serve/live.ts'
 import { Notice } from './serve/notice.ts'
 import { planFor } from './serve/plan.ts'
 import { bindAll, wishFor } from './serve/ports.ts'
+import { LoopLag } from './serve/pulse.ts'
 import { words } from './serve/words.ts'
 
 /** Resolves when every listener accepts and a worker serves. Rejects with that worker's sentence when the first one cannot start. */
 export async function startCluster(keeper: Keeper, { places, env, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
-  const { plan, certificate, database } = keeper
+  const { plan, certificate, health, database } = keeper
   let { loaded } = keeper
   const { configFile, dataDir } = places
   let alone = database.embedded
@@ -37,6 +39,8 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
   const told = (): void => void notice?.write().catch((err: unknown) => log.error({ err }, 'endpoints.json could not be written'))
   const crew = new Crew({ size: plan.workers, begin, handover, log, changed: told, background: plan.roles.has('queue') })
   undo.defer(() => crew.end(0))
+  const lag = new LoopLag()
+  undo.defer(() => lag.close())
   await crew.first()
 
   const bound = await bindAll(
@@ -50,7 +54,11 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
   undo.defer(close)
   await crew.others()
 
-  notice = new Notice({ dataDir, configFile, databaseUrl: database.url, bound, workers: () => crew.pids, say, log }, loaded.config, certificate)
+  notice = new Notice(
+    { dataDir, configFile, databaseUrl: database.url, bound, http: health.at, workers: () => crew.pids, say, log },
+    loaded.config,
+    certificate,
+  )
   undo.defer(() => notice?.close())
   const live = keepLive({
     ...{ loaded, certificate, configFile, dataDir, log, until: 'the next start, most of them from the next SIGHUP' },
@@ -60,6 +68,12 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
     },
   })
   undo.defer(() => live.close())
+  let stopping = false
+  health.tell({
+    dead: () => [...held(lag.worst, 'the keeper'), ...crew.dead()],
+    unready: () => (stopping ? ['it is being stopped'] : crew.unready()),
+    reports: () => crew.reports(),
+  })
   const endpoints = await notice.announce()
 
   /** Whether the config can be served with, as it is now. */
@@ -93,6 +107,7 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
     },
     reload: roll,
     async stop(ms) {
+      stopping = true
       close()
       await crew.end(ms)
     },

@@ -1,10 +1,13 @@
 /** The composition root: the one place that puts all parts together. What it starts it stops, in the opposite order, also when the start fails half way. */
+import { join } from 'node:path'
 import { startCluster } from './cluster.ts'
+import { held } from './http/health.ts'
 import { listen } from './net/listener.ts'
 import { drainMs, type Keeper, openKeeper, type Server, type ServerOptions } from './serve/keeper.ts'
 import { keepLive } from './serve/live.ts'
 import { Notice } from './serve/notice.ts'
 import { bindAll, wishFor } from './serve/ports.ts'
+import { Pulse } from './serve/pulse.ts'
 import { acceptingFor, makeServices } from './serve/services.ts'
 import { openServing } from './serve/serving.ts'
 
@@ -33,10 +36,21 @@ export async function startServer(o: ServerOptions): Promise<Server> {
 
 /** Keeper and worker in one process. */
 async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
-  const { plan, loaded, secrets, certificate, database } = keeper
+  const { plan, loaded, secrets, certificate, health, database } = keeper
   const { configFile, dataDir } = places
   const deps = await openServing(
-    { loaded, secrets, certificate, connect: database.connect, disk: database.disk, alone: database.embedded, workers: 1, background: plan.roles.has('queue'), log },
+    {
+      loaded,
+      secrets,
+      certificate,
+      connect: database.connect,
+      disk: database.disk,
+      alone: database.embedded,
+      markFile: join(dataDir, 'postern.mark'),
+      workers: 1,
+      background: plan.roles.has('queue'),
+      log,
+    },
     undo,
   )
   const services = makeServices(deps)
@@ -53,12 +67,30 @@ async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, u
   const drain = async (ms: number): Promise<void> => void (await Promise.all(listeners.map((listener) => listener.drain(ms))))
   undo.defer(() => drain(0))
 
-  const notice = new Notice({ dataDir, configFile, databaseUrl: database.url, bound, say, log }, loaded.config, certificate)
+  const notice = new Notice({ dataDir, configFile, databaseUrl: database.url, bound, http: health.at, say, log }, loaded.config, certificate)
   const live = keepLive({
     ...{ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log },
     changed: (now, shown) => notice.changed(now, shown),
   })
   undo.defer(() => live.close())
+  const pulse = new Pulse({
+    ...{ connect: database.connect, log, trouble: () => deps.opened.trouble() },
+    connections: () => Object.fromEntries(bound.map((b) => [b.service, b.listeners.reduce((sum, { connections }) => sum + connections, 0)])),
+  })
+  undo.defer(() => pulse.close())
+  health.tell({
+    dead: () => held(pulse.report().lag, 'the event loop'),
+    unready: () => pulse.report().trouble,
+    reports: () => new Map([[process.pid, pulse.report()]]),
+  })
   const endpoints = await notice.announce()
-  return { endpoints, drainMs: drainMs(loaded), reload: () => live.reload(), stop: drain }
+  return {
+    endpoints,
+    drainMs: drainMs(loaded),
+    reload: () => live.reload(),
+    stop(ms) {
+      pulse.draining = true
+      return drain(ms)
+    },
+  }
 }

@@ -13,6 +13,8 @@ export interface Arguments {
   readonly passwordStdin: boolean
   readonly name: string | undefined
   readonly mailbox: string | undefined
+  readonly ready: boolean
+  readonly moved: boolean
   readonly help: boolean
   readonly version: boolean
   readonly words: readonly string[]
@@ -49,6 +51,8 @@ const OPTIONS = {
   'password-stdin': { type: 'boolean' },
   name: { type: 'string' },
   mailbox: { type: 'string' },
+  ready: { type: 'boolean' },
+  moved: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const satisfies ParseArgsConfig['options']
@@ -70,6 +74,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
       passwordStdin: values['password-stdin'] ?? false,
       name: values.name,
       mailbox: values.mailbox,
+      ready: values.ready ?? false,
+      moved: values.moved ?? false,
       help: values.help ?? false,
       version: values.version ?? false,
       words: positionals,

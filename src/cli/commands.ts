@@ -1,27 +1,35 @@
 /** Every command. */
 import { type Arguments, type Command, parseArguments, type Surroundings, Usage } from './args.ts'
-import { backup } from './backup/backup.ts'
-import { restore } from './backup/restore.ts'
 import { failure } from './failure.ts'
 import { helpFor } from './help.ts'
-import { mailbox } from './mailbox.ts'
-import { serve } from './serve.ts'
-import { version } from './version.ts'
 
-export const COMMANDS: readonly Command[] = [serve, mailbox, backup, restore, version, helpFor(() => COMMANDS)]
+/** Each is loaded when it is wanted: a short one needs next to nothing. */
+const LOADERS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['serve', async () => (await import('./serve.ts')).serve],
+  ['mailbox', async () => (await import('./mailbox.ts')).mailbox],
+  ['backup', async () => (await import('./backup/backup.ts')).backup],
+  ['restore', async () => (await import('./backup/restore.ts')).restore],
+  ['health', async () => (await import('./health.ts')).health],
+  ['version', async () => (await import('./version.ts')).version],
+  ['help', async () => helpFor(allCommands)],
+])
+
+export const allCommands = (): Promise<Command[]> => Promise.all([...LOADERS.values()].map((load) => load()))
 
 /** Flags that only some commands take, as they are typed. */
 const OWN_FLAGS = [
   ['passwordStdin', '--password-stdin'],
   ['name', '--name'],
   ['mailbox', '--mailbox'],
+  ['ready', '--ready'],
+  ['moved', '--moved'],
 ] as const satisfies readonly (readonly [keyof Arguments, string])[]
 
 /** Runs one command line; resolves to the exit code. Never throws. */
 export async function run(argv: readonly string[], around: Surroundings): Promise<number> {
   try {
     const args = parseArguments(argv)
-    const command = find(args)
+    const command = await find(args)
     for (const [key, flag] of OWN_FLAGS) if (args[key] && !command.takes.includes(key)) throw new Usage(`${command.name} takes no ${flag}`)
     return await command.run(args, around)
   } catch (error) {
@@ -32,11 +40,11 @@ export async function run(argv: readonly string[], around: Surroundings): Promis
   }
 }
 
-function find({ words: [name], help, version: asked }: Arguments): Command {
+async function find({ words: [name], help, version: asked }: Arguments): Promise<Command> {
   const wanted = help ? 'help' : asked ? 'version' : name
-  const command = COMMANDS.find((c) => c.name === wanted)
-  if (command) return command
+  const load = LOADERS.get(wanted ?? '')
+  if (load) return load()
   throw new Usage(wanted === undefined ? `a command is missing: one of ${names()}` : `there is no command "${wanted}": it is one of ${names()}`)
 }
 
-const names = (): string => COMMANDS.map((c) => c.name).join(', ')
+const names = (): string => [...LOADERS.keys()].join(', ')

@@ -17,14 +17,14 @@ export function helpText(commands: readonly Command[]): string {
   return ['Postern, a mail server.', '', ...lines, '', FLAGS].join('\n')
 }
 
-export const helpFor = (all: () => readonly Command[]): Command => ({
+export const helpFor = (all: () => Promise<readonly Command[]>): Command => ({
   name: 'help',
   usage: ['help'],
   summary: 'say this',
   takes: [],
   run: async ({ words }, { out }) => {
     if (words.length > 1) throw new Usage('help takes no words')
-    out(helpText(all()))
+    out(helpText(await all()))
     return DONE
   },
 })

@@ -1,6 +1,6 @@
 /** Where the config file and the data folder are: flag before environment before the usual place. */
 import { join, resolve } from 'node:path'
-import { LOG_LEVELS, MAX_WORKERS, ROLES, type Role } from './schema.ts'
+import { LOG_LEVELS, MAX_WORKERS, ROLES, type Role } from './names.ts'
 
 /** The flags that every command takes. */
 export interface Flags {

@@ -2,7 +2,8 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { limits, section } from './limits.ts'
-import { count, size } from './units.ts'
+import { LOG_LEVELS, MAX_WORKERS, ROLES } from './names.ts'
+import { count, size, time } from './units.ts'
 
 /** The words of mail that the file is checked with; given by the caller, since config knows nothing of mail. undefined: not one. */
 export interface Words {
@@ -14,16 +15,7 @@ export interface Words {
   readonly isHash: (text: string) => boolean
 }
 
-export const SERVICES = ['mx', 'submission', 'submissions', 'imaps', 'pop3s'] as const
-export type ServiceName = (typeof SERVICES)[number]
-
-/** What a process may do of all that there is. */
-export const ROLES = ['mx', 'submission', 'imap', 'pop3', 'queue', 'http'] as const
-export type Role = (typeof ROLES)[number]
-
-export const MAX_WORKERS = 256
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export { LOG_LEVELS, MAX_WORKERS, ROLES, type Role, SERVICES, type ServiceName } from './names.ts'
 
 const said = (expected: string) => ({ error: expected })
 const text = (expected: string) => z.string(said(expected)).min(1, said(expected))
@@ -55,8 +47,8 @@ function isNetwork(value: string): boolean {
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
 }
 
-const servers = (what: string) =>
-  section({ url: text(what), url_file: text('the path of a file that holds the URL') })
+const servers = <S extends Record<string, z.ZodType>>(what: string, more: S) =>
+  section({ url: text(what), url_file: text('the path of a file that holds the URL'), ...more })
     .partial()
     .optional()
 
@@ -79,9 +71,10 @@ export function schemaFor(words: Words) {
     domains: z.array(domain, said('a list of domains, such as [example.org]')).min(1, said('a list of at least one domain')),
     mailboxes: z.array(mailbox, said('a list of mailboxes')).default([]),
     postmaster: address.optional(),
+    generation: z.int().min(1, said('a number from 1 on')).optional(),
     listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener }).partial().optional(),
-    database: servers('a URL, such as postgres://user@host/database'),
-    redis: servers('a URL, such as redis://host:6379'),
+    database: servers('a URL, such as postgres://user@host/database', { wait: time }),
+    redis: servers('a URL, such as redis://host:6379', {}),
     workers: z
       .union([z.literal('auto'), z.int().min(1).max(MAX_WORKERS)], said(`auto, or a number of processes from 1 to ${MAX_WORKERS}`))
       .optional(),

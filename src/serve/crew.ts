@@ -1,5 +1,6 @@
 /** The workers of one host: started, watched, started again, replaced one by one, ended together. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { held, type Report } from '../http/health.ts'
 import type { Log } from '../log.ts'
 import type { Handover } from './handover.ts'
 import type { Begin } from './ipc.ts'
@@ -18,6 +19,9 @@ export function nextWait(last: number | undefined, lived: number): number {
   if (last === undefined || lived >= GOOD_LIFE_MS) return 0
   return Math.min(Math.max(last * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
 }
+
+/** Who is silent for longer. */
+const isSilent = ({ silence }: Member): boolean => silence > SILENT_MS
 
 export interface CrewOptions {
   readonly size: number
@@ -62,6 +66,24 @@ export class Crew {
 
   get members(): readonly Member[] {
     return this.#places.flatMap(({ member }) => member ?? [])
+  }
+
+  /** Those who are silent for too long, or were held up, in words. */
+  dead(): string[] {
+    return [...this.#alive].flatMap((member) =>
+      isSilent(member) ? [`worker ${member.pid} does not answer`] : held(member.report?.lag ?? 0, `worker ${member.pid}`),
+    )
+  }
+
+  /** Why none of them can serve as it should, in words; empty: one can. */
+  unready(): string[] {
+    const reports = this.members.flatMap((member) => (member.serves && member.report ? [member.report] : []))
+    if (reports.some(({ trouble }) => trouble.length === 0)) return []
+    return reports.length === 0 ? ['no worker serves'] : [...new Set(reports.flatMap(({ trouble }) => trouble))]
+  }
+
+  reports(): Map<number, Report> {
+    return new Map([...this.#alive].flatMap((member) => (member.report ? [[member.pid, member.report] as const] : [])))
   }
 
   /** The first one: it does what is done once. Rejects with its own words when it cannot start. */
@@ -208,7 +230,7 @@ export class Crew {
     this.#watched = now
     for (const member of this.#alive) {
       if (late) member.excuse()
-      else if (member.silence > SILENT_MS) {
+      else if (isSilent(member)) {
         this.#o.log.error({ worker: member.pid }, 'a worker does not answer: ending it')
         member.kill()
       }

@@ -1,5 +1,5 @@
 /** Where the running server can be reached: `endpoints.json` for scripts, a table for people. */
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ServiceName } from '../config/schema.ts'
 import { KINDS } from './kinds.ts'
@@ -14,6 +14,8 @@ export interface Endpoints {
   readonly pid: number
   /** The processes that serve, where there are several; `pid` keeps them then. */
   readonly workers?: readonly number[]
+  /** Where health is asked for; left out: nowhere. */
+  readonly http?: { readonly host: string; readonly port: number }
   /** URL of the database, password included. */
   readonly database: string
   readonly listeners: readonly { readonly service: ServiceName; readonly port: number; readonly tls: 'implicit' | 'starttls' | 'both' }[]
@@ -25,6 +27,14 @@ const fileIn = (dir: string): string => join(dir, 'endpoints.json')
 
 /** Whole or not at all, and for this user only. */
 export const writeEndpoints = (dir: string, endpoints: Endpoints): void => replace(fileIn(dir), `${JSON.stringify(endpoints, null, 2)}\n`, 0o600)
+/** undefined: no server is running, or none has written it yet. */
+export function readEndpoints(dir: string): Endpoints | undefined {
+  try {
+    return JSON.parse(readFileSync(fileIn(dir), 'utf8')) as Endpoints
+  } catch {
+    return undefined
+  }
+}
 export const removeEndpoints = (dir: string): void => rmSync(fileIn(dir), { force: true })
 
 export interface TableOptions {

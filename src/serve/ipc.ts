@@ -1,6 +1,7 @@
 /** What the keeper and its workers say to each other, as JSON; a socket may go along. */
 import type { Env } from '../config/places.ts'
 import type { ServiceName } from '../config/schema.ts'
+import type { Report } from '../http/health.ts'
 import type { Connect } from '../store/pg/pool.ts'
 
 /** The variable by which a process knows that it is a worker. */
@@ -38,11 +39,11 @@ export type ToWorker =
   | { readonly kind: 'drain'; readonly ms: number }
 
 export type FromWorker =
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly report: Report }
   /** It cannot start, and why. */
   | { readonly kind: 'refused'; readonly why: string }
   /** The connection that was sent is its own now. */
   | { readonly kind: 'took' }
   /** It will end: no more connections. */
   | { readonly kind: 'leaving' }
-  | { readonly kind: 'beat' }
+  | { readonly kind: 'beat'; readonly report?: Report }

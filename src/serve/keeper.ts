@@ -9,6 +9,7 @@ import type { Connect } from '../store/pg/pool.ts'
 import { type Certificate, certificateFor } from './certificate.ts'
 import { type Endpoints, removeEndpoints } from './endpoints.ts'
 import { writeFirstConfig } from './first-start.ts'
+import { type Health, openHealth } from './health.ts'
 import { lockFolder } from './lock.ts'
 import { type Plan, planFor } from './plan.ts'
 import { Refused } from './refused.ts'
@@ -41,6 +42,7 @@ export interface Keeper {
   readonly loaded: Loaded
   readonly secrets: Secrets
   readonly certificate: Certificate
+  readonly health: Health
   readonly database: Database
 }
 
@@ -70,7 +72,9 @@ export async function openKeeper({ places, env, log, configNamed, mailbox }: Ser
   const secrets = readSecrets(loaded, env)
   const plan = planFor(loaded.config, places, secrets.redisUrl !== undefined)
   const certificate = certificateFor(loaded.config, configFile, dataDir)
-  return { plan, loaded, secrets, certificate, database: await openDatabase(secrets, dataDir, { log, undo }) }
+  const health = await openHealth({ config: loaded.config, plan, places, log }, undo)
+  if (!plan.roles.has('queue')) log.info('no work in the background here: some host needs the role "queue"')
+  return { plan, loaded, secrets, certificate, health, database: await openDatabase(secrets, dataDir, { log, undo }) }
 }
 
 async function openDatabase(secrets: Secrets, dir: string, { log, undo }: { log: Log; undo: AsyncDisposableStack }): Promise<Database> {

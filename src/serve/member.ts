@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { ServiceName } from '../config/schema.ts'
+import type { Report } from '../http/health.ts'
 import { type Begin, type FromWorker, type ToWorker, WORKER } from './ipc.ts'
 import { Refused } from './refused.ts'
 
@@ -33,6 +34,8 @@ export class Member {
   #sent: Socket | undefined
   #state: 'starting' | 'ready' | 'leaving' | 'gone' = 'starting'
   #heard = performance.now()
+  /** What it said of itself last. */
+  #report: Report | undefined
   #killer: NodeJS.Timeout | undefined
 
   constructor(begin: Begin, events: MemberEvents) {
@@ -45,6 +48,7 @@ export class Member {
     let since: number | undefined
     child.on('message', (message: FromWorker) => {
       this.#heard = performance.now()
+      if (message.kind === 'ready' || message.kind === 'beat') this.#report = message.report
       if (message.kind === 'took') this.#took()
       else if (message.kind === 'leaving') this.#leave()
       else if (message.kind === 'refused') ready.reject(new Refused(message.why))
@@ -81,6 +85,10 @@ export class Member {
   /** Whether it may be given a connection. */
   get free(): boolean {
     return this.#state === 'ready' && this.#sent === undefined
+  }
+
+  get report(): Report | undefined {
+    return this.#report
   }
 
   /** Milliseconds since it was last heard. */

@@ -12,6 +12,7 @@ export interface NoticeOptions {
   readonly configFile: string
   readonly databaseUrl: string
   readonly bound: readonly Bound[]
+  readonly http: Endpoints['http'] | undefined
   /** Pids of the processes that serve beside this one. */
   readonly workers?: () => readonly number[]
   readonly say: (text: string) => void
@@ -87,13 +88,14 @@ export class Notice {
   }
 
   #endpoints(first: FirstPassword | undefined): Endpoints {
-    const { databaseUrl, bound, workers } = this.#o
+    const { databaseUrl, bound, http, workers } = this.#o
     const { mailboxes, hostname } = this.#config
     return {
       host: hostIn(this.#certificate, hostname),
       ca: this.#certificate.ca,
       pid: process.pid,
       ...(workers && { workers: workers() }),
+      ...(http && { http }),
       database: databaseUrl,
       listeners: bound.map(({ service, port }) => ({ service, port, tls: KINDS[service].tls })),
       mailboxes: mailboxes.map(({ address }) => ({ address, password: address === first?.address ? first.password : null })),

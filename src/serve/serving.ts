@@ -15,11 +15,12 @@ import { createMemoryDrivers } from '../store/memory/index.ts'
 import { CONNECTIONS, type Connect, openStore } from '../store/pg/index.ts'
 import { createRedisDrivers } from '../store/redis/index.ts'
 import type { Certificate } from './certificate.ts'
+import { applyMailboxes } from './generation.ts'
 import { allLimits, shared } from './limits.ts'
+import { patiently } from './patience.ts'
 import { Refused } from './refused.ts'
 import { watchRoom, whileRoom } from './room.ts'
 import type { ServiceDeps } from './services.ts'
-import { wantedState } from './wanted.ts'
 
 export interface ServingOptions {
   readonly loaded: Loaded
@@ -30,6 +31,8 @@ export interface ServingOptions {
   readonly disk: string | undefined
   /** Nobody else uses the database yet: what its leases say is of a former life. */
   readonly alone: boolean
+  /** What this host remembers of its database: store/pg/mark.ts. */
+  readonly markFile: string
   /** How many processes of this host serve, this one included: they share what the host may have. */
   readonly workers: number
   /** Whether it begins with the work in the background that one process of a host is enough for. */
@@ -37,18 +40,22 @@ export interface ServingOptions {
   readonly log: Log
 }
 
+/** How long a database may take to come. */
+const WAIT_MS = 60_000
+
 /** Connects, migrates, applies the mailboxes of the config. What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
 export async function openServing(o: ServingOptions, undo: AsyncDisposableStack): Promise<ServiceDeps> {
-  const { loaded, secrets, certificate, connect, disk, alone, workers, background, log } = o
+  const { loaded, secrets, certificate, connect, disk, alone, markFile, workers, background, log } = o
   const { config, source } = loaded
   const tls = createTls(certificate.pair)
   const limits = shared(allLimits(config.limits, defaultGateways()), workers)
   const relay = relayOf(config, secrets, source.file)
   const drivers = await openDrivers(secrets, log)
   undo.defer(() => drivers.close())
-  const opened = await openStore({ connect, drivers, log, alone, background, connections: connectionsFor(workers) })
+  const open = () => openStore({ connect, drivers, log, alone, markFile, background, connections: connectionsFor(workers) })
+  const opened = await patiently(open, { ms: config.database?.wait ?? WAIT_MS, log })
   undo.defer(() => opened.close())
-  await opened.accounts.reconcile(wantedState(config))
+  await applyMailboxes({ accounts: opened.accounts, configFile: source.file, dataDir: dirname(markFile), log }, config)
   const authenticator = createAuthenticator({ accounts: opened.accounts, throttle: drivers.throttle, canonical, log, limits: limits.auth })
   undo.defer(() => authenticator.close())
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)

@@ -1,15 +1,18 @@
 /** A worker process: serves the connections that its keeper hands it, and ends when the keeper does. */
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import type { Env } from '../config/places.ts'
 import type { ServiceName } from '../config/schema.ts'
 import { readSecrets } from '../config/secrets.ts'
+import type { Report } from '../http/health.ts'
 import type { Log } from '../log.ts'
 import { type Reception, receive } from '../net/listener.ts'
 import { certificateFor } from './certificate.ts'
 import { BEAT_MS, type Begin, type FromWorker, type ToWorker } from './ipc.ts'
 import { namedDatabase } from './keeper.ts'
 import { keepLive, type Live } from './live.ts'
+import { Pulse } from './pulse.ts'
 import { acceptingFor, makeServices } from './services.ts'
 import { openServing } from './serving.ts'
 import { words } from './words.ts'
@@ -29,7 +32,7 @@ export async function runWorker(env: Env, log: Log): Promise<number> {
     if (process.connected) process.send!(message, () => {})
   }
   const life = new WorkerLife(log, say)
-  const beat = setInterval(() => say({ kind: 'beat' }), BEAT_MS).unref()
+  const beat = setInterval(() => say({ kind: 'beat', ...life.report() }), BEAT_MS).unref()
   const begun = Promise.withResolvers<Begin>()
   process.on('message', (message: ToWorker, socket?: Socket) => {
     if (message.kind === 'begin') begun.resolve(message.begin)
@@ -48,8 +51,8 @@ export async function runWorker(env: Env, log: Log): Promise<number> {
     life.crash()
   })
   try {
-    await life.start(await begun.promise, env)
-    say({ kind: 'ready' })
+    const pulse = await life.start(await begun.promise, env)
+    say({ kind: 'ready', report: pulse.report() })
   } catch (error) {
     say({ kind: 'refused', why: reasonOf(error) })
     return finish(1)
@@ -73,6 +76,7 @@ class WorkerLife {
   readonly #end = Promise.withResolvers<number>()
   #receptions: ReadonlyMap<ServiceName, Reception> = new Map()
   #running: AsyncDisposableStack | undefined
+  #pulse: Pulse | undefined
   #closing: Promise<void> | undefined
   #background: (on: boolean) => void = () => {}
   #code = 0
@@ -83,7 +87,7 @@ class WorkerLife {
     this.ended = this.#end.promise
   }
 
-  async start({ configFile, dataDir, embedded, disk, alone, services: names, workers }: Begin, env: Env): Promise<void> {
+  async start({ configFile, dataDir, embedded, disk, alone, services: names, workers }: Begin, env: Env): Promise<Pulse> {
     await using starting = new AsyncDisposableStack()
     const log = this.#log
     const loaded = loadConfig(configFile, words)
@@ -91,14 +95,26 @@ class WorkerLife {
     const certificate = certificateFor(loaded.config, configFile, dataDir)
     const connect = embedded ?? namedDatabase(secrets)?.connect
     if (!connect) throw new Error('there is no database')
-    const deps = await openServing({ loaded, secrets, certificate, connect, disk, alone, workers, background: false, log }, starting)
+    const deps = await openServing({ loaded, secrets, certificate, connect, disk, alone, markFile: join(dataDir, 'postern.mark'), workers, background: false, log }, starting)
     const services = makeServices(deps)
     this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
     const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })
     this.live = live
     this.#background = (on) => deps.opened.background(on)
     starting.defer(() => live.close())
+    const pulse = new Pulse({
+      ...{ connect, log, trouble: () => deps.opened.trouble() },
+      connections: () => Object.fromEntries([...this.#receptions].map(([name, { connections }]) => [name, connections])),
+    })
+    starting.defer(() => pulse.close())
+    this.#pulse = pulse
     this.#running = starting.move()
+    return pulse
+  }
+
+  /** How it is; nothing while it starts. */
+  report(): { report?: Report } {
+    return this.#pulse ? { report: this.#pulse.report() } : {}
   }
 
   connection(service: ServiceName, socket: Socket | undefined): void {
@@ -117,6 +133,7 @@ class WorkerLife {
   /** A second call with less time shortens the first. */
   end(ms: number): void {
     this.ending = true
+    if (this.#pulse) this.#pulse.draining = true
     this.#say({ kind: 'leaving' })
     const drained = Promise.all([...this.#receptions.values()].map((reception) => reception.drain(ms)))
     this.#closing ??= drained

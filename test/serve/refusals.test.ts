@@ -64,11 +64,12 @@ test('a config that was named has to be there, and none is written for it', asyn
 
 test('a database that is not there, and one that is none', async () => {
   for (const [url, words] of [
-    ['postgres://nobody@127.0.0.1:1/x', /^postern: .*ECONNREFUSED 127\.0\.0\.1:1|^postern: .*cannot be reached/],
+    ['postgres://nobody@127.0.0.1:1/x', /^postern: The database cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1\.$/m],
     ['mysql://x', /^postern: DATABASE_URL .* must be a URL that begins with postgres:/],
   ] as const) {
-    const dir = folder(GOOD)
-    const { code, err } = await postern(['serve', '--data', dir, '--ports', 'auto'], { env: { DATABASE_URL: url } })
+    const dir = folder(`${GOOD}database: {wait: 1 s}\n`)
+    const { code, out, err } = await postern(['serve', '--data', dir, '--ports', 'auto'], { env: { DATABASE_URL: url } })
+    if (url.startsWith('postgres')) assert.equal(out.match(/waiting for the database/g)?.length, 1)
     assert.equal(code, 1)
     assert.match(err, words)
     assert.equal(existsSync(join(dir, 'postern.lock')), false)

@@ -1,0 +1,11 @@
+/** Words that a config file and a command line share. Apart from the schema, which a short command need not load. */
+export const SERVICES = ['mx', 'submission', 'submissions', 'imaps', 'pop3s'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
+/** What a process may do of all that there is. */
+export const ROLES = ['mx', 'submission', 'imap', 'pop3', 'queue', 'http'] as const
+export type Role = (typeof ROLES)[number]
+
+export const MAX_WORKERS = 256
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const

@@ -1,0 +1,37 @@
+/** A database that is not there yet: started at the same time as we, it may take a while. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../log.ts'
+import { Unavailable } from '../store/errors.ts'
+import { isLost } from '../store/pg/pool.ts'
+import { Refused } from './refused.ts'
+
+const FIRST_WAIT_MS = 250
+const LONGEST_WAIT_MS = 4_000
+/** What takes longer is told. */
+const SAY_MS = 1_000
+
+/** Tries again while nobody answers, for so many milliseconds in all; what an answer says is thrown at once. Throws Refused with the last reason. */
+export async function patiently<T>(open: () => Promise<T>, { ms, log }: { ms: number; log: Log }): Promise<T> {
+  const end = performance.now() + ms
+  const say = setTimeout(() => log.warn({ seconds: Math.ceil(ms / 1_000) }, 'waiting for the database'), SAY_MS)
+  try {
+    for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+      try {
+        return await open()
+      } catch (error) {
+        if (!(error instanceof Unavailable) && !isLost(error)) throw error
+        if (performance.now() + wait > end) throw new Refused(`The database cannot be reached: ${reasonOf(error)}.`, { cause: error })
+      }
+      await sleep(wait)
+    }
+  } finally {
+    clearTimeout(say)
+  }
+}
+
+/** The innermost words; a failed connection to several addresses has them inside. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  if (error instanceof Unavailable && error.cause !== undefined) return reasonOf(error.cause)
+  return error instanceof Error ? error.message || error.name : String(error)
+}
