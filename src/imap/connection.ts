@@ -43,7 +43,9 @@ class ImapConnection implements Exchange {
   #bad = 0
   #tokens: number
   #tokensAt = performance.now()
-  #wake: (() => void) | undefined
+  /** What a command that waits does when it is woken, and its run that is under way. */
+  #tick: (() => Promise<void>) | undefined
+  #ticking: Promise<void> | undefined
   #woken = false
 
   constructor(services: Services, registry: Registry, connection: Connection, log: Log) {
@@ -86,25 +88,37 @@ class ImapConnection implements Exchange {
     return await this.#rawLine(max)
   }
 
-  async wait(max: number, tick: () => Promise<void>, everyMs: number): Promise<Buffer> {
-    let over = false
-    const line = this.#rawLine(max).finally(() => {
-      over = true
-      this.wake()
-    })
-    // It is awaited below; until then a rejection is not unhandled.
-    line.catch(() => undefined)
-    while (!over) {
-      await this.#wakeOr(everyMs)
-      this.#woken = false
-      if (!over) await tick()
+  async wait(max: number, tick: () => Promise<void>): Promise<Buffer> {
+    this.#tick = tick
+    if (this.#woken) this.wake()
+    try {
+      return await this.#rawLine(max)
+    } finally {
+      this.#tick = undefined
+      await this.#ticking
     }
-    return await line
   }
 
   wake(): void {
     this.#woken = true
-    this.#wake?.()
+    if (this.#tick) this.#ticking ??= this.#ticks(this.#tick)
+  }
+
+  /** Never rejects. */
+  async #ticks(tick: () => Promise<void>): Promise<void> {
+    // Whoever wakes has others to wake.
+    await undefined
+    try {
+      while (this.#woken && this.#tick === tick) {
+        this.#woken = false
+        await tick()
+      }
+    } catch (error) {
+      this.#tick = undefined
+      this.#reader.interrupt(error)
+    } finally {
+      this.#ticking = undefined
+    }
   }
 
   async #greet(): Promise<void> {
@@ -129,11 +143,11 @@ class ImapConnection implements Exchange {
     return !session.ending.aborted && !session.loggedOut
   }
 
-  async #answer(received: Received | Refused): Promise<{ status: Status; metered: boolean }> {
-    if ('name' in received) return await dispatch(this.session, this.#registry, received)
+  #answer(received: Received | Refused): Promise<{ status: Status; metered: boolean }> {
+    if ('name' in received) return dispatch(this.session, this.#registry, received)
     const { tag, bad } = received
     this.session.out.tagged(tag).word('BAD').text(bad).end()
-    return { status: 'BAD', metered: true }
+    return Promise.resolve({ status: 'BAD', metered: true })
   }
 
   #context(): ReceiveContext {
@@ -161,18 +175,6 @@ class ImapConnection implements Exchange {
     }
     if (this.session.ending.aborted) throw new Bye(String(this.session.ending.reason))
     throw new Disconnected()
-  }
-
-  #wakeOr(ms: number): Promise<void> {
-    if (this.#woken) return Promise.resolve()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, ms).unref()
-    this.#wake = () => {
-      clearTimeout(timer)
-      this.#wake = undefined
-      resolve()
-    }
-    return promise
   }
 
   /** Too many lines that are no commands: no mail client, or a broken one. */

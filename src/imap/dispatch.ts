@@ -8,7 +8,7 @@ import { WriteStalled } from '../net/output.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 import type { Received } from './receive.ts'
 import type { Entry, Registry } from './registry.ts'
-import { Bad, Bye, type Code, type Done, No, refused } from './reply.ts'
+import { Bad, Bye, type Code, No, refused } from './reply.ts'
 import type { Session } from './session.ts'
 import { sync } from './sync.ts'
 import { parseArguments } from './wire/parse.ts'
@@ -37,7 +37,8 @@ export async function dispatch(session: Session, registry: Registry, received: R
 async function answerOf(session: Session, entry: Entry | undefined, received: Received): Promise<Answer> {
   try {
     if (!entry) throw new Bad('Unknown command')
-    const done = await run(session, entry, received)
+    const { command, call } = entry
+    const done = await command.run(session, await argumentsOf(session, entry, received), call)
     await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
     return { status: 'OK', text: done.ok, code: done.code }
   } catch (error) {
@@ -48,13 +49,14 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
   }
 }
 
-async function run(session: Session, { command, call }: Entry, received: Received): Promise<Done> {
+/** Throws where the command may not run now, or is not written as it should be. */
+async function argumentsOf(session: Session, { command, call }: Entry, received: Received): Promise<unknown> {
   if (!command.states.includes(session.state)) throw new Bad('Command not allowed in this state')
   const reader = new ArgumentReader(await parseArguments(received.args), received.stream)
   const args = command.parse(reader, call)
   reader.end()
   if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', 'The mailbox was opened with EXAMINE')
-  return await command.run(session, args, call)
+  return args
 }
 
 /** What the client is told of an error. What ends the connection is thrown on. */

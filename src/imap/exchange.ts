@@ -3,10 +3,10 @@ export interface Exchange {
   /** Sends `+ text`, reads one line of at most `max` octets, without its CRLF. Throws Bye when the client or the server ends meanwhile, Bad for a longer line. */
   ask(text: string, max: number): Promise<Buffer>
   /**
-   * Waits for the client's next line, and calls `tick` whenever `wake` was called and every `everyMs`. A `tick` ends before the next one begins,
-   * and before this returns. No idle timeout runs meanwhile.
+   * Waits for the client's next line, and calls `tick` whenever `wake` was called. A `tick` ends before the next one begins, and before this returns;
+   * what it throws ends the wait. No idle timeout runs meanwhile.
    */
-  wait(max: number, tick: () => Promise<void>, everyMs: number): Promise<Buffer>
+  wait(max: number, tick: () => Promise<void>): Promise<Buffer>
   /** Something happened that a waiting command wants to see: runs its `tick` soon. Harmless when none waits. */
   wake(): void
 }

@@ -9,6 +9,10 @@ import { serveConnection } from './connection.ts'
 import { EXTENSIONS } from './extensions/index.ts'
 import { IMAP_LIMITS, type ImapLimits } from './limits.ts'
 import { createRegistry } from './registry.ts'
+import { Rounds } from './rounds.ts'
+
+/** Between two looks at the sessions in IDLE, unless their times are shorter. Milliseconds. */
+const ROUND = 1_000
 
 export interface ImapDeps {
   readonly store: MailStore
@@ -25,14 +29,16 @@ export interface ImapDeps {
 export function imapService(deps: ImapDeps): Serve {
   const registry = createRegistry(COMMANDS, EXTENSIONS, deps.disable)
   const log = deps.log.child({ service: 'imaps' })
+  const limits = { ...IMAP_LIMITS, ...deps.limits }
   const services = {
     store: deps.store,
     authenticator: deps.authenticator,
     presence: deps.presence,
     hostname: deps.hostname,
-    limits: { ...IMAP_LIMITS, ...deps.limits },
+    limits,
     capabilities: registry.capabilities,
     enableable: registry.enableable,
+    rounds: new Rounds(Math.min(ROUND, limits.keepAlive, limits.pollTime)),
   }
   return (connection, stop) => serveConnection(services, registry, connection, stop, log)
 }

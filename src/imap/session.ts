@@ -6,6 +6,7 @@ import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
 import type { Exchange } from './exchange.ts'
 import type { ImapLimits } from './limits.ts'
+import type { Rounds } from './rounds.ts'
 import type { Selected } from './selected.ts'
 import type { ResponseWriter } from './wire/write.ts'
 
@@ -24,6 +25,8 @@ export interface Services {
   readonly capabilities: (state: State) => readonly string[]
   /** Capabilities that ENABLE may turn on, upper case (RFC 5161). */
   readonly enableable: ReadonlySet<string>
+  /** For sessions that wait: IDLE. */
+  readonly rounds: Rounds
 }
 
 /** One connection's own. */

@@ -50,7 +50,7 @@ export interface LineReaderOptions {
 
 interface Wait {
   readonly resolve: () => void
-  readonly reject: (why: Error) => void
+  readonly reject: (why: unknown) => void
   readonly due: number
   readonly late: () => Error
 }
@@ -156,6 +156,13 @@ export class LineReader {
     const all = this.#takeExactly(this.#unread)
     this.#relax()
     return all
+  }
+
+  /** The read that waits rejects with this; harmless when none waits. */
+  interrupt(why: unknown): void {
+    const wait = this.#wait
+    this.#wait = undefined
+    wait?.reject(why)
   }
 
   /** Lets go of the socket, for what takes its place; returns what came and was not read. The socket is paused. */

@@ -34,7 +34,10 @@ export const idle = command({
       }
       await tell(s, isDue ? 'maybe' : 'known')
     }
-    const line = await s.exchange.wait(MAX_DONE, tick, Math.min(keepAlive, pollTime))
+    const leave = s.services.rounds.join(() => {
+      if (performance.now() >= Math.min(polled + pollTime, alive + keepAlive)) s.exchange.wake()
+    })
+    const line = await s.exchange.wait(MAX_DONE, tick).finally(leave)
     if (line.toString('latin1').toUpperCase() !== 'DONE') throw new Bad('Expected DONE')
     return { ok: 'IDLE terminated' }
   },
