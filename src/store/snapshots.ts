@@ -2,6 +2,8 @@
 import type { AccountId, MailboxId } from './types.ts'
 
 export interface Snapshots {
+  /** Other processes read them too. */
+  readonly shared: boolean
   get(account: AccountId, mailbox: MailboxId): Promise<Buffer | undefined>
   /** Never throws. `modseq` decides which of two is newer. */
   put(account: AccountId, mailbox: MailboxId, modseq: number, packed: Buffer): void

@@ -19,6 +19,7 @@ export function createMemorySnapshots(budget: number = SNAPSHOT_BUDGET): Snapsho
   }
 
   return {
+    shared: false,
     async get(account, mailbox) {
       const key = keyOf(account, mailbox)
       const entry = kept.get(key)

@@ -227,8 +227,8 @@ export class Indexes {
       .then((index) => (this.#isOld(index) ? loadIndex(this.#pool, this.#cache, entry.account, entry.mailbox) : index))
       .then((index) => {
         entry.index = index
-        // What had to be read from rows now, the next process or the next load gets cheaply.
-        keepSnapshot(this.#cache, index)
+        // What had to be read from rows now, the next process gets cheaply; this one has it, and keeps it when it evicts the index.
+        if (this.#cache.snapshots.shared) keepSnapshot(this.#cache, index)
         this.#evict()
         return index
       })

@@ -47,6 +47,7 @@ export function createRedisSnapshots(link: Link, budget: number = SNAPSHOT_BUDGE
   }
 
   return {
+    shared: true,
     async get(account, mailbox) {
       const key = keyOf(account, mailbox)
       const value = await link.ask(key, (redis) => redis.getBuffer(key), ANSWER_MS)
