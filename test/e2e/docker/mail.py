@@ -74,7 +74,7 @@ def subjects(host, user, password):
     found = []
     for item in ok(m.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT RECEIVED)])")):
         if isinstance(item, tuple):
-            text = re.sub(r"\r\n\s+", " ", item[1].decode())
+            text = re.sub(r"\r\n[ \t]+", " ", item[1].decode())
             found.append({key.lower(): value for key, value in re.findall(r"(?mi)^(subject|received): (.*?)\r?$", text)})
     m.logout()
     p = poplib.POP3_SSL(host, context=TLS, timeout=20)

@@ -46,7 +46,7 @@ export function send({ run }: Engine, o: Sending): Promise<Ran> {
     ...['--server', server, '--port', `${port}`, '--helo', 'client.remote.test', '--from', from, '--to', to, '--header', `Subject: ${subject}`],
     ...(port === 465 ? ['--tls-on-connect'] : ['--tls']),
     ...(login ? ['--auth', 'PLAIN', '--auth-user', login.user, '--auth-password', login.password] : []),
-    ...['--timeout', '20'],
+    ...['--timeout', '60'],
   ])
 }
 
@@ -62,7 +62,7 @@ export const sendByIpv6 = ({ run }: Engine, to: string, subject: string): Promis
   )
 
 /** Asks again until it is so, at most `ms`. */
-export async function until<T>(what: () => Promise<T | undefined>, ms = 20_000): Promise<T> {
+export async function until<T>(what: () => Promise<T | undefined>, ms = 60_000): Promise<T> {
   const end = performance.now() + ms
   for (;;) {
     const found = await what()
