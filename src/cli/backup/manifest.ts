@@ -28,3 +28,6 @@ export function readManifest({ path, octets }: Entry): Manifest {
     throw new ArchiveRefused('the backup was made by a newer Postern: restore it with that version')
   return schema.parse(text)
 }
+
+/** What this host knows of its database: see store/pg/mark.ts. */
+export const MARK = 'postern.mark'

@@ -1,6 +1,6 @@
 /** `postern restore FILE`: makes a data folder and an empty database what the backup says. The next start goes on from there. */
 import { createReadStream, existsSync, mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { loadConfig } from '../../config/load.ts'
 import { type Env, findPlaces, type Places } from '../../config/places.ts'
 import { readSecrets } from '../../config/secrets.ts'
@@ -16,14 +16,14 @@ import { type Command, Usage } from '../args.ts'
 import { DONE } from '../failure.ts'
 import { ArchiveRefused, type Entry, readArchive } from './archive.ts'
 import { placeOf, putFile, removeFile } from './files.ts'
-import { type Manifest, ROWS, readManifest } from './manifest.ts'
+import { MARK, type Manifest, ROWS, readManifest } from './manifest.ts'
 
 export const restore: Command = {
   name: 'restore',
-  usage: ['restore FILE'],
-  summary: 'put a backup into an empty data folder and an empty database; the server is stopped',
-  takes: [],
-  async run({ words: given, flags }, { env, cwd, out }) {
+  usage: ['restore FILE [--moved]'],
+  summary: 'put a backup into an empty data folder and an empty database; --moved: the server it is of was stopped before and never runs again',
+  takes: ['moved'],
+  async run({ words: given, flags, moved }, { env, cwd, out }) {
     const [, name, ...more] = given
     if (name === undefined || more.length > 0) throw new Usage('restore takes the name of a backup')
     const file = resolve(cwd, name)
@@ -32,10 +32,14 @@ export const restore: Command = {
     mkdirSync(places.dataDir, { recursive: true, mode: 0o700 })
     const lock = await lockFolder(places.dataDir)
     try {
-      const { manifest, kept, counts } = await read(file, places, env)
+      const { manifest, kept, counts } = await read(file, { places, env, moved })
       for (const path of kept) out(`${path} was there already, and is as it was.`)
       out(`Restored what was there at ${manifest.at}: ${counts.get('account') ?? 0} accounts, ${counts.get('content') ?? 0} messages.`)
-      out('Mail that came later is not here; mail programs are told so when they connect. Start the server.')
+      out(
+        moved
+          ? 'Start the server: mail programs go on as if nothing had happened.'
+          : 'Mail that came later is not here; mail programs fetch everything anew when they connect. Start the server.',
+      )
       return DONE
     } finally {
       lock.release()
@@ -50,7 +54,13 @@ interface Restored {
   readonly counts: ReadonlyMap<string, number>
 }
 
-async function read(file: string, places: Places, env: Env): Promise<Restored> {
+interface Where {
+  readonly places: Places
+  readonly env: Env
+  readonly moved: boolean
+}
+
+async function read(file: string, { places, env, moved }: Where): Promise<Restored> {
   const entries = readArchive(createReadStream(file))
   const first = await entries.next()
   if (first.done) throw new ArchiveRefused('this is no backup of Postern: it is empty')
@@ -68,7 +78,7 @@ async function read(file: string, places: Places, env: Env): Promise<Restored> {
     const counts = await withEmptyDatabase(places, env, async (connect) => {
       await prepareRestore(connect, manifest.migrations)
       const filled = await restoreDatabase(connect, partsOf(rest, manifest))
-      await finishRestore(connect)
+      await finishRestore(connect, { markFile: join(places.dataDir, MARK), moved })
       return filled
     })
     return { manifest, kept, counts }
