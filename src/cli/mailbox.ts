@@ -5,6 +5,7 @@ import { addMailbox, editConfig, removeMailbox, setPasswordHash } from '../confi
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { findPlaces } from '../config/places.ts'
 import { canonical, domainOf } from '../mail/address.ts'
+import { refuseOlderConfig } from '../serve/generation.ts'
 import { generatePassword } from '../serve/passwords.ts'
 import { Refused } from '../serve/refused.ts'
 import { words } from '../serve/words.ts'
@@ -41,7 +42,7 @@ async function add(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
   const { password, generated } = await passwordFor(args, around)
   const password_hash = await hashed(password)
-  await editConfig(configFile(args, around), words, ({ config, source }) => {
+  await editConfig(editable(args, around), words, ({ config, source }) => {
     if (config.mailboxes.some((m) => m.address === address)) throw new Refused(`there is already a mailbox ${address}`)
     if (!config.domains.includes(domainOf(address)))
       throw new Refused(`the domain of ${address} is not served here; local domains: ${config.domains.join(', ')} ("domains" in ${source.file})`)
@@ -57,7 +58,7 @@ async function passwd(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
   const { password, generated } = await passwordFor(args, around)
   const hash = await hashed(password)
-  await editConfig(configFile(args, around), words, (loaded) => setPasswordHash(loaded.source, indexOf(loaded, address), hash))
+  await editConfig(editable(args, around), words, (loaded) => setPasswordHash(loaded.source, indexOf(loaded, address), hash))
   around.out(generated ? `${address} has a new password, shown this once: ${password}` : `${address} has a new password.`)
   return DONE
 }
@@ -65,7 +66,7 @@ async function passwd(args: Arguments, around: Surroundings): Promise<number> {
 async function remove(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
   noFlags(args, 'mailbox remove')
-  await editConfig(configFile(args, around), words, (loaded) => removeMailbox(loaded.source, indexOf(loaded, address)))
+  await editConfig(editable(args, around), words, (loaded) => removeMailbox(loaded.source, indexOf(loaded, address)))
   around.out(`${address} is shut. Its mail is kept: add the mailbox again to have it back.`)
   return DONE
 }
@@ -76,6 +77,13 @@ async function list(args: Arguments, around: Surroundings): Promise<number> {
   for (const { address, name, aliases } of loadConfig(configFile(args, around), words).config.mailboxes)
     around.out([address, name ?? '', aliases.join(' ')].join('\t').trimEnd())
   return DONE
+}
+
+/** The file that may be edited. */
+function editable({ flags }: Arguments, { env, cwd }: Surroundings): string {
+  const places = findPlaces(flags, env, cwd)
+  refuseOlderConfig(places.dataDir)
+  return places.configFile
 }
 
 const configFile = ({ flags }: Arguments, { env, cwd }: Surroundings): string => findPlaces(flags, env, cwd).configFile

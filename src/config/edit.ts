@@ -30,6 +30,9 @@ export async function editConfig(file: string, words: Words, change: (loaded: Lo
   await locked(file, () => {
     const source = readConfig(file)
     change(checkConfig(source, words))
+    // Of several hosts' files this is the newest now.
+    const generation = source.doc.get('generation')
+    if (typeof generation === 'number') source.doc.set('generation', generation + 1)
     const text = source.doc.toString({ lineWidth: 0, flowCollectionPadding: false })
     checkConfig(parseConfig(file, text), words)
     replaceFile(file, text)

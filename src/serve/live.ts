@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 import type { Tls } from '../net/tls.ts'
 import type { Accounts } from '../store/accounts.ts'
 import { type Certificate, certificateFor, warnOfExpiry } from './certificate.ts'
-import { wantedState } from './wanted.ts'
+import { applyMailboxes } from './generation.ts'
 import { words } from './words.ts'
 
 export interface LiveOptions {
@@ -93,7 +93,7 @@ export function keepLive(o: LiveOptions): Live {
     if (!o.accounts) return true
     while (!again && !closed.signal.aborted) {
       try {
-        if (await o.accounts.reconcile(wantedState(next)))
+        if (await applyMailboxes({ accounts: o.accounts, configFile, dataDir, log }, next))
           log.info({ mailboxes: next.mailboxes.length, domains: next.domains.length }, 'mailboxes changed')
         return true
       } catch (error) {

@@ -21,6 +21,16 @@ export interface WantedState {
   readonly accounts: readonly WantedAccount[]
 }
 
+/** Which file a state was read from: of two that differ the newer one counts. */
+export interface ConfigFile {
+  /** Its own `generation`, 0 if it names none: a higher number is newer, whatever the clocks say. */
+  readonly number: number
+  /** When it was written, milliseconds since 1970: between files of the same number. */
+  readonly time: number
+  /** Host and path. The file that was applied last may say anything: it was edited. */
+  readonly origin: string
+}
+
 export interface Login {
   readonly account: AccountId
   readonly address: string
@@ -39,8 +49,11 @@ export interface Recipient {
 }
 
 export interface Accounts {
-  /** Brings Postgres to what the file says, in one transaction; absence disables, nothing is deleted. `false`: an unchanged state was applied before. */
-  reconcile(wanted: WantedState): Promise<boolean>
+  /**
+   * Brings Postgres to what the file says, in one transaction; absence disables, nothing is deleted. `false`: an unchanged state was applied before. OlderConfig when
+   * `file` is older than the one that was applied last and says something else; without `file` it is always applied.
+   */
+  reconcile(wanted: WantedState, file?: ConfigFile): Promise<boolean>
   /** By any canonical address of the account that may log in (its own address, not an alias). */
   login(address: string): Promise<Login | undefined>
   /** After the password was verified: the right to the account's mail. */

@@ -30,3 +30,8 @@ export class Unavailable extends Error {
     this.name = 'Unavailable'
   }
 }
+
+/** A newer config file than this one was applied, by another host: the words say what to do. */
+export class OlderConfig extends Error {
+  override readonly name = 'OlderConfig'
+}

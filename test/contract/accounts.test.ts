@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import type { Accounts, WantedAccount, WantedState } from '../../src/store/accounts.ts'
-import { Refusal } from '../../src/store/errors.ts'
+import { OlderConfig, Refusal } from '../../src/store/errors.ts'
 import { createMemoryBus } from '../../src/store/memory/bus.ts'
-import { createAccounts } from '../../src/store/pg/accounts.ts'
+import { createAccounts, type PgAccounts } from '../../src/store/pg/accounts.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 
@@ -18,7 +18,7 @@ const account = (address: string, more: Partial<WantedAccount> = {}): WantedAcco
 })
 const state = (accounts: readonly WantedAccount[], domains: readonly string[] = ['x.test']): WantedState => ({ domains, accounts })
 
-const EMPTY = `truncate account, address, domain, mailbox, mailbox_fold, subscription restart identity; update server set config_hash = null, config_generation = 0`
+const EMPTY = `truncate account, address, domain, mailbox, mailbox_fold, subscription restart identity; update server set config_hash = null, config_generation = 0, config_number = 0, config_time = 0, config_origin = ''`
 
 describe('accounts', () => {
   let db: TestDatabase
@@ -247,5 +247,48 @@ describe('accounts', () => {
     assert.deepEqual(await query('select count(*) from mailbox'), [{ count: 6_000 }])
     assert.ok(await accounts.recipient('u999@x.test'))
     assert.equal(await accounts.reconcile(wanted), false)
+  })
+
+  test('of two files that differ the newer one counts, and the same content is no conflict', async () => {
+    const file = (origin: string, time: number, number = 0) => ({ origin, time, number })
+    const [ann, bob, cat] = ['ann', 'bob', 'cat'].map((name) => state([account(`${name}@x.test`)])) as [WantedState, WantedState, WantedState]
+    const enabled = async () => ((await query('select address from account where enabled')) as { address: string }[]).map(({ address }) => address[0])
+    assert.equal(await accounts.reconcile(ann, file('one', 100)), true)
+    // The other host's file says something else: older, or newer.
+    await assert.rejects(
+      accounts.reconcile(bob, file('two', 50)),
+      (err: Error) => err instanceof OlderConfig && /is older than.*one.*save it again/.test(err.message),
+    )
+    assert.deepEqual(await enabled(), ['a'])
+    assert.equal(await accounts.reconcile(ann, file('two', 50)), false)
+    assert.equal(await accounts.reconcile(bob, file('two', 200)), true)
+    await assert.rejects(accounts.reconcile(ann, file('one', 100)), OlderConfig)
+    // A file that was applied last is edited, or put back from a copy with its old time: it still counts.
+    assert.equal(await accounts.reconcile(cat, file('two', 10)), true)
+    assert.equal(await accounts.reconcile(bob, file('two', 300)), true)
+    // A generation decides over times, and over whose file it is.
+    assert.equal(await accounts.reconcile(ann, file('one', 1, 7)), true)
+    for (const older of [file('two', 900), file('two', 900, 6), file('one', 900, 6)])
+      await assert.rejects(accounts.reconcile(bob, older), /generation above 7/)
+    assert.deepEqual(await enabled(), ['a'])
+    assert.equal(await accounts.reconcile(bob, file('two', 1, 8)), true)
+    // Written at the same time: all hosts agree on one of the two, whoever comes first.
+    await pool.session((s) => s.script(EMPTY))
+    const outcome = async (first: [WantedState, string], second: [WantedState, string]) => {
+      await pool.session((s) => s.script(EMPTY))
+      for (const [wanted, origin] of [first, second, first])
+        await accounts.reconcile(wanted, file(origin, 5)).catch((err: unknown) => assert.ok(err instanceof OlderConfig))
+      return enabled()
+    }
+    assert.deepEqual(await outcome([ann, 'one'], [bob, 'two']), await outcome([bob, 'two'], [ann, 'one']))
+    // Without a file: one host alone.
+    assert.equal(await accounts.reconcile(cat), true)
+  })
+
+  test('what a database lost of the config is applied again', async () => {
+    await accounts.reconcile(state([account('ann@x.test')]), { origin: 'one', time: 5, number: 0 })
+    await pool.session((s) => s.script(EMPTY))
+    await (accounts as PgAccounts).again()
+    assert.ok(await accounts.login('ann@x.test'))
   })
 })

@@ -1,7 +1,7 @@
 /** Accounts in Postgres. Every question is asked there: a changed password, alias or quota counts from the next one on, in every process. */
 import { withoutTag } from '../../mail/address.ts'
 import { grantAccount } from '../access.ts'
-import type { Accounts, Login, Recipient } from '../accounts.ts'
+import type { Accounts, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
 import type { Bus } from '../bus.ts'
 import type { AccountId, MailboxId, Pop3Policy } from '../types.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
@@ -29,11 +29,17 @@ const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address whe
 
 const TRIES = 3
 
+export interface PgAccounts extends Accounts {
+  /** Applies once more what was applied last: the database may have lost it. */
+  again(): Promise<void>
+}
+
 /**
  * `kick` ends the sessions of an account whose password changed or that was disabled, in every process: `presence.kick`. It is called, and topic `login` poked,
  * when the change is durable.
  */
-export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, why: string) => void = () => {}): Accounts {
+export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, why: string) => void = () => {}): PgAccounts {
+  let last: { readonly wanted: WantedState; readonly file: ConfigFile | undefined } | undefined
   function announce(changes: readonly LoginChange[]): void {
     for (const { account, version, why } of changes) {
       bus.poke({ account, of: 'login' }, version)
@@ -42,12 +48,17 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
   }
 
   return {
-    async reconcile(wanted) {
+    async again() {
+      if (last) await this.reconcile(last.wanted, last.file)
+    },
+
+    async reconcile(wanted, file) {
+      last = { wanted, file }
       // Of all attempts: one whose commit lost its answer may have been the one that changed things.
       const changes: LoginChange[] = []
       for (let tries = 1; ; tries++) {
         try {
-          const applied = await pool.session((session) => applyWanted(session, wanted, changes))
+          const applied = await pool.session((session) => applyWanted(session, { wanted, file }, changes))
           announce(changes)
           return applied || changes.length > 0
         } catch (err) {

@@ -74,10 +74,16 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log, admission: guard })
   const background = startBackground({ pool: slow, retention, log, sweeps: o.background ?? true })
   const cache = { snapshots: drivers.snapshots, key: await snapshotKey(pool) }
-  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved })
+  const accounts = createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why))
+  guard.onChange(
+    () => void accounts.again().catch((err: unknown) => log.warn({ err }, 'the mailboxes of the config could not be applied to this database')),
+  )
+  const onPoison = (err: unknown, content: bigint) =>
+    log.error({ err, content: String(content) }, 'a message could not be taken apart: it is kept as it is')
+  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved, onPoison })
   return {
     store,
-    accounts: createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why)),
+    accounts,
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),
     trouble: () => guard.trouble,

@@ -1,7 +1,7 @@
 /** Brings accounts, addresses and domains in Postgres to what the config file says: one transaction, one process at a time. */
 import { createHash } from 'node:crypto'
-import type { WantedState } from '../accounts.ts'
-import { Refusal } from '../errors.ts'
+import type { ConfigFile, WantedState } from '../accounts.ts'
+import { OlderConfig, Refusal } from '../errors.ts'
 import type { AccountId, SpecialUse } from '../types.ts'
 import type { Session } from './pool.ts'
 import type { Statement } from './rows.ts'
@@ -59,8 +59,37 @@ function hashOf({ domains, accounts }: WantedState): string {
   return createHash('sha256').update(JSON.stringify(state)).digest('hex')
 }
 
-const LOCK: Statement = { name: 'reconcile_lock', text: `select coalesce(config_hash, '') from server for update` }
-const SETTLE: Statement = { name: 'reconcile_settle', text: 'update server set config_hash = $1, config_generation = config_generation + 1' }
+const LOCK: Statement = {
+  name: 'reconcile_lock',
+  text: `select coalesce(config_hash, ''), config_number, config_time, config_origin from server for update`,
+}
+const SETTLE: Statement = {
+  name: 'reconcile_settle',
+  text: 'update server set config_hash = $1, config_generation = config_generation + 1, config_number = $2, config_time = $3, config_origin = $4',
+}
+/** The same content in a newer file: whatever is between the two is older. */
+const AGREE: Statement = {
+  name: 'reconcile_agree',
+  text: 'update server set config_number = $1, config_time = $2 where (config_number, config_time) < ($1, $2)',
+}
+
+interface Applied extends ConfigFile {
+  readonly hash: string
+}
+
+/** Two files that differ in content: whether `a` is the older one. The last word, where even the times are equal, is one that all hosts say alike. */
+function isOlder(a: Applied, than: Applied): boolean {
+  if (a.number !== than.number) return a.number < than.number
+  if (a.origin === than.origin) return false
+  return a.time !== than.time ? a.time < than.time : a.hash < than.hash
+}
+
+function olderWords({ number, time }: ConfigFile, { number: appliedNumber, time: appliedTime, origin }: Applied): string {
+  const file = (n: number, at: number) => (n > 0 ? `generation ${n}` : `written ${new Date(at).toISOString()}`)
+  return `this host's config file (${file(number, time)}) is older than the one that was applied last (${file(appliedNumber, appliedTime)}, ${origin}) and names other mailboxes: it is not applied. Copy that file here; or, if this one is right, ${
+    number > 0 || appliedNumber > 0 ? `give it a generation above ${appliedNumber}` : 'save it again'
+  }`
+}
 
 const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint))`
 
@@ -116,18 +145,28 @@ const FORGET_DOMAINS: Statement = { name: 'reconcile_forget_domains', text: 'del
 const ADD_DOMAINS: Statement = { name: 'reconcile_add_domains', text: 'insert into domain select unnest($1::text[]) on conflict do nothing' }
 
 /** Applies it in the session's own transaction, noting in `changes` whose login changed. false: this state was the last one applied. */
-export async function applyWanted(session: Session, wanted: WantedState, changes: LoginChange[]): Promise<boolean> {
+export async function applyWanted(
+  session: Session,
+  { wanted, file }: { readonly wanted: WantedState; readonly file: ConfigFile | undefined },
+  changes: LoginChange[],
+): Promise<boolean> {
   const addresses = JSON.stringify(wantedAddresses(wanted))
   const accounts = JSON.stringify(
     wanted.accounts.map((a) => ({ address: a.address, display_name: a.displayName, hash: a.passwordHash, pop3: a.pop3, quota: a.quota })),
   )
   const hash = hashOf(wanted)
   await session.begin()
-  let applied = ''
+  let applied: Applied = { hash: '', number: 0, time: 0, origin: '' }
   await session.rows(LOCK, [], (row) => {
-    applied = row.text()
+    applied = { hash: row.text(), number: row.long(), time: row.long(), origin: row.text() }
   })
-  if (applied === hash) return false
+  const mine = file && { ...file, hash }
+  if (applied.hash === hash) {
+    if (mine) await session.rows(AGREE, [mine.number, mine.time])
+    await session.commit()
+    return false
+  }
+  if (mine && applied.hash !== '' && isOlder(mine, applied)) throw new OlderConfig(olderWords(mine, applied))
   const note = (why: LoginChange['why']) => (row: { long(): number; int(): number }) =>
     changes.push({ account: row.long() as AccountId, version: row.int(), why })
   await session.rows(ADMIT, [accounts], note('password changed'))
@@ -138,7 +177,8 @@ export async function applyWanted(session: Session, wanted: WantedState, changes
   await session.rows(ADD_ADDRESSES, [addresses])
   await session.rows(FORGET_DOMAINS, [[...wanted.domains]])
   await session.rows(ADD_DOMAINS, [[...wanted.domains]])
-  await session.rows(SETTLE, [hash])
+  const { number, time, origin } = mine ?? applied
+  await session.rows(SETTLE, [hash, number, time, origin])
   await session.commit()
   return true
 }

@@ -7,9 +7,10 @@ alter table server add column mark text;
 -- Rises while mail flows, and says with it where the write-ahead log ended (octets): a copy that was put back shows an older pair than its users remember.
 alter table server add column beat bigint not null default 0;
 alter table server add column position bigint;
--- Which config file was applied last: its `generation`, and when it was written (milliseconds since 1970).
+-- Which config file was applied last: its `generation`, when it was written (milliseconds since 1970), and which file of which host it was.
 alter table server add column config_number bigint not null default 0;
 alter table server add column config_time bigint not null default 0;
+alter table server add column config_origin text not null default '';
 
 -- One row for each incarnation. Whoever remembers a token that is not here, neither as `token` nor as `instead_of`, knew another database than this one.
 create table incarnation (
