@@ -20,7 +20,7 @@ import { createMailbox, INBOX, listMailboxes, listSubscriptions, removeMailbox, 
 import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
 import { selectMailbox } from './select.ts'
-import { Stage, type Staged } from './stage.ts'
+import { Stage, type Staged, type StageOptions } from './stage.ts'
 import { mailboxStatus, openMailbox } from './status.ts'
 import { Transactor } from './tx.ts'
 import type { StateWriter } from './write.ts'
@@ -37,12 +37,14 @@ export interface MailStoreParts {
   readonly guard?: Guard
   /** Hears of every mailbox whose log this store makes longer. */
   readonly moved?: (account: AccountId, mailbox: MailboxId) => void
+  /** Hears of a message that could not be taken apart. */
+  readonly onPoison?: StageOptions['onPoison']
 }
 
 /** A verb that hands out so many UIDs at once answers when a beat has noted how far the log came: what may be lost unseen stays below UID_LEAP. */
 export const MANY_UIDS = 10_000
 
-export function createMailStore({ pool, bus, cache, guard, moved }: MailStoreParts): PgMailStore {
+export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: MailStoreParts): PgMailStore {
   const indexes = new Indexes(pool, bus, cache, guard)
   guard?.onChange(() => indexes.renew())
   const noted = async (copied: Copied): Promise<Copied> => {
@@ -70,7 +72,7 @@ export function createMailStore({ pool, bus, cache, guard, moved }: MailStorePar
     status: (m) => mailboxStatus(pool, m),
     quota: (a) => quotaOf(pool, a.account),
     select: (m, watcher) => selectMailbox({ pool, indexes }, m, watcher),
-    stage: (a, maxSize) => new Stage(pool, a, maxSize),
+    stage: (a, maxSize) => new Stage(pool, a, { maxSize, ...(onPoison && { onPoison }) }),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
     deliver: (content, date, to, attempt) => {
       const done = deliveries.deliver({ content: asStaged(content), date, attempt }, to)

@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import { zstdCompress } from 'node:zlib'
 import { CrlfGain } from '../../mail/crlf.ts'
 import { MAX_HEADER_BYTES } from '../../mail/header.ts'
-import { StructureParser } from '../../mail/structure.ts'
+import { opaqueStructure } from '../../mail/opaque.ts'
+import { type MessageStructure, StructureParser } from '../../mail/structure.ts'
 import type { AccountAccess } from '../access.ts'
 import { Refusal } from '../errors.ts'
 import type { ContentStage, StagedContent } from '../mailstore.ts'
@@ -64,13 +65,28 @@ async function encode(raw: Buffer): Promise<Chunk> {
   return { rawSize: raw.length, zstd: false, data: raw }
 }
 
+/** Takes a message apart as it comes; StructureParser, unless a test has another. */
+export interface Anatomist {
+  write(chunk: Uint8Array): void
+  end(): Pick<MessageStructure, 'envelope' | 'bodystructure' | 'parts'>
+}
+
+export interface StageOptions {
+  readonly maxSize: number
+  /** Hears what was wrong with a message that could not be taken apart: it is stored all the same, as opaque octets, since its sender would only send it again. */
+  readonly onPoison?: (why: unknown, content: ContentId) => void
+  readonly anatomist?: Anatomist
+}
+
 export class Stage implements ContentStage {
   readonly #pool: Pool
   readonly #account: AccountId
   readonly #maxSize: number
   readonly #id = newContentId()
   readonly #hash = createHash('sha256')
-  readonly #parser = new StructureParser()
+  readonly #onPoison: (why: unknown, content: ContentId) => void
+  /** undefined: it gave up. */
+  #anatomist: Anatomist | undefined
   readonly #crlf = new CrlfGain()
   #size = 0
   /** Not yet in a chunk; `#pendingBytes` of it. While the header is open, header and all. */
@@ -81,10 +97,12 @@ export class Stage implements ContentStage {
   #staged = 0
   #over = false
 
-  constructor(pool: Pool, access: AccountAccess, maxSize: number) {
+  constructor(pool: Pool, access: AccountAccess, { maxSize, onPoison = () => {}, anatomist = new StructureParser() }: StageOptions) {
     this.#pool = pool
     this.#account = access.account
     this.#maxSize = maxSize
+    this.#onPoison = onPoison
+    this.#anatomist = anatomist
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -96,7 +114,7 @@ export class Stage implements ContentStage {
       throw new Refusal('too-big', `the message is larger than ${this.#maxSize} octets`)
     }
     this.#hash.update(chunk)
-    this.#parser.write(chunk)
+    this.#takeApart((anatomist) => anatomist.write(chunk))
     this.#crlf.write(chunk)
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
@@ -112,7 +130,8 @@ export class Stage implements ContentStage {
     let inline: Chunk | undefined
     if (this.#staged > 0) await this.#stage(this.#takeBody(this.#pendingBytes))
     else if (this.#pendingBytes > 0) inline = await encode(this.#takeBody(this.#pendingBytes))
-    const { envelope, bodystructure, parts } = this.#parser.end()
+    const structure = this.#takeApart((anatomist) => anatomist.end())
+    const { envelope, bodystructure, parts } = structure ?? opaqueStructure(this.#header.length, this.#size)
     return {
       account: this.#account,
       id: this.#id,
@@ -132,6 +151,16 @@ export class Stage implements ContentStage {
     this.#over = true
     this.#pending = []
     this.#pendingBytes = 0
+  }
+
+  #takeApart<T>(step: (anatomist: Anatomist) => T): T | undefined {
+    try {
+      return this.#anatomist && step(this.#anatomist)
+    } catch (err) {
+      this.#anatomist = undefined
+      this.#onPoison(err, this.#id)
+      return undefined
+    }
   }
 
   #lookForHeaderEnd(chunk: Buffer): void {
