@@ -12,7 +12,7 @@ import { childrenOf, signal } from '../support/processes.ts'
 import { type TestRedis, testRedis } from '../support/redis.ts'
 import { startServer, type TestServer, type TestServerOptions } from '../support/server.ts'
 import { removeFolder, tempFolder } from '../support/temp.ts'
-import { address, BYSTANDER, DOMAIN, type Host, PASSWORD } from './load/load.ts'
+import { address as addressOf, BYSTANDER, DOMAIN, type Host, PASSWORD } from './load/load.ts'
 import { Lost } from './wire.ts'
 
 export interface TestPostgres {
@@ -24,13 +24,16 @@ export interface TestPostgres {
   close(): Promise<void>
 }
 
-/** A durable cluster of the test's own. */
-export async function ownPostgres(): Promise<TestPostgres> {
+/** A durable cluster of the test's own, on the loopback; `everywhere`: on every address of the namespace that this process is in. */
+export async function ownPostgres({ everywhere = false } = {}): Promise<TestPostgres> {
   const dir = tempFolder('faults-pg')
   const start = () => startEmbedded({ dir, log: silentLog() })
   // The settings file is there only after the first start.
   await (await start()).stop()
-  writeFileSync(join(dir, 'postgres/data/custom.conf'), 'max_connections = 200\n', { mode: 0o644 })
+  const access = join(dir, 'postgres/access.conf')
+  writeFileSync(access, 'local all postern scram-sha-256\nhost all postern 0.0.0.0/0 scram-sha-256\n', { mode: 0o644 })
+  const settings = ['max_connections = 200', ...(everywhere ? ["listen_addresses = '*'", `hba_file = '${access}'`] : [])]
+  writeFileSync(join(dir, 'postgres/data/custom.conf'), `${settings.join('\n')}\n`, { mode: 0o644 })
   const embedded = await start()
   const postmaster = (): number => Number(readFileSync(join(dir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0])
   const atExit = () => process.kill(postmaster(), 'SIGINT')
@@ -77,11 +80,13 @@ export async function configFor(users: readonly string[], extra: readonly string
     'hostname: mail.example.test',
     `domains: [${DOMAIN}]`,
     'mailboxes:',
-    ...[...users, BYSTANDER].map((user) => `  - { address: ${address(user)}, password_hash: "${hash}" }`),
+    ...[...users, BYSTANDER].map((user) => `  - { address: ${addressOf(user)}, password_hash: "${hash}" }`),
     'http: { enabled: false }',
     'log: { level: warn }',
     'drain_seconds: 5',
     'limits:',
+    '  exempt: ["127.0.0.1", "::1", "10.213.1.1", "10.213.2.1"]',
+    '  login: { failures_per_user: 3 }',
     '  connections: { per_address: 1000, new_per_minute: 100000 }',
     '  smtp: { messages_per_hour: 1000000, recipients_per_hour: 1000000, recipients_per_day: 1000000 }',
     '  imap: { poll_time: 2 s, noop_rate: { burst: 1000, per_second: 1000 } }',
@@ -105,8 +110,13 @@ export interface HouseHost extends Host {
   close(): Promise<void>
 }
 
+export interface HostOptions extends Omit<TestServerOptions, 'dir'> {
+  /** Where clients reach it. */
+  readonly address?: string
+}
+
 /** A host with a data folder of its own. */
-export async function startHost(name: string, options: Omit<TestServerOptions, 'dir'>): Promise<HouseHost> {
+export async function startHost(name: string, { address = '127.0.0.1', ...options }: HostOptions): Promise<HouseHost> {
   const dir = tempFolder(`faults-${name}`)
   let server: TestServer | undefined = await startServer({ dir, ...options })
   let closed = false
@@ -137,7 +147,7 @@ export async function startHost(name: string, options: Omit<TestServerOptions, '
     where(service) {
       const listener = listenerOf(server, service)
       if (!listener) throw new Lost(`${name} is down`)
-      return { host: '127.0.0.1', port: listener.port, tls: listener.tls === 'implicit' }
+      return { host: address, port: listener.port, tls: listener.tls === 'implicit' }
     },
     get workers() {
       return pids().slice(1)
@@ -184,8 +194,9 @@ export interface BreakableRedis extends TestRedis {
   freeze(ms: number): Promise<void>
 }
 
-export async function breakableRedis(): Promise<BreakableRedis> {
-  const redis = await testRedis('--maxmemory-policy', 'noeviction')
+/** `options` of redis-server. */
+export async function breakableRedis(...options: string[]): Promise<BreakableRedis> {
+  const redis = await testRedis('--maxmemory-policy', 'noeviction', ...options)
   const ask = async <T>(use: (to: Redis) => Promise<T>): Promise<T | undefined> => {
     const to = new Redis(redis.url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null })
     to.on('error', () => {})

@@ -32,10 +32,12 @@ interface Box {
 }
 
 export function judge(evidence: Evidence, tally: Tally): void {
-  const { stored, shown } = evidence
+  const { stored, shown, users } = evidence
   for (const fault of stored.faults) tally.check('I1', false, () => fault)
   for (const box of stored.boxes) judgeCounters(box, tally)
-  const bySql: Box[] = stored.boxes.map((box) => ({ ...box, by: 'SQL' }))
+  // Others may be there, whom no ledger knows.
+  const known = stored.boxes.filter(({ user }) => users.includes(user))
+  const bySql: Box[] = known.map((box) => ({ ...box, by: 'SQL' }))
   judgeSide('SQL', bySql, evidence, tally)
   for (const [host, boxes] of Map.groupBy(shown, (box) => box.host)) {
     const byHost = boxes.map((box) => ({ ...box, by: `IMAP at ${host}` }))
