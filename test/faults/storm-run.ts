@@ -53,6 +53,7 @@ export async function runStorm(t: TestContext, o: StormRun): Promise<void> {
     isDone = true
   } finally {
     if (!isDone) {
+      writeFileSync(join(folder, 'rounds'), rounds.join('\n'))
       await storm.end()
       t.diagnostic(`did not come to its end after: ${rounds.join('; ')}`)
       for (const host of house.hosts) t.diagnostic(`the last words of ${host.name}:\n${host.output.slice(-4_000)}`)
@@ -71,15 +72,16 @@ export async function runStorm(t: TestContext, o: StormRun): Promise<void> {
   removeFolder(folder)
 }
 
-/** Faults of the program itself that a host logged; each once. */
+/** What a host logged as an error, each once, and how often. */
 function complaints(output: string): string[] {
-  const found = new Set<string>()
+  const found = new Map<string, number>()
   for (const line of output.split('\n')) {
     if (!/"level":(50|60)/.test(line)) continue
-    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { stack?: string; message?: string } | string }
-    found.add(`${msg}: ${typeof err === 'string' ? err : (err?.stack ?? err?.message ?? '')}`.slice(0, 1_000))
+    const { msg = '', err } = JSON.parse(line) as { msg?: string; err?: { message?: string } | string }
+    const text = [msg, typeof err === 'string' ? err : err?.message].filter((part) => part !== undefined).join(': ')
+    found.set(text, (found.get(text) ?? 0) + 1)
   }
-  return [...found].slice(0, 5)
+  return [...found].slice(0, 8).map(([text, n]) => `${n} × ${text}`)
 }
 
 async function buildHouse(o: StormRun): Promise<House & AsyncDisposable & { users: string[]; relay: FakeRelay; echo: Echo }> {

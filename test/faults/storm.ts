@@ -111,7 +111,7 @@ export class Storm {
     const value = quantile(calm, q)
     this.tally.check('I9', calm.length > 0 && value < NOOP_BOUND_MS + own, () => `p${q * 100} of ${calm.length} NOOPs is ${value.toFixed(0)} ms`)
     const over = calm.filter((ms) => ms > NOOP_BOUND_MS).length
-    return `NOOP of a bystander: ${calm.length} calm ones of ${this.samples.length}, p50 ${quantile(calm, 0.5).toFixed(1)} ms, p${q * 100} ${value.toFixed(1)} ms (a bare echo: ${own.toFixed(1)} ms), longest ${(calm.at(-1) ?? 0).toFixed(0)} ms, ${over} above ${NOOP_BOUND_MS} ms`
+    return `NOOP of a bystander: ${calm.length} calm ones of ${this.samples.length}, p50 ${quantile(calm, 0.5).toFixed(1)} ms, p${q * 100} ${value.toFixed(1)} ms (two bare echos: ${own.toFixed(1)} ms), longest ${(calm.at(-1) ?? 0).toFixed(0)} ms, ${over} above ${NOOP_BOUND_MS} ms`
   }
 
   async end(): Promise<void> {
