@@ -41,12 +41,12 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     log,
     hostname,
     primaryDomain: config.domains[0] ?? hostname,
-    limits: limits.smtp,
+    limits: { ...limits.smtp, ...(config.drain_seconds !== undefined && { drainMs: config.drain_seconds * 900 }) },
     inFlight: new InFlight(limits.smtp.inFlight),
     hasRoom,
   }
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
-  const submission = { ...smtp, limits: { ...limits.smtp, greetingDelayMs: 0 }, authenticator, presence, ...(relay && { relay }) }
+  const submission = { ...smtp, limits: { ...smtp.limits, greetingDelayMs: 0 }, authenticator, presence, ...(relay && { relay }) }
   const mailbox = { store, authenticator, presence, log, hostname }
   return {
     mx: mxService({ ...smtp, tls: tls.service('mx') }),

@@ -84,11 +84,11 @@ export class Connection extends SMTPConnection {
     })
   }
 
-  /** Ends the session at the next command boundary; a DATA that runs is finished first. RFC 5321 §3.8. */
+  /** Ends the session at the next command boundary; a DATA that runs is finished first, within the limit's time. RFC 5321 §3.8. */
   drain(farewell = new Reply(421, '4.3.2', `${this.name} is shutting down, come back in a moment`, { closes: true })): void {
     if (this.#farewell !== undefined) return
     this.#farewell = farewell
-    if (this.#busy) setTimeout(() => this._socket.destroy(), this.#host.limits.drainMs).unref()
+    if (this.#busy) setTimeout(() => this._closed || this.dismiss(farewell), this.#host.limits.drainMs).unref()
     else this.dismiss(farewell)
   }
 

@@ -19,7 +19,7 @@ export interface SmtpLimits {
   readonly dataWindowMs: number
   /** From the last octet of a message to the answer, where no relay has to be waited for. RFC 1047. */
   readonly commitMs: number
-  /** How long a message that is coming in may take after the server was told to stop. */
+  /** How long a message that is coming in may take after the server was told to stop; a little less than the server itself waits, so that 421 is still said. */
   readonly drainMs: number
   readonly badCommands: number
   /** NOOP, RSET, EHLO and the like. */
@@ -57,7 +57,7 @@ export const SMTP_LIMITS: SmtpLimits = {
   dataRate: 500,
   dataWindowMs: 30_000,
   commitMs: 60_000,
-  drainMs: 30_000,
+  drainMs: 27_000,
   badCommands: 10,
   idleTalk: { burst: 200, perSecond: 50 },
   failedLogins: 5,

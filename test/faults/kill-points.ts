@@ -109,7 +109,8 @@ export class House {
     this.#ends = parts.ends
   }
 
-  static async build(): Promise<House> {
+  /** `more`: lines of the config. */
+  static async build(...more: readonly string[]): Promise<House> {
     const db = await testDatabase()
     const drivers = createMemoryDrivers(silentLog())
     const opened = await openStore({ connect: db.connect, drivers, log: silentLog() })
@@ -117,7 +118,7 @@ export class House {
     const dir = dataFolder()
     const hash = await hashPassword(PASSWORD)
     const mailboxes = USERS.map((user) => `  - { address: ${user}@example.test, password_hash: "${hash}" }`)
-    const config = ['hostname: localhost', 'domains: [example.test]', 'log: { level: warn }', 'mailboxes:', ...mailboxes, ''].join('\n')
+    const config = ['hostname: localhost', 'domains: [example.test]', 'log: { level: warn }', ...more, 'mailboxes:', ...mailboxes, ''].join('\n')
     // What Node compiled it keeps at an orderly end: every start after this one takes half the time.
     const env = { DATABASE_URL: proxy.url, NODE_COMPILE_CACHE: join(dir, 'compiled') }
     await (await startServer({ dir, config, env })).stop()

@@ -348,7 +348,9 @@ test('told to stop: 421 at the next command, a message that is coming in is fini
   const stuck = await greeted(late)
   await stuck.expect(...START)
   const from = performance.now()
-  await Promise.all([late.listener.drain(5_000), stuck.end()])
+  const [, said] = await Promise.all([late.listener.drain(5_000), stuck.end()])
+  assert.match(said, /^421 4\.3\.2 /)
+  assert.equal(late.store.messages.length, 0)
   assert.ok(performance.now() - from < 2_000)
 })
 
