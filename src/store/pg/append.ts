@@ -2,6 +2,7 @@
  * Appending: delivery and APPEND alike. Writers gather what waits and commit it together (group commit without a timer: whoever finds a writer idle goes at
  * once), one `change` row per mailbox and batch, contents, counters and op ids in the same statement.
  */
+import { CHANGE_KINDS, packAppend } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { Flags } from '../flags.ts'
 import type { Appended } from '../mailstore.ts'
@@ -58,6 +59,9 @@ const RECALL: Statement = {
   text: `select g.n::int4, op.answer::text from unnest($1::int8[], $2::uuid[]) with ordinality g(account_id, op_id, n)
          join op on op.account_id = g.account_id and op.op_id = g.op_id`,
 }
+
+/** Appends of more messages than this are too large to go with a poke. */
+const MAX_CARRIED_ROWS = 12
 
 export class Appender {
   readonly #pool: Pool
@@ -175,7 +179,8 @@ export class Appender {
     const done = new Map<Waiting, Appended>()
     for (const { account, mailbox, uidvalidity, firstUid, modseq } of landed) {
       const group = groups.find((g) => g.account === account && g.mailbox === mailbox)!
-      tx.touch(account, mailbox, modseq)
+      if (group.rows.length > MAX_CARRIED_ROWS) tx.touch(account, mailbox, modseq)
+      else tx.wrote(group, { uidvalidity, modseq, change: { kind: CHANGE_KINDS.append, firstUid, data: packAppend(group.rows, group.saved, []) } })
       this.#indexes.offer(group, { kind: 'append', modseq, firstUid: asUid(firstUid), saved: group.saved, rows: group.rows, keywords: [] })
       for (const { item, offset } of group.items)
         done.set(item, appended(uidvalidity, firstUid + offset, firstUid + offset + item.messages.length - 1, modseq))

@@ -2,7 +2,7 @@
  * The indexes of this process: one per mailbox, loaded at first use, shared by all sessions, moved on by pokes, by this process's own writes, and by a
  * look at the database. Memory is bounded: mailboxes that nobody has selected are forgotten, the least recently used first.
  */
-import type { Bus } from '../bus.ts'
+import type { Bus, Carried } from '../bus.ts'
 import type { Change } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { MailboxIndex } from '../index.ts'
@@ -10,6 +10,7 @@ import type { MailboxWatcher } from '../mailstore.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { View } from '../view.ts'
 import { int4Array, int8Array } from './arrays.ts'
+import { unpackCarried } from './carried.ts'
 import { changesSince, keepSnapshot, loadIndex, type SnapshotCache } from './load.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
@@ -25,6 +26,8 @@ export const CHECK_INTERVAL = 30_000
 const MAX_IDLE = 2_000
 /** Mailboxes that are read anew at a time when another incarnation began. */
 const RENEW_AT_ONCE = 4
+
+const NOTHING = Buffer.alloc(0)
 
 /** Which incarnation of the database is known: see guard.ts. */
 export interface Incarnation {
@@ -208,13 +211,26 @@ export class Indexes {
       watchers: new Set(),
       unwatch: () => {},
     }
-    made.unwatch = this.#bus.watch({ account: on.account, of: on.mailbox }, (at) => {
+    made.unwatch = this.#bus.watch({ account: on.account, of: on.mailbox }, (at, carried) => {
+      if (made.index && at > made.index.modseq) this.#take(made, carried)
       // 0 is the bus's own word for "something may have been lost".
       if (made.index && (at === 0 || at > made.index.modseq)) void this.#advance(made, at || LOOK).catch(() => {})
     })
     entry = made
     this.#entries.set(key, entry)
     return entry
+  }
+
+  /** What came with a poke, as far as it is proven and next. */
+  #take(entry: Entry, carried: readonly Carried[]): void {
+    const { index } = entry
+    if (!index || this.#isOld(index)) return
+    const before = index.modseq
+    for (const one of carried) {
+      const change = unpackCarried(one() ?? NOTHING, index, this.#cache.key)
+      if (change) index.apply(change)
+    }
+    if (index.modseq !== before) this.#tell(entry)
   }
 
   #isOld(index: MailboxIndex): boolean {

@@ -57,7 +57,8 @@ export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: Ma
     if (guard?.incarnation !== before) throw new Unavailable('the database failed over meanwhile, and part of this may be lost: send it again')
     return result
   }
-  const transactor = new Transactor(pool, bus, moved, () => guard?.wrote())
+  const prover = guard && { key: cache.key, known: guard }
+  const transactor = new Transactor({ pool, bus, moved, committed: () => guard?.wrote(), prover })
   const appender = new Appender({ pool, transactor, indexes })
   const deliveries = new Deliveries(pool, appender)
   const writer = { transactor, indexes }

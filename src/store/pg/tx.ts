@@ -7,8 +7,9 @@
  * 3. Lock order: the account's row (only to change names), then mailbox rows ascending by (account, mailbox), then the rest.
  */
 import { randomBytes } from 'node:crypto'
-import type { Bus, Topic } from '../bus.ts'
+import { type Bus, type Carried, MAX_CARRIED, type Topic } from '../bus.ts'
 import type { AccountId, MailboxId, ModSeq, OpId } from '../types.ts'
+import { packCarried } from './carried.ts'
 import { isConflict, isLost, isUniqueViolation, type Pool, type Queryable, type Session, translated } from './pool.ts'
 import type { Param, Row, Statement } from './rows.ts'
 
@@ -18,10 +19,26 @@ const TRIES = 3
 
 type Touched = Map<string, Topic & { readonly at: number }>
 
+/** A change row that was written, and the UIDVALIDITY of its mailbox then. */
+interface Written {
+  readonly uidvalidity: number
+  readonly modseq: ModSeq
+  readonly change: NewChange
+}
+
+/** What is needed to tell others what was written. */
+export interface Prover {
+  /** From `snapshotKey`. */
+  readonly key: Buffer
+  readonly known: { readonly incarnation: number }
+}
+
 /** A transaction under way, or a single statement that is one. */
 export class Tx implements Queryable {
   readonly #session: Session
   readonly #touched: Touched
+  /** By mailbox, in order. Only what this attempt wrote: another one may have written otherwise. */
+  readonly written = new Map<string, Written[]>()
 
   constructor(session: Session, touched: Touched) {
     this.#session = session
@@ -45,20 +62,41 @@ export class Tx implements Queryable {
   touch(account: AccountId, of: Topic['of'], at: number): void {
     this.#touched.set(`${account}/${of}`, { account, of, at })
   }
+
+  /** The same of a mailbox whose log has one more change. */
+  wrote(on: { readonly account: AccountId; readonly mailbox: MailboxId }, written: Written): void {
+    this.touch(on.account, on.mailbox, written.modseq)
+    const key = `${on.account}/${on.mailbox}`
+    const before = this.written.get(key)
+    if (!before) this.written.set(key, [written])
+    else if (before.length < MAX_CARRIED) before.push(written)
+  }
 }
 
 const RECALL: Statement = { name: 'op_recall', text: 'select answer::text from op where account_id = $1 and op_id = $2' }
 const NOTE: Statement = { name: 'op_note', text: 'insert into op (account_id, op_id, answer) values ($1, $2, $3)' }
+
+export interface TransactorParts {
+  readonly pool: Pool
+  readonly bus: Bus
+  /** Hears of every mailbox whose log grew by this process. */
+  readonly moved?: ((account: AccountId, mailbox: MailboxId) => void) | undefined
+  /** Hears of everything that was announced. */
+  readonly committed?: (() => void) | undefined
+  /** None: pokes carry no changes. */
+  readonly prover?: Prover | undefined
+}
 
 export class Transactor {
   readonly #pool: Pool
   readonly #bus: Bus
   readonly #moved: (account: AccountId, mailbox: MailboxId) => void
   readonly #committed: () => void
+  readonly #prover: Prover | undefined
 
-  /** `moved` hears of every mailbox whose log grew by this process, `committed` of everything that was announced. */
-  constructor(pool: Pool, bus: Bus, moved: (account: AccountId, mailbox: MailboxId) => void = () => {}, committed: () => void = () => {}) {
+  constructor({ pool, bus, moved = () => {}, committed = () => {}, prover }: TransactorParts) {
     this.#committed = committed
+    this.#prover = prover
     this.#pool = pool
     this.#bus = bus
     this.#moved = moved
@@ -74,8 +112,11 @@ export class Transactor {
     const touched: Touched = new Map()
     for (let tries = 1; ; tries++) {
       try {
-        const result = await this.#pool.session((session) => attempt(new Tx(session, touched)))
-        this.#announce(touched)
+        // As known before: a change of a later incarnation is proven for none.
+        const incarnation = this.#prover?.known.incarnation
+        let tx: Tx | undefined
+        const result = await this.#pool.session((session) => attempt((tx = new Tx(session, touched))))
+        this.#announce(touched, tx?.written, incarnation)
         return result
       } catch (err) {
         if (isUniqueViolation(err)) {
@@ -91,12 +132,23 @@ export class Transactor {
     }
   }
 
-  #announce(touched: Touched): void {
+  #announce(touched: Touched, written?: Tx['written'], incarnation = 0): void {
     this.#committed()
-    for (const { account, of, at } of touched.values()) {
-      this.#bus.poke({ account, of }, at)
+    for (const [key, { account, of, at }] of touched) {
+      this.#bus.poke({ account, of }, at, this.#carriedOf({ account, of }, written?.get(key), incarnation))
       if (typeof of === 'number') this.#moved(account, of)
     }
+  }
+
+  /** Packed when it is sent: after the answer, and not at all where nobody else listens. */
+  #carriedOf({ account, of }: Topic, written: readonly Written[] = [], incarnation: number): Carried[] {
+    const key = this.#prover?.key
+    if (!key || typeof of !== 'number') return []
+    return written.map(
+      ({ uidvalidity, modseq, change }) =>
+        () =>
+          packCarried({ account, mailbox: of, uidvalidity, incarnation }, { modseq, change }, key),
+    )
   }
 
   /** undefined: no attempt was committed. */
@@ -182,7 +234,7 @@ export async function nextModSeq(tx: Tx, on: LockedMailbox, change: NewChange, d
   await tx.rows(NEXT, [on.account, on.mailbox, uids, messages, unseen, bytes, keywords, change.kind, change.firstUid, change.data], (row) => {
     modseq = row.long() as ModSeq
   })
-  tx.touch(on.account, on.mailbox, modseq)
+  tx.wrote(on, { uidvalidity: on.uidvalidity, modseq, change })
   return modseq
 }
 
@@ -201,7 +253,7 @@ const MOVE_ON: Statement = {
  */
 export async function moveOn(
   tx: Tx,
-  on: { readonly account: AccountId; readonly mailbox: MailboxId; readonly at: ModSeq },
+  on: { readonly account: AccountId; readonly mailbox: MailboxId; readonly uidvalidity: number; readonly at: ModSeq },
   write: { readonly change: NewChange; readonly delta: MailboxDelta; readonly op: OpId; readonly answer: unknown },
 ): Promise<ModSeq | undefined> {
   let modseq: ModSeq | undefined
@@ -210,6 +262,6 @@ export async function moveOn(
   await tx.rows(MOVE_ON, [on.account, on.mailbox, on.at, ...counters, change.kind, change.data, op, JSON.stringify(answer)], (row) => {
     modseq = row.long() as ModSeq
   })
-  if (modseq !== undefined) tx.touch(on.account, on.mailbox, modseq)
+  if (modseq !== undefined) tx.wrote(on, { uidvalidity: on.uidvalidity, modseq, change })
   return modseq
 }

@@ -5,7 +5,7 @@
 import { type Change, unpackChange } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { MailboxIndex } from '../index.ts'
-import type { AccountId, MailboxId, ModSeq, OpId, Uid } from '../types.ts'
+import type { ModSeq, OpId, Uid } from '../types.ts'
 import { type Indexes, IndexGap, type MailboxKey } from './indexes.ts'
 import {
   type LockedMailbox,
@@ -76,7 +76,7 @@ export async function writeState<Answer>(
   const first = plan(index)
   if (first.writes.length === 0 && !fence) return first.answer([])
   if (first.writes.length === 1 && !fence && first.writes[0]!.delta.keywords.length === 0) {
-    const done = await writeAtOnce({ transactor, indexes }, { on, op, at: index.modseq }, first)
+    const done = await writeAtOnce({ transactor, indexes }, { on, op, uidvalidity: index.uidvalidity, at: index.modseq }, first)
     if (done) return done.answer
   }
   return retryOnGap(indexes, [on], () => writeLocked({ transactor, indexes }, { on, op }, plan, fence))
@@ -84,7 +84,7 @@ export async function writeState<Answer>(
 
 async function writeAtOnce<Answer>(
   { transactor, indexes }: StateWriter,
-  { on, op, at }: { on: { account: AccountId; mailbox: MailboxId }; op: OpId; at: ModSeq },
+  { on, op, uidvalidity, at }: { on: MailboxKey; op: OpId; uidvalidity: number; at: ModSeq },
   plan: Plan<Answer>,
 ): Promise<{ answer: Answer } | undefined> {
   const { change, delta } = plan.writes[0]!
@@ -92,7 +92,7 @@ async function writeAtOnce<Answer>(
   const modseq = await transactor.transact<ModSeq | undefined>(
     on.account,
     op,
-    (tx) => moveOn(tx, { ...on, at }, { change, delta, op, answer }),
+    (tx) => moveOn(tx, { account: on.account, mailbox: on.mailbox, uidvalidity, at }, { change, delta, op, answer }),
     () => (at + 1) as ModSeq,
   )
   if (modseq === undefined) return undefined

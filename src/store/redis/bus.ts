@@ -3,8 +3,8 @@
  * sharded, so that a poke goes to one node only: all of an account lie together.
  */
 import type { Log } from '../../log.ts'
-import type { Bus, Topic } from '../bus.ts'
-import { createMemoryBus } from '../memory/bus.ts'
+import { type Bus, MAX_CARRIED, MAX_CARRIED_OCTETS, type Topic } from '../bus.ts'
+import { addPoke, createMemoryBus, type Waiting } from '../memory/bus.ts'
 import type { Link } from './link.ts'
 import type { Peers } from './peers.ts'
 import type { Subscriber } from './subscriber.ts'
@@ -13,6 +13,10 @@ import type { Topology } from './topology.ts'
 /** Topics that wait for the loop's next turn; pokes beyond are lost, and said to be. */
 const MAX_WAITING = 10_000
 const POKES_AT_ONCE = 500
+/** Longer messages are nobody of ours'. */
+export const MAX_MESSAGE = 64 + MAX_CARRIED * (1 + Math.ceil(MAX_CARRIED_OCTETS / 3) * 4)
+/** Who, how far, and what brought it there. */
+const POKE = /^([0-9a-f]{16}) (\d{1,16})((?: [A-Za-z0-9+/=]{1,684}){0,4})$/
 
 export interface BusOptions {
   readonly link: Link
@@ -31,7 +35,7 @@ export function createRedisBus({ link, topology, subscriber, peers, log }: BusOp
   const channelOf = ({ account, of }: Topic): string => `${link.prefix}:poke:{${account}}:${of}`
   const local = createMemoryBus(log)
   const watched = new Map<string, { readonly topic: Topic; watchers: number; readonly stop: () => void }>()
-  let waiting = new Map<string, number>()
+  let waiting = new Map<string, Waiting>()
   let turn: NodeJS.Immediate | undefined
   let closed = false
 
@@ -42,31 +46,43 @@ export function createRedisBus({ link, topology, subscriber, peers, log }: BusOp
     for (let at = 0; at < pokes.length; at += POKES_AT_ONCE) void publish(pokes.slice(at, at + POKES_AT_ONCE))
   }
 
-  async function publish(pokes: readonly (readonly [string, number])[]): Promise<void> {
+  async function publish(pokes: readonly (readonly [string, Waiting])[]): Promise<void> {
     const lost = await link.each(
       pokes,
       ([channel]) => channel,
-      (to, [channel, at], node) =>
-        subscriber.isSharded(node) ? to.spublish(channel, `${peers.id} ${at}`) : to.publish(channel, `${peers.id} ${at}`),
+      (to, [channel, poke], node) => (subscriber.isSharded(node) ? to.spublish(channel, messageOf(poke)) : to.publish(channel, messageOf(poke))),
     )
     for (const node of new Set(lost.map(([channel]) => topology.layout.nodeOf(channel)))) peers.noteLost(node)
   }
 
+  function messageOf({ at, carried }: Waiting): string {
+    const packed = carried.map((pack) => pack())
+    // Those after one that is missing are of no use.
+    const usable = packed.includes(undefined) ? packed.slice(0, packed.indexOf(undefined)) : packed
+    return [peers.id, at, ...usable.map((one) => one!.toString('base64'))].join(' ')
+  }
+
   function heard(topic: Topic, message: string): void {
-    const [, from, at] = /^([0-9a-f]{16}) (\d{1,16})$/.exec(message) ?? []
-    if (from && from !== peers.id && Number.isSafeInteger(Number(at))) local.poke(topic, Number(at))
+    const [, from, at, carried = ''] = POKE.exec(message) ?? []
+    if (!from || from === peers.id || !Number.isSafeInteger(Number(at))) return
+    const packed = carried.split(' ').slice(1)
+    local.poke(
+      topic,
+      Number(at),
+      packed.map((text) => () => Buffer.from(text, 'base64')),
+    )
   }
 
   return {
-    poke(topic, at) {
+    poke(topic, at, carried) {
       if (closed) return
-      local.poke(topic, at)
+      local.poke(topic, at, carried)
       const channel = channelOf(topic)
       if (waiting.size >= MAX_WAITING && !waiting.has(channel)) {
         peers.noteLost(undefined)
         return
       }
-      waiting.set(channel, Math.max(at, waiting.get(channel) ?? 0))
+      addPoke(waiting, channel, at, carried)
       turn ??= setImmediate(send)
     },
     watch(topic, told) {

@@ -5,8 +5,6 @@ import type { Node } from './layout.ts'
 import { slotOf } from './slots.ts'
 import type { Where } from './where.ts'
 
-/** Longer messages are nobody of ours'. */
-export const MAX_MESSAGE = 1_024
 const CHANNELS_AT_ONCE = 500
 /** A node of a Cluster that knows no sharded channels, or may not be asked for them, is tried again this often. */
 const TRY_SHARDED_MS = 60_000
@@ -25,6 +23,8 @@ export interface EarOptions {
   readonly where: Where
   readonly node: Node
   readonly complain: Complain
+  /** Longer messages are nobody of ours'. */
+  readonly maxMessage: number
   heard(channel: string, message: string): void
   /** The subscription holds from now on; before, or since it last held, messages may have been missed. */
   opened(channel: string): void
@@ -32,7 +32,7 @@ export interface EarOptions {
   amiss(): void
 }
 
-export function createEar({ where, node, complain, heard, opened, amiss }: EarOptions): Ear {
+export function createEar({ where, node, complain, maxMessage, heard, opened, amiss }: EarOptions): Ear {
   const redis = connection(where, node)
   const channels = new Set<string>()
   let sharded = where.kind === 'cluster'
@@ -91,7 +91,7 @@ export function createEar({ where, node, complain, heard, opened, amiss }: EarOp
     openAll()
   })
   const take = (channel: string, message: string): void => {
-    if (message.length <= MAX_MESSAGE && channels.has(channel)) heard(channel, message)
+    if (message.length <= maxMessage && channels.has(channel)) heard(channel, message)
   }
   redis.on('message', take)
   redis.on('smessage', take)

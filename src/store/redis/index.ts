@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import type { Drivers } from '../drivers.ts'
-import { createRedisBus } from './bus.ts'
+import { createRedisBus, MAX_MESSAGE } from './bus.ts'
 import { complainer } from './connection.ts'
 import { ANSWER_MS, createLink } from './link.ts'
 import { createPeers } from './peers.ts'
@@ -31,7 +31,7 @@ export async function createRedisDrivers(url: string, log: Log, { answerMs = ANS
   const complain = complainer(own)
   const topology = createTopology(where, complain)
   const link = createLink({ where, topology, log: own, complain, answerMs })
-  const subscriber = createSubscriber(where, topology, complain)
+  const subscriber = createSubscriber({ where, topology, complain, maxMessage: MAX_MESSAGE })
   const id = randomBytes(8).toString('hex')
   const peers = createPeers({ id, link, topology, subscriber, log: own, onGap: (node) => bus.lookAt(node) })
   const bus = createRedisBus({ link, topology, subscriber, peers, log: own })

@@ -25,7 +25,15 @@ interface Place {
   node: string | undefined
 }
 
-export function createSubscriber(where: Where, topology: Topology, complain: Complain): Subscriber {
+export interface SubscriberOptions {
+  readonly where: Where
+  readonly topology: Topology
+  readonly complain: Complain
+  /** Longer messages are nobody of ours'. */
+  readonly maxMessage: number
+}
+
+export function createSubscriber({ where, topology, complain, maxMessage }: SubscriberOptions): Subscriber {
   const places = new Map<string, Place>()
   const ears = new Map<string, Ear>()
   let closed = false
@@ -42,7 +50,7 @@ export function createSubscriber(where: Where, topology: Topology, complain: Com
       if (ears.has(name)) continue
       const heard = (channel: string, message: string): void => places.get(channel)?.listener.heard(message)
       const opened = (channel: string): void => places.get(channel)?.listener.opened?.()
-      ears.set(name, createEar({ where, node, complain, heard, opened, amiss: () => void topology.look() }))
+      ears.set(name, createEar({ where, node, complain, maxMessage, heard, opened, amiss: () => void topology.look() }))
     }
     const coming = new Map<string, string[]>()
     for (const [channel, place] of places) {
