@@ -15,7 +15,7 @@ export interface HandshakeOptions {
 /** The secured socket. Rejects when the handshake fails or takes too long; the socket is destroyed then. */
 export async function handshake(socket: Socket, { tls, alpn, timeoutMs = HANDSHAKE_MS }: HandshakeOptions): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
-  const secure = new TLSSocket(socket, { isServer: true, secureContext: tls.context(), ...(alpn ? { ALPNProtocols: [...alpn] } : {}) })
+  const secure = new TLSSocket(socket, { isServer: true, secureContext: tls.context(), ...(alpn ? { ALPNCallback: choice(alpn) } : {}) })
   secure.on('error', reject)
   secure.once('close', () => reject(new Error('closed within the TLS handshake')))
   secure.once('secure', () => resolve(secure))
@@ -25,6 +25,15 @@ export async function handshake(socket: Socket, { tls, alpn, timeoutMs = HANDSHA
   } finally {
     clearTimeout(timer)
   }
+}
+
+const choices = new WeakMap<readonly string[], (offer: { protocols: string[] }) => string | undefined>()
+
+/** One function for all handshakes of a listener: a list would be packed anew for each, into memory that lives as long as the connection. */
+function choice(alpn: readonly string[]): (offer: { protocols: string[] }) => string | undefined {
+  let made = choices.get(alpn)
+  if (!made) choices.set(alpn, (made = ({ protocols }) => alpn.find((name) => protocols.includes(name))))
+  return made
 }
 
 /** A server name as it compares: lower case, no dot at its end. client: Microsoft's autodiscover service sends one. */
