@@ -254,4 +254,18 @@ describe('an asynchronous replica that lags is promoted', () => {
     assert.equal(gone, 1, 'the session that has it selected is closed')
     await session.close()
   })
+
+  test('a Postgres that does not say which one it is: said once, and beats are kept', async () => {
+    await pair.primary.query('revoke execute on function pg_control_system() from public')
+    const plain = await house(pair.url, 'ben')
+    try {
+      await plain.deliver('plain')
+    } finally {
+      await plain.close()
+    }
+    assert.equal(plain.said.filter((words) => words.includes('does not say its system identifier')).length, 1, plain.said.join('\n'))
+    const [row] = await pair.primary.query('select beat::int, mark from server')
+    assert.ok((row!['beat'] as number) > 0)
+    assert.match(String(row!['mark']), /^\d+\//, 'what was known of it stays')
+  })
 })
