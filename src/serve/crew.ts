@@ -10,8 +10,6 @@ const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 30_000
 /** Who lived so long is started again at once. */
 const GOOD_LIFE_MS = 60_000
-/** A worker that was not heard for so long is not alive, whatever the system says. */
-const SILENT_MS = 10_000
 const WATCH_MS = 1_000
 
 /** How long the next start waits, given how long the last one did (undefined: there was none) and how long that worker lived. */
@@ -19,9 +17,6 @@ export function nextWait(last: number | undefined, lived: number): number {
   if (last === undefined || lived >= GOOD_LIFE_MS) return 0
   return Math.min(Math.max(last * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
 }
-
-/** Who is silent for longer. */
-const isSilent = ({ silence }: Member): boolean => silence > SILENT_MS
 
 export interface CrewOptions {
   readonly size: number
@@ -71,7 +66,7 @@ export class Crew {
   /** Those who are silent for too long, or were held up, in words. */
   dead(): string[] {
     return [...this.#alive].flatMap((member) =>
-      isSilent(member) ? [`worker ${member.pid} does not answer`] : held(member.report?.lag ?? 0, `worker ${member.pid}`),
+      member.silent ? [`worker ${member.pid} does not answer`] : held(member.report?.lag ?? 0, `worker ${member.pid}`),
     )
   }
 
@@ -230,7 +225,7 @@ export class Crew {
     this.#watched = now
     for (const member of this.#alive) {
       if (late) member.excuse()
-      else if (isSilent(member)) {
+      else if (member.silent) {
         this.#o.log.error({ worker: member.pid }, 'a worker does not answer: ending it')
         member.kill()
       }

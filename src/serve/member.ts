@@ -8,6 +8,9 @@ import { Refused } from './refused.ts'
 
 /** How long a worker may stay after the time that its sessions had. */
 const AFTER_DRAIN_MS = 5_000
+const SILENT_MS = 10_000
+/** One that starts on a busy machine may take long to its first word. */
+const MUTE_MS = 60_000
 
 export interface Ended {
   /** `code 1` or `SIGKILL`. */
@@ -34,6 +37,8 @@ export class Member {
   #sent: Socket | undefined
   #state: 'starting' | 'ready' | 'leaving' | 'gone' = 'starting'
   #heard = performance.now()
+  /** It has said something: before, it is still loading what it is made of. */
+  #talks = false
   /** What it said of itself last. */
   #report: Report | undefined
   #killer: NodeJS.Timeout | undefined
@@ -48,6 +53,7 @@ export class Member {
     let since: number | undefined
     child.on('message', (message: FromWorker) => {
       this.#heard = performance.now()
+      this.#talks = true
       if (message.kind === 'ready' || message.kind === 'beat') this.#report = message.report
       if (message.kind === 'took') this.#took()
       else if (message.kind === 'leaving') this.#leave()
@@ -91,9 +97,9 @@ export class Member {
     return this.#report
   }
 
-  /** Milliseconds since it was last heard. */
-  get silence(): number {
-    return performance.now() - this.#heard
+  /** It was not heard for so long that it cannot be alive, whatever the system says. */
+  get silent(): boolean {
+    return performance.now() - this.#heard > (this.#talks ? SILENT_MS : MUTE_MS)
   }
 
   /** Its silence counts from now: who was to listen did not. */

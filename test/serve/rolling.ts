@@ -53,7 +53,7 @@ async function load(server: TestServer, rounds: number): Promise<Rolled> {
   const send = async (name: number): Promise<void> => {
     for (let n = 0; !over; n++) {
       const subject = `roll-${name}-${n}`
-      while (!acknowledged.has(subject)) {
+      while (!over && !acknowledged.has(subject)) {
         try {
           if ((await deliver(server, subject)).startsWith('250')) acknowledged.add(subject)
           else attempts.refused++
@@ -82,12 +82,15 @@ async function load(server: TestServer, rounds: number): Promise<Rolled> {
   }
   const clients = [...Array.from({ length: SENDERS }, (_, name) => send(name)), ...Array.from({ length: IDLERS }, rest)]
   const took: number[] = []
-  for (let round = 0; round < rounds; round++) took.push(await replace(server))
-  // Everybody gets the time to come back.
-  for (const end = performance.now() + BACK_MS; idling < IDLERS && performance.now() < end; ) await sleep(50)
-  await sleep(500)
-  over = true
-  await Promise.all(clients)
+  try {
+    for (let round = 0; round < rounds; round++) took.push(await replace(server))
+    // Everybody gets the time to come back.
+    for (const end = performance.now() + BACK_MS; idling < IDLERS && performance.now() < end; ) await sleep(50)
+    await sleep(500)
+  } finally {
+    over = true
+    await Promise.allSettled(clients)
+  }
 
   const found = await subjects(server)
   const twice = [...found].filter(([, times]) => times > 1).map(([subject]) => subject)
@@ -113,7 +116,8 @@ async function replace(server: TestServer): Promise<number> {
     await sleep(50)
     const now = server.endpoints.workers!
     if (now.length === before.length && now.every((pid) => !before.includes(pid))) return performance.now() - began
-    if (performance.now() - began > ROUND_MS) throw new Error(`the workers were not replaced:\n${server.output}`)
+    if (performance.now() - began > ROUND_MS)
+      throw new Error(`the workers ${before} were not replaced, ${now} serve:\n${server.output.slice(-4_000)}`)
   }
 }
 
