@@ -154,7 +154,8 @@ test('nobody relays without a login: not from outside, not from the host, not fr
     'a name that is ours': await send(engine, { to: out, from: ann.user, where: 'vps', server: container! }),
   }
   for (const [who, { out: said, code }] of Object.entries(tries)) {
-    assert.equal(code, 24, `${who}: ${said}`)
+    // 23: MAIL was refused, 24: every RCPT.
+    assert.ok(code === 23 || code === 24, `${who}: ${code}\n${said}`)
     assert.match(said, /^<[~*-]+ +5\d\d /m, who)
   }
   // A neighbour on the same bridge: what is listened to is the same, and the answer too.

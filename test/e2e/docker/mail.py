@@ -50,7 +50,7 @@ def dump(host, user, password):
         uidvalidity = m.response("UIDVALIDITY")[1][0].decode()
         uidnext = re.search(rb"UIDNEXT (\d+)", ok(m.status(f'"{name}"', "(UIDNEXT)"))[0]).group(1).decode()
         rows = []
-        for item in ok(m.fetch("1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])")) if m.response("EXISTS")[1] != [None] else []:
+        for item in ok(m.uid("FETCH", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")):
             if isinstance(item, tuple):
                 head = item[0].decode()
                 flags = sorted(set(re.search(r"FLAGS \(([^)]*)\)", head).group(1).split()) - {"\\Recent"})
@@ -72,7 +72,7 @@ def subjects(host, user, password):
     m = imap(host, user, password)
     ok(m.select("INBOX", readonly=True))
     found = []
-    for item in ok(m.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT RECEIVED)])")):
+    for item in ok(m.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT RECEIVED)])")):
         if isinstance(item, tuple):
             text = re.sub(r"\r\n[ \t]+", " ", item[1].decode())
             found.append({key.lower(): value for key, value in re.findall(r"(?mi)^(subject|received): (.*?)\r?$", text)})
