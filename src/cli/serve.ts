@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.ts'
 import { findPlaces, type Places, set } from '../config/places.ts'
 import { createLog } from '../log.ts'
 import { isWorker } from '../serve/ipc.ts'
+import { beThrifty } from '../serve/thrift.ts'
 import { words } from '../serve/words.ts'
 import { type Command, Usage } from './args.ts'
 import { Life } from './life.ts'
@@ -14,6 +15,7 @@ export const serve: Command = {
   takes: ['mailbox'],
   async run(args, { env, cwd, out }) {
     if (args.words.length > 1) throw new Usage('serve takes no words')
+    if (!isWorker(env)) beThrifty(env)
     const places = findPlaces(args.flags, env, cwd)
     const log = createLog({ level: places.logLevel ?? configuredLevel(places), pretty: process.stdout.isTTY && hasPretty() })
     // A reader of our output that went away is no reason to stop serving mail.
