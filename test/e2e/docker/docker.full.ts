@@ -272,21 +272,21 @@ test('an upgrade from the oldest release keeps mail, UIDs and flags', { skip }, 
   await host.close()
   const tree = join(folder, 'oldest')
   const { release, image } = await loadOldest(engine, tree)
-  const bob = { user: 'me@example.org', password: '' }
   const old = project({ engine, tree, name: 'upgrade', image })
-  await old.compose(['up', '-d'])
-  bob.password = (await until(async () => /Password of \S+: (\S+)/.exec(await old.logs('postern')) ?? undefined))[1]!
-  await serving(engine, bob)
-  assert.equal((await send(engine, { to: bob.user, subject: 'to the old one' })).code, 0)
-  await arrived(engine, bob, 'to the old one')
-  const kept = await mail<Dump>(engine, 'fill', bob)
-
-  const began = performance.now()
-  await old.compose(['down'])
-  const down = performance.now()
-  const now = { ...project({ engine, tree: join(folder, 'today'), name: 'upgrade' }) }
-  await succeed('cp', ['-a', join(old.folder, 'config'), now.folder])
   try {
+    await old.compose(['up', '-d'])
+    const password = (await until(async () => /Password of \S+: (\S+)/.exec(await old.logs('postern')) ?? undefined))[1]!
+    const bob = { user: me.user, password }
+    await serving(engine, bob)
+    assert.equal((await send(engine, { to: bob.user, subject: 'to the old one' })).code, 0)
+    await arrived(engine, bob, 'to the old one')
+    const kept = await mail<Dump>(engine, 'fill', bob)
+
+    const began = performance.now()
+    await old.compose(['down'])
+    const down = performance.now()
+    const now = project({ engine, tree: join(folder, 'today'), name: 'upgrade' })
+    await succeed('cp', ['-a', join(old.folder, 'config'), now.folder])
     await now.compose(['up', '-d'])
     await serving(engine, bob)
     t.diagnostic(`from ${release}: stopped in ${((down - began) / 1000).toFixed(1)} s, the new one serves after ${seconds(down)}`)
@@ -295,7 +295,7 @@ test('an upgrade from the oldest release keeps mail, UIDs and flags', { skip }, 
     assert.equal((await send(engine, { to: bob.user, subject: 'to the new one' })).code, 0)
     await arrived(engine, bob, 'to the new one')
   } finally {
-    await now.close()
+    await old.close()
   }
 })
 
