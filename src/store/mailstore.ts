@@ -130,8 +130,8 @@ export interface Delivered {
 export interface MailboxWatcher {
   /** Something was applied to the index: sync may have news. Called at most once per applied batch; never throws. */
   changed(): void
-  /** The mailbox was deleted, or its account was. */
-  gone(): void
+  /** The mailbox was deleted, or its account was; or the session cannot go on with it, and is told `why`. */
+  gone(why?: string): void
 }
 
 /** A selected mailbox: the shared index, this session's view of it. Close it in every case. */

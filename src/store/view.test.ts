@@ -134,6 +134,24 @@ describe('View', () => {
     assert.deepEqual(view.pull({ expunges: true }).flags, [])
   })
 
+  test('goes on with another incarnation unless that has a message again which the session was told is gone', () => {
+    const index = empty()
+    append(index, 4)
+    expunge(index, 1)
+    const view = new View(index)
+    expunge(index, 2)
+    const another = (...uids: number[]) => {
+      const made = new MailboxIndex({ ...index, incarnation: 2 })
+      for (const uid of uids) made.addRow(uid, midOf(MAILBOX, asUid(uid)), BigInt(uid), 0, 0, 2, 1, 0, 0)
+      return made
+    }
+    // 2 was not told yet, 4 was lost, 9 is new.
+    assert.equal(view.rebase(another(2, 3, 9)), true)
+    assert.equal(new View(index).rebase(another(3, 4)), true)
+    assert.equal(new View(index).rebase(another(1, 3, 4)), false)
+    assert.equal(new View(index).rebase(another(2, 3, 4)), false)
+  })
+
   test('a message that is gone shows its last flags, one that is not shows its new ones', () => {
     const index = empty()
     append(index, 3)

@@ -55,9 +55,21 @@ export class View {
     return this.#index
   }
 
-  /** Another index of the same mailbox took the place of the one this view was made of. The old one is retired first. */
-  rebase(index: MailboxIndex): void {
+  /**
+   * Another index of the same mailbox took the place of the one this view was made of. The old one is retired first. false: the session cannot go on, since the
+   * database lost an expunge that it was told of; the message is there again, and would shift the sequence numbers of all after it.
+   */
+  rebase(index: MailboxIndex): boolean {
+    const fits = index.incarnation === this.#index.incarnation || this.#counts(index)
     this.#index = index
+    return fits
+  }
+
+  /** Whether every message of the index up to the highest UID that was told is one of the view's. */
+  #counts(index: MailboxIndex): boolean {
+    for (const { uids, count } of index.segments)
+      for (let row = 0; row < count && uids[row]! <= this.maxUid; row++) if (this.msnOf(uids[row]!) === undefined) return false
+    return true
   }
 
   uidAt(msn: number): Uid | undefined {

@@ -49,16 +49,16 @@ async function open(s: AuthenticatedSession, name: string, call: Call): Promise<
 
 async function watched(s: AuthenticatedSession, name: string, access: Awaited<ReturnType<typeof s.store.open>>): Promise<Selected> {
   let selected: Selected | undefined
-  let gone = false
+  let gone: string | undefined
   const mailbox = await s.store.select(access, {
     changed: () => s.exchange.wake(),
-    gone: () => {
-      gone = true
-      if (!selected?.leaving) s.end('The mailbox was deleted')
+    gone: (why = 'The mailbox was deleted') => {
+      gone = why
+      if (!selected?.leaving) s.end(why)
     },
   })
   selected = new Selected(name, mailbox)
-  if (gone) s.end('The mailbox was deleted')
+  if (gone !== undefined) s.end(gone)
   return selected
 }
 

@@ -147,7 +147,7 @@ export class Indexes {
     old?.retire()
     // Sessions know its messages by a UIDVALIDITY that is no more.
     if (old && old.uidvalidity !== index.uidvalidity) this.#gone(entry)
-    for (const { view } of entry.watchers) view?.rebase(index)
+    for (const { view, watcher } of entry.watchers) if (view && !view.rebase(index)) watcher.gone('The mailbox was restored, select it again')
     this.#tell(entry)
     return index
   }
@@ -301,6 +301,8 @@ export class Indexes {
   }
 
   #gone(entry: Entry): void {
+    // Several may find out at once; another entry may be there by then.
+    if (this.#entries.get(keyOf(entry)) !== entry) return
     this.#entries.delete(keyOf(entry))
     entry.unwatch()
     for (const { watcher } of entry.watchers) watcher.gone()
