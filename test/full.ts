@@ -35,12 +35,16 @@ interface Outcome {
   seconds: number
 }
 
+// Whoever stops us stops the file that runs: it clears away what it made.
+const stop = new AbortController()
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
 const cluster = await testCluster()
 process.env[TEST_POSTGRES] = JSON.stringify(cluster.connect)
 const outcomes: Outcome[] = []
 const date = new Date().toISOString().slice(0, 16).replace('T', ' ')
 try {
   for (const file of files) {
+    if (stop.signal.aborted) break
     console.log(`\n== ${file}`)
     outcomes.push(await runFile(file))
   }
@@ -50,7 +54,7 @@ try {
 
 const sum = (of: (outcome: Outcome) => number): number => outcomes.reduce((all, one) => all + of(one), 0)
 const [passed, failed, skipped] = [sum((o) => o.passed), sum((o) => o.failed.length), sum((o) => o.skipped.length)]
-if (writes) writeFileSync(REPORT, report())
+if (writes && !stop.signal.aborted) writeFileSync(REPORT, report())
 for (const [what, of] of [['failed', (o: Outcome) => o.failed] as const, ['skipped', (o: Outcome) => o.skipped] as const]) {
   const lines = outcomes.flatMap((o) => of(o).map((line) => `  ${o.file}: ${line}`))
   if (lines.length > 0) console.log(`\n${what}:\n${lines.join('\n')}`)
@@ -62,7 +66,7 @@ process.exitCode = failed > 0 || skipped > 0 || passed === 0 ? 1 : 0
 async function runFile(file: string): Promise<Outcome> {
   const outcome: Outcome = { file, passed: 0, failed: [], skipped: [], figures: [], seconds: 0 }
   const started = performance.now()
-  const stream = run({ files: [file], concurrency: 1, timeout: TIMEOUT })
+  const stream = run({ files: [file], concurrency: 1, timeout: TIMEOUT, signal: stop.signal })
   const isTest = ({ details }: Event): boolean => details?.type !== 'suite'
   stream.on('test:pass', (event: Event) => {
     if (!isTest(event)) return
