@@ -61,7 +61,7 @@ for (const [what, of] of [['failed', (o: Outcome) => o.failed] as const, ['skipp
 }
 console.log(`\n${files.length} files in ${Math.round(sum((o) => o.seconds))} s`)
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
-process.exitCode = failed > 0 || skipped > 0 || passed === 0 ? 1 : 0
+process.exitCode = failed > 0 || skipped > 0 || passed === 0 || stop.signal.aborted ? 1 : 0
 
 async function runFile(file: string): Promise<Outcome> {
   const outcome: Outcome = { file, passed: 0, failed: [], skipped: [], figures: [], seconds: 0 }
