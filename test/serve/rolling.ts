@@ -116,10 +116,16 @@ async function replace(server: TestServer): Promise<number> {
     await sleep(50)
     const now = server.endpoints.workers!
     if (now.length === before.length && now.every((pid) => !before.includes(pid))) return performance.now() - began
-    if (performance.now() - began > ROUND_MS)
-      throw new Error(`the workers ${before} were not replaced, ${now} serve:\n${server.output.slice(-4_000)}`)
+    if (performance.now() - began > ROUND_MS) throw new Error(`the workers ${before} were not replaced, ${now} serve:\n${noteworthy(server.output)}`)
   }
 }
+
+const noteworthy = (output: string): string =>
+  output
+    .split('\n')
+    .filter((line) => !line.includes('message accepted'))
+    .slice(-40)
+    .join('\n')
 
 /** How often each subject is in INBOX. */
 async function subjects(server: TestServer): Promise<Map<string, number>> {
