@@ -185,14 +185,17 @@ describe('an asynchronous replica that lags is promoted', () => {
     let changes = 0
     let gone = 0
     const session = await store.select(home.inbox, { changed: () => changes++, gone: () => gone++ })
+    let ended = 0
+    const told = await store.select(home.inbox, { changed() {}, gone: () => ended++ })
     for (const n of [1, 2, 3, 4]) await home.deliver(`lost ${n}`)
     await store.flags(home.inbox, [base + 1, base + 1], { mode: 'add', names: ['\\Flagged', 'lostword'] })
+    session.view.pull({ expunges: true })
     await store.expunge(home.inbox, { uids: [base + 2, base + 2], deletedOnly: false })
     await store.create(home.anna, 'lost')
     const lease = await home.opened.leases.acquire(home.inbox)
     await reader.pull(home)
-    session.view.pull({ expunges: true })
-    assert.deepEqual([session.view.exists, reader.uids.size, reader.flags.get(base + 1)], [6, 6, 2 | 32])
+    told.view.pull({ expunges: true })
+    assert.deepEqual([session.view.exists, told.view.exists, reader.uids.size, reader.flags.get(base + 1)], [7, 6, 6, 2 | 32])
     const before = await store.status(home.inbox)
 
     await pair.primary.stop('SIGKILL')
@@ -226,7 +229,10 @@ describe('an asynchronous replica that lags is promoted', () => {
     assert.ok(changes > 0 && gone === 0)
     assert.equal(news.exists, 7)
     assert.ok(news.flags.some(({ segment, row }) => segment.uids[row] === base + 1 && segment.lo[row] === 0))
+    // One that was told of an expunge cannot be told that it did not happen.
+    assert.equal(ended, 1)
     await session.close()
+    await told.close()
 
     // Ids that went with the tail are not given again, and whoever held a maildrop holds it no more.
     assert.ok((await store.create(home.anna, 'new')).id > 100)

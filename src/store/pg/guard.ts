@@ -15,8 +15,10 @@ import type { Statement } from './rows.ts'
 export const TICK = 2_000
 /** The file is written anew after so long though nothing happened: it says when its host was last there. Milliseconds. */
 const REWRITE = 60_000
-/** A position seen longer ago says nothing of what others committed since. Milliseconds. */
+/** A position seen longer ago says nothing of what others may have committed since. Milliseconds. */
 const FRESH = 10 * 60_000
+/** Looks until one was asked for what is known by then. */
+const LOOKS = 5
 
 // The position is one that this very commit makes durable, so no crash takes it back. Of several processes that beat at once one does.
 const BEAT: Statement = {
@@ -47,6 +49,8 @@ export class Guard implements Admission {
   /** This database does not tell its identity and position. */
   #plain = false
   #wrote = false
+  /** What is known was seen by this process, not only read from the file. */
+  #looked = false
   #refused: string | undefined
   #renewing: Promise<unknown> = Promise.resolve()
   #ticking: Promise<void> | undefined
@@ -132,8 +136,17 @@ export class Guard implements Admission {
     if (this.#known) await this.tick(pool).catch(() => {})
   }
 
+  /** What is seen answers for what was known when it was asked: another connection may have learned more meanwhile. */
   async #look(session: Session): Promise<Seen> {
-    const token = this.#known?.token
+    for (let tries = 1; ; tries++) {
+      const token = this.#known?.token
+      const seen = await this.#lookFor(session, token)
+      if (this.#known?.token === token) return seen
+      if (tries >= LOOKS) throw new NotPrimary('the database is changing hands')
+    }
+  }
+
+  async #lookFor(session: Session, token: string | undefined): Promise<Seen> {
     try {
       return await look(session, token, this.#plain)
     } catch (err) {
@@ -197,16 +210,21 @@ export class Guard implements Admission {
   }
 
   /** How many octets of log lie between what this database still has and what was seen of it; undefined where that cannot be said. */
-  #lostOctets({ marked, here, incarnation }: Seen): number | undefined {
+  #lostOctets({ marked, here, incarnation, beat }: Seen): number | undefined {
     const known = this.#known
     if (!known || known.word || known.position < 0 || marked < 0 || known.incarnation > incarnation) return undefined
     if (known.mark.split('/')[0] === '-' || known.mark.split('/')[0] !== here.split('/')[0]) return undefined
-    if (!this.#alone && Date.now() - known.at > FRESH) return undefined
+    // Who looked all the time and saw nobody there knows how it ended, unless others came further; a file knows only of its own host.
+    const others = this.#looked ? beat > known.beat : !this.#alone
+    if (others && Date.now() - known.at > FRESH) return undefined
     return Math.max(0, known.position - marked)
   }
 
   #remember(seen: Seen): void {
     const before = this.#known
+    // A reply that was on its way while another connection saw the next incarnation.
+    if (before && seen.incarnation < before.incarnation) throw new NotPrimary('the database is changing hands')
+    this.#looked = true
     const now = { token: seen.token, incarnation: seen.incarnation, mark: seen.mark, beat: seen.beat, position: seen.marked, at: Date.now() }
     // Replies overtake each other on several connections: of the same life nothing falls.
     this.#known = before?.token === now.token && isNewer(before, now) ? { ...before, at: now.at } : now

@@ -146,7 +146,10 @@ export class Indexes {
     const index = await this.#load(entry)
     old?.retire()
     // Sessions know its messages by a UIDVALIDITY that is no more.
-    if (old && old.uidvalidity !== index.uidvalidity) this.#gone(entry)
+    if (old && old.uidvalidity !== index.uidvalidity) {
+      this.#gone(entry)
+      return index
+    }
     for (const { view, watcher } of entry.watchers) if (view && !view.rebase(index)) watcher.gone('The mailbox was restored, select it again')
     this.#tell(entry)
     return index

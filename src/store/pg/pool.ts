@@ -236,12 +236,13 @@ export class Pool implements Queryable {
   async #connect(): Promise<pg.PoolClient> {
     if (this.#pool.waitingCount + this.#gate.waiting >= MAX_WAITING) throw new Unavailable('too many wait for the database')
     for (;;) {
-      const client = await (this.#pool.idleCount > 0 && !this.#gate.isDown
-        ? this.#open()
-        : this.#gate.pass(() => this.#open(), mayPass, CONNECT_TIMEOUT)
-      ).catch((err: unknown) => {
-        throw isLost(err) && !(err instanceof Unavailable) ? new Unavailable(`the database cannot be reached: ${wordsOf(err)}`, { cause: err }) : err
-      })
+      const client = await (this.#pool.idleCount > 0 ? this.#open() : this.#gate.pass(() => this.#open(), mayPass, CONNECT_TIMEOUT)).catch(
+        (err: unknown) => {
+          throw isLost(err) && !(err instanceof Unavailable)
+            ? new Unavailable(`the database cannot be reached: ${wordsOf(err)}`, { cause: err })
+            : err
+        },
+      )
       if (this.#admitted.get(client) === this.#admission.generation) return client
       client.release(true)
     }
