@@ -150,6 +150,14 @@ describe('View', () => {
     assert.equal(new View(index).rebase(another(3, 4)), true)
     assert.equal(new View(index).rebase(another(1, 3, 4)), false)
     assert.equal(new View(index).rebase(another(2, 3, 4)), false)
+    // 4 was the last one.
+    expunge(index, 4)
+    view.rebase(index)
+    assert.deepEqual(
+      view.pull({ expunges: true }).expunged.map(({ uid }) => uid),
+      [4, 2],
+    )
+    assert.equal(view.rebase(another(3, 4)), false)
   })
 
   test('a message that is gone shows its last flags, one that is not shows its new ones', () => {

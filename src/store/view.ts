@@ -44,6 +44,8 @@ export class View {
   exists = 0
   /** The highest UID it was told of; 0 for none. */
   maxUid = 0
+  /** The same, whether or not that message was expunged since. */
+  #highest = 0
 
   constructor(index: MailboxIndex) {
     this.#index = index
@@ -65,10 +67,10 @@ export class View {
     return fits
   }
 
-  /** Whether every message of the index up to the highest UID that was told is one of the view's. */
+  /** Whether every message of the index up to the highest UID that was ever told is one of the view's. */
   #counts(index: MailboxIndex): boolean {
     for (const { uids, count } of index.segments)
-      for (let row = 0; row < count && uids[row]! <= this.maxUid; row++) if (this.msnOf(uids[row]!) === undefined) return false
+      for (let row = 0; row < count && uids[row]! <= this.#highest; row++) if (this.msnOf(uids[row]!) === undefined) return false
     return true
   }
 
@@ -170,6 +172,7 @@ export class View {
     this.exists = 0
     for (const segment of this.#index.segments) this.#addSlice(segment, 0)
     this.maxUid = this.#slices.at(-1)?.segment.uids[this.#slices.at(-1)!.to - 1] ?? this.maxUid
+    this.#highest = Math.max(this.#highest, this.maxUid)
   }
 
   /** Adds what came after `maxUid` behind the slices there are. */
@@ -183,6 +186,7 @@ export class View {
         last.to = segment.count
       } else this.#addSlice(segment, segment.lowerBound(known + 1))
       this.maxUid = segment.uids[segment.count - 1]!
+      this.#highest = this.maxUid
     }
   }
 
