@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { Redis } from 'ioredis'
-import { silentLog } from '../../src/log.ts'
+import { type Log, silentLog } from '../../src/log.ts'
 import { createRedisDrivers } from '../../src/store/redis/index.ts'
 import { slotOf } from '../../src/store/redis/slots.ts'
 import type { AccountId, MailboxId } from '../../src/store/types.ts'
@@ -99,6 +99,15 @@ describe('on a Redis Cluster', { skip: redisMissing }, () => {
     const plain = await Promise.all(cluster.admins.map((admin) => admin.call('PUBSUB', 'CHANNELS', 'postern:poke:*')))
     assert.equal(plain.flat().length, 4)
     await Promise.all([a.close(), b.close()])
+  })
+
+  test('one of its nodes alone, named as one Redis, is complained of', async () => {
+    const said: string[] = []
+    const log = { ...silentLog(), child: () => log, warn: (fields: { err?: string }) => void said.push(`${fields.err}`) } as unknown as Log
+    const drivers = await createRedisDrivers(cluster.nodes[0]!.url, log, PATIENT)
+    for (let i = 0; i < 20; i++) assert.ok((await drivers.throttle.take(`bucket ${i}`, { burst: 1, perSecond: 1 })).ok)
+    await drivers.close()
+    assert.match(said.join('\n'), /MOVED/)
   })
 
   test('other prefixes hear and hold nothing of each other', async () => {

@@ -1,4 +1,4 @@
-/** The drivers on Redis do what those in memory do, for several processes. */
+/** What only the drivers on Redis promise. That they do what those in memory do is tried on one Redis by redis-rights.test.ts, on other kinds by redis-kinds.test.ts. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { Redis } from 'ioredis'
@@ -7,7 +7,6 @@ import type { Drivers } from '../../src/store/drivers.ts'
 import { createRedisDrivers } from '../../src/store/redis/index.ts'
 import type { AccountId, MailboxId } from '../../src/store/types.ts'
 import { redisMissing, type TestRedis, testRedis } from '../support/redis.ts'
-import { driverContracts } from './all.ts'
 import { pause, until } from './ends.ts'
 
 const alice = 1 as AccountId
@@ -32,8 +31,6 @@ describe('on Redis', { skip: redisMissing }, () => {
 
   // Other tests may use all cores meanwhile; that an answer is late is for redis-faults.test.ts.
   const start = () => createRedisDrivers(server.url, silentLog(), { answerMs: 5_000 })
-
-  driverContracts(start)
 
   /** One of everything that writes. */
   async function useAll({ bus, presence, throttle, snapshots }: Drivers): Promise<() => void> {

@@ -47,10 +47,16 @@ export function createLink({ where, topology, log, complain, answerMs = ANSWER_M
   topology.onChange(follow)
   follow()
 
+  /** One Redis that says it is a replica, or a node of a Cluster, was named by mistake. */
+  const refused = (err: Refused): void => {
+    // What made it give a transaction up says more than that it did.
+    if (where.kind === 'one' || !isElsewhere(err)) complain(err.previousErrors?.[0] ?? err, 'Redis refused a question: going on without it')
+  }
+
   async function askNode<T>(node: string | undefined, use: (redis: Redis) => Promise<T>, ms: number): Promise<Outcome<T>> {
     const outcome = await (node === undefined ? undefined : lines.get(node)?.ask(use, ms))
     if (!outcome) void topology.look()
-    else if ('refused' in outcome && !isElsewhere(outcome.refused)) complain(outcome.refused, 'Redis refused a question: going on without it')
+    else if ('refused' in outcome) refused(outcome.refused)
     return outcome
   }
 
@@ -80,7 +86,7 @@ export function createLink({ where, topology, log, complain, answerMs = ANSWER_M
           if (replies && !err) return
           if (err && isElsewhere(err)) elsewhere.push(one)
           else left.push(one)
-          if (err && !isElsewhere(err)) complain(err, 'Redis refused a question: going on without it')
+          if (err) refused(err)
         })
       }),
     )
@@ -117,8 +123,10 @@ export function createLink({ where, topology, log, complain, answerMs = ANSWER_M
   }
 }
 
+type Refused = Error & { readonly previousErrors?: readonly Error[] }
+
 /** Whether the node says that it is not, or not yet, the one to ask. What was refused so was not done. */
-function isElsewhere(err: Error & { previousErrors?: readonly Error[] }): boolean {
+function isElsewhere(err: Refused): boolean {
   if (/^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|READONLY|LOADING)\b/.test(err.message)) return true
   return err.message.startsWith('EXECABORT') && (err.previousErrors ?? []).some(isElsewhere)
 }
