@@ -140,7 +140,7 @@ export class Appender {
       await this.#pool.rows(RECALL, [int8Array(batch.map((item) => item.account)), batch.map((item) => item.op)], (row) => {
         const item = batch[row.int() - 1]!
         left.delete(item)
-        item.resolve({ at: appended(...(JSON.parse(row.text()) as Answer)), again: true })
+        item.resolve(this.#again(item, JSON.parse(row.text())))
       })
       return [...left]
     } catch (err) {
@@ -156,12 +156,18 @@ export class Appender {
           item.account,
           item.op,
           async (tx) => ({ at: (await this.#land(tx, [item])).get(item)!, again: false }),
-          (answer) => ({ at: appended(...(answer as Answer)), again: true }),
+          (answer) => this.#again(item, answer),
         ),
       )
     } catch (err) {
       item.reject(isCheckViolation(err) ? new Refusal('limit', 'the mailbox has no UIDs left') : err)
     }
+  }
+
+  #again({ account, mailbox }: Waiting, answer: unknown): Done {
+    const at = appended(...(answer as Answer))
+    this.#transactor.tell(account, mailbox, at.modseq)
+    return { at, again: true }
   }
 
   /** One commit. Items whose mailbox is gone are missing in the result, and nothing of them was written. */

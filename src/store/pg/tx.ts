@@ -132,6 +132,11 @@ export class Transactor {
     }
   }
 
+  /** Of a change that an earlier attempt had committed: its process may have died before it told anybody. */
+  tell(account: AccountId, mailbox: MailboxId, at: ModSeq): void {
+    this.#announce(new Map([['', { account, of: mailbox, at }]]))
+  }
+
   #announce(touched: Touched, written?: Tx['written'], incarnation = 0): void {
     this.#committed()
     for (const [key, { account, of, at }] of touched) {
