@@ -95,7 +95,10 @@ class WorkerLife {
     const certificate = certificateFor(loaded.config, configFile, dataDir)
     const connect = embedded ?? namedDatabase(secrets)?.connect
     if (!connect) throw new Error('there is no database')
-    const deps = await openServing({ loaded, secrets, certificate, connect, disk, alone, markFile: join(dataDir, 'postern.mark'), workers, background: false, log }, starting)
+    const deps = await openServing(
+      { loaded, secrets, certificate, connect, disk, alone, markFile: join(dataDir, 'postern.mark'), workers, background: false, log },
+      starting,
+    )
     const services = makeServices(deps)
     this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
     const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })
