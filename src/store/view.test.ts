@@ -158,6 +158,7 @@ describe('View', () => {
       [4, 2],
     )
     assert.equal(view.rebase(another(3, 4)), false)
+    assert.deepEqual([view.pull({ expunges: true }), view.uidAt(1), view.exists], [{ expunged: [], exists: undefined, flags: [] }, 3, 1])
   })
 
   test('a message that is gone shows its last flags, one that is not shows its new ones', () => {

@@ -63,7 +63,8 @@ export class View {
    */
   rebase(index: MailboxIndex): boolean {
     const fits = index.incarnation === this.#index.incarnation || this.#counts(index)
-    this.#index = index
+    // What is under way ends with the numbers that it knows.
+    if (fits) this.#index = index
     return fits
   }
 
