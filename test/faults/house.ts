@@ -103,7 +103,9 @@ export interface HouseHost extends Host {
   restart(): Promise<void>
   /** SIGKILL of one worker; whoever keeps it starts another. Of a host of one process the same as `restart`. */
   killWorker(random: (n: number) => number): Promise<void>
-  /** SIGSTOP to all of it for so long. */
+  /** SIGSTOP to all of it until the function that it returns is called. */
+  hold(): () => void
+  /** The same for so long. */
   freeze(ms: number): Promise<void>
   /** Its log since it was last started. */
   readonly output: string
@@ -140,6 +142,13 @@ export async function startHost(name: string, { address = '127.0.0.1', ...option
     await old?.kill()
     await start()
   }
+  function hold(): () => void {
+    const held = pids()
+    for (const pid of held) signal(pid, 'SIGSTOP')
+    return () => {
+      for (const pid of held) signal(pid, 'SIGCONT')
+    }
+  }
   const pids = (): number[] => (server?.child.pid === undefined ? [] : [server.child.pid, ...childrenOf(server.child.pid)])
 
   return {
@@ -158,11 +167,11 @@ export async function startHost(name: string, { address = '127.0.0.1', ...option
       if (workers.length === 0) return await restart()
       signal(workers[random(workers.length)]!, 'SIGKILL')
     },
+    hold,
     async freeze(ms) {
-      const frozen = pids()
-      for (const pid of frozen) signal(pid, 'SIGSTOP')
+      const go = hold()
       await sleep(ms)
-      for (const pid of frozen) signal(pid, 'SIGCONT')
+      go()
     },
     get output() {
       return server?.output ?? ''

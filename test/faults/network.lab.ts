@@ -14,7 +14,9 @@ import { Storm } from './storm.ts'
 const { hosts: places, form } = currentLab()
 const isFull = form === 'full'
 const [placeA, placeB] = places as [LabHost, LabHost]
+/** Of each storm its own: a ledger knows only its own mail. */
 const LOAD = ['user3', 'user4', 'user5']
+const MORE_LOAD = ['user6', 'user7', 'user8']
 /** Of the config: how often IDLE looks while the bus is not whole. */
 const POLL_MS = 2_000
 /** A bus that may have lost pokes is noticed by its heartbeats, and distrusted after five seconds. */
@@ -32,7 +34,7 @@ describe('two hosts', () => {
 
   before(async () => {
     ;[postgres, redis] = await Promise.all([ownPostgres({ everywhere: true }), breakableRedis('--bind', '0.0.0.0', '--protected-mode', 'no')])
-    const config = await configFor(['user0', 'user1', 'user2', ...LOAD], ['workers: 1'])
+    const config = await configFor(['user0', 'user1', 'user2', ...LOAD, ...MORE_LOAD], ['workers: 1'])
     const start = ({ name, within, address, lab }: LabHost) => {
       const to = new URL(postgres.url)
       to.hostname = lab
@@ -158,7 +160,7 @@ describe('two hosts', () => {
   const downAndUp = async (t: TestContext): Promise<void> => {
     const seed = Math.floor(Math.random() * 2 ** 31)
     const chance = seeded(seed)
-    const storm = new Storm({ hosts: [a, b], connect: postgres.connect, users: LOAD, seed })
+    const storm = new Storm({ hosts: [a, b], connect: postgres.connect, users: MORE_LOAD, seed })
     const port = Number(new URL(postgres.url).port)
     const counts = new Map<string, number>()
     const faults: Record<string, (place: LabHost) => Promise<void>> = {
