@@ -1,8 +1,9 @@
 /**
- * `npm run test:full`: the long forms, files named *.full.ts, one after the other since each may want the whole machine. Arguments narrow it as in run.ts. A run of all of
- * them is written to docs/full-run.md, one of some of them only with `--write`. Here a skipped test is a failed one.
+ * `npm run test:full`: the long forms, files named *.full.ts, one after the other since each may want the whole machine. Arguments narrow it as in run.ts. docs/full-run.md has
+ * what came of each file's last run; a run of some of them renews theirs, with `--write`. Here a skipped test is a failed one.
  */
-import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, hostname, release, tmpdir, totalmem, type } from 'node:os'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
@@ -85,29 +86,44 @@ async function runFile(file: string): Promise<Outcome> {
   return outcome
 }
 
+/** The sections of files that did not run now stay as they were. */
 function report(): string {
-  const machine = `${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.versions.node}, ${type()} ${release().split('.').slice(0, 2).join('.')}`
-  const lines = [
-    '# The last full run',
+  const before = existsSync(REPORT)
+    ? readFileSync(REPORT, 'utf8')
+        .split(/^(?=## )/m)
+        .slice(1)
+    : []
+  const sections = new Map(before.map((text) => [/^`(\S+)`/m.exec(text)?.[1] ?? '', text.trim()] as const))
+  for (const outcome of outcomes) sections.set(outcome.file, section(outcome))
+  const there = globSync('test/**/*.full.ts').sort()
+  const head = [
+    '# What came of the long tests',
     '',
-    `\`npm run test:full${words.map((word) => ` -- ${word}`).join('')}\` on ${date} UTC: ${machine}.`,
-    `${passed} passed, ${failed} failed, ${skipped} skipped, ${Math.round(sum((o) => o.seconds))} s. Written by test/full.ts.`,
-    ...outcomes.flatMap(section),
+    '`npm run test:full` runs them all; each has the day and the commit of its last run. Written by test/full.ts.',
   ]
-  return `${lines.join('\n')}\n`
+  return `${[head.join('\n'), ...there.flatMap((file) => sections.get(file) ?? [])].join('\n\n')}\n`
 }
 
-function section({ file, passed, failed, skipped, figures, seconds }: Outcome): string[] {
+function section({ file, passed, failed, skipped, figures, seconds }: Outcome): string {
+  const machine = `${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB of memory, Node ${process.versions.node}, ${type()} ${release().split('.').slice(0, 2).join('.')}`
   return [
-    '',
     `## ${title(file)}`,
     '',
-    `\`${file}\`: ${passed} passed, ${failed.length} failed, ${Math.round(seconds)} s.`,
+    `\`${file}\`, ${date} UTC, commit ${commit()}, ${machine}:`,
+    `${passed} passed, ${failed.length} failed, ${skipped.length} skipped, ${Math.round(seconds)} s.`,
     ...(failed.length + skipped.length > 0 ? [''] : []),
     ...failed.map((name) => `- FAILED: ${name}`),
     ...skipped.map((name) => `- SKIPPED: ${name}`),
     ...(figures.length > 0 ? ['', '```', ...figures.map(nameless), '```'] : []),
-  ]
+  ].join('\n')
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+  } catch {
+    return 'unknown'
+  }
 }
 
 /** What a file's first comment calls it, up to the first full stop or colon. */
