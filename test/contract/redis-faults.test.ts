@@ -117,6 +117,24 @@ describe('on a bad line', { skip: redisMissing }, () => {
     await proxy.close()
   })
 
+  test('what a process poked before it first reached Redis is looked for once it does', async () => {
+    const proxy = await brokenProxy(server.port)
+    const a = await createRedisDrivers(server.url, silentLog())
+    const heard: number[] = []
+    a.bus.watch({ account: alice, of: inbox }, (at) => heard.push(at))
+    await until('the subscription holds', () => heard.includes(0))
+    await until('all is whole', () => a.bus.silentFor() === 0, 5_000)
+    proxy.hold()
+    const b = await createRedisDrivers(proxy.url, silentLog())
+    b.bus.poke({ account: alice, of: inbox }, 5)
+    await pause(300)
+    heard.length = 0
+    proxy.release()
+    await until('a looks once b is there', () => heard.includes(0), 10_000)
+    await Promise.all([a.close(), b.close()])
+    await proxy.close()
+  })
+
   test('places that were left while Redis was away are free soon after', async () => {
     const proxy = await brokenProxy(server.port)
     const [a, b] = [await createRedisDrivers(server.url, silentLog()), await createRedisDrivers(proxy.url, silentLog())]

@@ -72,6 +72,8 @@ export function createPeers({ id, link, topology, subscriber, log, onGap }: Peer
     if (said === 'bye') way.peers.delete(name)
     else if (!peer) {
       if (way.peers.size < MAX_PEERS) way.peers.set(name, { heardAt: at, lost: said })
+      // It poked while it could not be heard, perhaps before anybody knew of it.
+      if (said !== '0') onGap(node)
     } else {
       const gap = at - peer.heardAt > LATE_MS || peer.lost !== said
       peer.heardAt = at
