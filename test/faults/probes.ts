@@ -42,15 +42,16 @@ export async function checkPop3(host: Host, user: string): Promise<string> {
 export interface Pop3Session {
   /** The answer to PASS. */
   readonly welcome: string
-  say(line: string): Promise<string>
+  /** `ms`: how long an answer may take. */
+  say(line: string, ms?: number): Promise<string>
   close(): void
 }
 
 export async function openPop3(host: Host, user: string): Promise<Pop3Session> {
   const wire = await Wire.open(host.where('pop3s'))
-  const say = async (line: string): Promise<string> => {
+  const say = async (line: string, ms?: number): Promise<string> => {
     wire.send(`${line}\r\n`)
-    return await wire.line()
+    return await wire.line(ms)
   }
   try {
     await wire.line()
