@@ -1,6 +1,5 @@
 /**
- * What an idle session costs, and how soon it hears of a change. Sizes can be changed by IDLE_SESSIONS, IDLE_ACCOUNTS, IDLE_MESSAGES; IDLE_WORKERS above 1 needs
- * redis-server.
+ * What an idle session costs, and how soon it hears of a change. Sizes can be changed by IDLE_SESSIONS, IDLE_ACCOUNTS, IDLE_MESSAGES, IDLE_SETTLE_SECONDS.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
