@@ -24,7 +24,7 @@ const NOTICED_MS = 12_000
 /** An IDLE has begun after this: its first look is over. */
 const BEGUN_MS = 500
 /** The longest that a command may take when the database says nothing. */
-const ANSWER_MS = 30_000
+const ANSWER_MS = 20_000
 
 describe('two hosts', () => {
   let postgres: TestPostgres

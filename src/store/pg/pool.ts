@@ -16,8 +16,9 @@ export type Connect =
 export const STATEMENT_TIMEOUT = 15_000
 export const LOCK_TIMEOUT = 5_000
 export const IDLE_TRANSACTION_TIMEOUT = 10_000
-/** Longer than the server's own limit: only a connection that went dead without a word gets here. */
-const REPLY_TIMEOUT = 20_000
+/** Longer than the server's own limit: only a connection that went dead without a word gets here. It is looked for so often. */
+const REPLY_TIMEOUT = 17_000
+const REPLY_LOOK = 1_000
 /** A connection that is new may have to wait until a new incarnation is finished. */
 const ADMIT_TIMEOUT = 90_000
 /** To be connected, or to get a connection that another gives back; and how many may wait for that at a time. */
@@ -193,7 +194,7 @@ export class Pool implements Queryable {
     this.#pool.on('connect', (client) => client.on('error', ignore))
     this.#watch = setInterval(() => {
       for (const session of this.#sessions) session.breakIfDead()
-    }, REPLY_TIMEOUT / 4).unref()
+    }, REPLY_LOOK).unref()
     admission.onChange(() => {
       for (const session of this.#sessions)
         if (session.generation < admission.generation) session.break('Connection terminated: another incarnation of the database began')
