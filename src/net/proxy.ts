@@ -116,7 +116,7 @@ function checkTlvs(header: Buffer, from: number): void {
   }
 }
 
-/** CRC-32C (RFC 9260 §B), bit by bit: it is for some hundred octets. */
+/** CRC-32C (Castagnoli), bit by bit: it is for some hundred octets. */
 export function crc32c(octets: Uint8Array): number {
   let crc = -1
   for (const octet of octets) {
