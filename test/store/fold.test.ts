@@ -53,7 +53,7 @@ async function anew<T>(use: (s: SelectedMailbox) => Promise<T> | T, m: MailboxAc
   try {
     return await use(s)
   } finally {
-    fresh.close()
+    await fresh.close()
     await drivers.close()
   }
 }
@@ -142,7 +142,7 @@ test('an index below the log floor loads anew, and its sessions go on', async ()
   while ((await foldMailbox(pool, m)) > 0);
   await trimLog(pool, m, 0)
   assert.deepEqual((await slow.flags(m, [5, 5], { mode: 'add', names: ['\\Seen'] })).changed, [])
-  slow.close()
+  await slow.close()
   await lagging.close()
 })
 
