@@ -3,8 +3,9 @@
  * runs the files whose path has one of the words. A test whose client is not installed is skipped, with the reason, and counted in the last line; with POSTERN_NO_SKIP=1
  * (CI) a skip fails.
  */
-import { globSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { globSync, mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { TEST_POSTGRES, testCluster } from './support/postgres.ts'
@@ -18,6 +19,9 @@ const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'])
 const concurrency = availableParallelism() + 1
 const cluster = await testCluster()
 process.env[TEST_POSTGRES] = JSON.stringify(cluster.connect)
+// Hundreds of processes load the same sources: what Node made of them is kept for this run.
+const compiled = mkdtempSync(join(tmpdir(), 'postern-compiled-'))
+process.env['NODE_COMPILE_CACHE'] = compiled
 
 interface Outcome {
   readonly name: string
@@ -48,6 +52,7 @@ stream.on('test:fail', (outcome: Outcome) => {
 })
 for await (const text of stream.compose(spec)) process.stdout.write(text as string)
 await cluster.stop()
+rmSync(compiled, { recursive: true, force: true })
 
 if (failures.length > 0) console.log(`\nfailed:\n${failures.map((line) => `  ${line}`).join('\n')}`)
 if (skipped.length > 0) console.log(`\nskipped:\n${skipped.map((line) => `  ${line}`).join('\n')}`)

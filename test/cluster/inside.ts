@@ -108,11 +108,10 @@ async function main(task: Task): Promise<Report> {
   const groups = users
     .slice(0, task.notices.mailboxes)
     .map((_, n) => places.filter((__, i) => i < task.sessions && Math.floor(i / task.plan.hosts.length) % users.length === n))
-  const quiet = new AbortController()
-  const idlers = places.slice(task.sessions).map(({ seat }) => seat.listen(quiet.signal))
-  const notices = await measureNotices(groups, task.notices.changes).finally(() => quiet.abort())
-  await Promise.all(idlers)
+  const resting = places.slice(task.sessions).map(({ seat }) => seat.rest())
+  const notices = await measureNotices(groups, task.notices.changes)
   for (const { seat } of places) seat.close()
+  await Promise.all(resting)
   return { done: Object.fromEntries(shared.done), wrong, settled, messages, notices, idle: places.length }
 }
 

@@ -39,13 +39,13 @@ function choose(seat: Seat, random: (n: number) => number): [string, string, str
   const to = one + random(exists - one + 1)
   const sign = random(2) === 0 ? '+' : '-'
   const acts: [string, string][] = [
-    ['flags of all', `STORE 1:* ${sign}FLAGS.SILENT (${flag})`],
+    ['flags of all', `STORE 1:* ${sign}FLAGS (${flag})`],
     ['flags', `STORE ${one}:${to} ${sign}FLAGS (${flag})`],
     ['flags', `UID STORE ${seat.messages[one - 1]!.uid ?? 1} FLAGS (${flag})`],
     ['copy', `COPY ${one} INBOX`],
     ['move', `MOVE ${one} Archive`],
   ]
-  if (exists > ENOUGH) return random(2) === 0 ? ['flags', `STORE 1:${exists - ENOUGH / 2} +FLAGS.SILENT (\\Deleted)`] : ['expunge', 'EXPUNGE']
+  if (exists > ENOUGH) return random(2) === 0 ? ['flags', `STORE 1:${exists - ENOUGH / 2} +FLAGS (\\Deleted)`] : ['expunge', 'EXPUNGE']
   return acts[random(acts.length)]!
 }
 

@@ -1,12 +1,14 @@
 /** An IMAP session that keeps a picture of its mailbox from what it is told, as mail programs do, and must never be wrong about it. */
 import { fetched, ImapClient, type Response } from '../faults/imap-client.ts'
-import type { Where } from '../faults/wire.ts'
+import { Lost, type Where } from '../faults/wire.ts'
 
 export interface Message {
   /** undefined: an EXISTS announced it, and it was not asked for yet. */
   uid: number | undefined
   flags: string
 }
+
+const FOR_EVER = 3_600_000
 
 /** `\Recent` is one session's alone, so it is left out. */
 const flagsText = (flags: readonly string[]): string =>
@@ -61,7 +63,16 @@ export class Seat {
 
   /** IDLE until `stop`; what comes is told to `heard`. */
   async listen(stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) await this.idle(250)
+    while (!stop.aborted) await this.idle(1_000)
+  }
+
+  /** IDLE until `close`, as most sessions are most of the time. */
+  async rest(): Promise<void> {
+    try {
+      for (;;) await this.idle(FOR_EVER)
+    } catch (err) {
+      if (!(err instanceof Lost)) throw err
+    }
   }
 
   close(): void {
