@@ -127,3 +127,14 @@ test('deliveries at once, each to two: any one reply lost', async () => {
   }
   assert.fail('it took more than 40 statements')
 })
+
+test('that there is nothing to do is said with the word of the database, not from memory', async () => {
+  const m = await mailbox(2)
+  await store.flags(m, [1, 2], { mode: 'add', names: ['\\Seen'] })
+  proxy.at(undefined)
+  assert.deepEqual((await store.flags(m, [1, 2], { mode: 'add', names: ['\\Seen'] })).changed, [])
+  assert.deepEqual(proxy.seen, ['mailbox_modseq'])
+  proxy.at(undefined)
+  assert.deepEqual(await store.expunge(m, { deletedOnly: true }), [])
+  assert.deepEqual(proxy.seen, ['mailbox_modseq'])
+})

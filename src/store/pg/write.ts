@@ -72,9 +72,15 @@ export async function writeState<Answer>(
   fence?: (tx: Tx) => Promise<void>,
 ): Promise<Answer> {
   const op = newOp()
-  const index = await indexes.get(on)
-  const first = plan(index)
-  if (first.writes.length === 0 && !fence) return first.answer([])
+  let index = await indexes.get(on)
+  let first = plan(index)
+  if (first.writes.length === 0 && !fence) {
+    // That there is nothing to do is an acknowledgement too, and needs the database's word: of a primary that was dying this process may have read what no other has.
+    await indexes.refresh(on, 'now')
+    index = await indexes.get(on)
+    first = plan(index)
+    if (first.writes.length === 0) return first.answer([])
+  }
   if (first.writes.length === 1 && !fence && first.writes[0]!.delta.keywords.length === 0) {
     const done = await writeAtOnce({ transactor, indexes }, { on, op, uidvalidity: index.uidvalidity, at: index.modseq }, first)
     if (done) return done.answer
