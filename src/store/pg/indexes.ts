@@ -143,7 +143,18 @@ export class Indexes {
     const entry = this.#entry(on)
     const old = entry.index
     entry.index = undefined
-    const index = await this.#load(entry)
+    let index: MailboxIndex
+    try {
+      index = await this.#load(entry)
+      // A writer that had the old one may have moved it on meanwhile, and sessions were told of that.
+      if (old && old.incarnation === index.incarnation && old.modseq > index.modseq) await this.catchUp(index, this.#pool)
+    } catch (err) {
+      // Its sessions stand on it: there it stays until there is another.
+      entry.index ??= old
+      throw err
+    }
+    // Not only `old`: what a view stands on is retired, so that it tells what is not in the next one.
+    for (const { view } of entry.watchers) if (view && view.index !== index) view.index.retire()
     old?.retire()
     // Sessions know its messages by a UIDVALIDITY that is no more.
     if (old && old.uidvalidity !== index.uidvalidity) {
