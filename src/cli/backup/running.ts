@@ -1,14 +1,12 @@
 /** The server that runs with a data folder, if one does. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Endpoints } from '../../serve/endpoints.ts'
+import { type Endpoints, readEndpoints } from '../../serve/endpoints.ts'
 
 export function running(dataDir: string): Endpoints | undefined {
+  const endpoints = readEndpoints(dataDir)
   try {
-    const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8')) as Endpoints
-    process.kill(endpoints.pid, 0)
+    if (endpoints) process.kill(endpoints.pid, 0)
     return endpoints
   } catch {
-    return undefined // it was removed at the end, or its process is gone
+    return undefined // its process is gone
   }
 }
