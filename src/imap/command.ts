@@ -4,6 +4,7 @@
  */
 import type { Done } from './reply.ts'
 import type { AuthenticatedSession, SelectedSession, Session, State } from './session.ts'
+import type { Tables } from './tables.ts'
 import type { By } from './wire/numset.ts'
 import type { ArgumentReader } from './wire/read.ts'
 
@@ -48,7 +49,7 @@ export interface Command<Args = unknown, S extends State = State> {
   /** `stream`: a literal behind the first argument is left on the wire for `run` (`r.literalStream()`); else literals are read into memory, capped. */
   readonly literals?: 'memory' | 'stream'
   /** Tokens in, arguments out. No I/O, no await; throws Bad for grammar, No for a value that is well-formed but refused. Dispatch checks that nothing is left over. */
-  parse(r: ArgumentReader, call: Call): Args
+  parse(r: ArgumentReader, call: Call, tables: Tables): Args
   /** Mutates or reads; does not report EXISTS, EXPUNGE or flag changes: sync does. Throws No, Bad, Refusal, Unavailable. */
   run(session: SessionIn<S>, args: Args, call: Call): Promise<Done> | Done
 }
@@ -62,7 +63,7 @@ export interface AnyCommand extends Omit<Command<unknown, State>, 'run'> {
 export function command<Args, const S extends State>(definition: Command<Args, S>): AnyCommand {
   return {
     ...definition,
-    parse: (r, call) => definition.parse(r, call),
+    parse: (r, call, tables) => definition.parse(r, call, tables),
     // The state was checked by dispatch and the arguments came from this command's own `parse`.
     run: (session, args, call) => definition.run(session as SessionIn<S>, args as Args, call),
   }

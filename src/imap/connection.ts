@@ -7,7 +7,6 @@ import { Output, WriteStalled } from '../net/output.ts'
 import { dispatch, isEnd, type Status } from './dispatch.ts'
 import type { Exchange } from './exchange.ts'
 import { type ReceiveContext, type Received, Receiver, type Refused } from './receive.ts'
-import type { Registry } from './registry.ts'
 import { Bye } from './reply.ts'
 import { type Services, Session } from './session.ts'
 import { ResponseWriter } from './wire/write.ts'
@@ -16,8 +15,8 @@ import { ResponseWriter } from './wire/write.ts'
 const LOGIN_GRACE_MS = 5_000
 
 /** Serves the connection until its end. Throws only what is a fault of this program. */
-export async function serveConnection(services: Services, registry: Registry, connection: Connection, stop: AbortSignal, log: Log): Promise<void> {
-  const imap = new ImapConnection(services, registry, connection, log)
+export async function serveConnection(services: Services, connection: Connection, stop: AbortSignal, log: Log): Promise<void> {
+  const imap = new ImapConnection(services, connection, log)
   const onStop = (): void => imap.session.end('Server is shutting down')
   const onClose = (): void => imap.session.end('closed by the client')
   stop.addEventListener('abort', onStop)
@@ -34,7 +33,6 @@ export async function serveConnection(services: Services, registry: Registry, co
 
 class ImapConnection implements Exchange {
   readonly session: Session
-  readonly #registry: Registry
   readonly #reader: LineReader
   readonly #receiver: Receiver
   readonly #loginDue: number
@@ -48,12 +46,11 @@ class ImapConnection implements Exchange {
   #ticking: Promise<void> | undefined
   #woken = false
 
-  constructor(services: Services, registry: Registry, connection: Connection, log: Log) {
+  constructor(services: Services, connection: Connection, log: Log) {
     const { socket, remote } = connection
     const out = new ResponseWriter(new Output(socket))
     const admitted = (): void => connection.admitted()
     this.session = new Session(services, { log: log.child({ remote }), remote, out, exchange: this, admitted })
-    this.#registry = registry
     this.#connection = connection
     this.#reader = new LineReader(socket, { stop: this.session.ending })
     this.#receiver = new Receiver(this.#reader, out, services.limits)
@@ -136,7 +133,7 @@ class ImapConnection implements Exchange {
     const { status, metered } = await this.#answer(received)
     await session.out.flush()
     this.#commands++
-    const cmd = 'name' in received && this.#registry.find(received.name) ? received.name : '(unknown)'
+    const cmd = 'name' in received && this.session.registry.find(received.name) ? received.name : '(unknown)'
     session.log.debug({ cmd, ms: Math.round((performance.now() - start) * 10) / 10, result: status }, 'imap command')
     if (status === 'BAD') this.#countBad()
     if (metered) await this.#slow()
@@ -144,7 +141,7 @@ class ImapConnection implements Exchange {
   }
 
   #answer(received: Received | Refused): Promise<{ status: Status; metered: boolean }> {
-    if ('name' in received) return dispatch(this.session, this.#registry, received)
+    if ('name' in received) return dispatch(this.session, received)
     const { tag, bad } = received
     this.session.out.tagged(tag).word('BAD').text(bad).end()
     return Promise.resolve({ status: 'BAD', metered: true })
@@ -156,9 +153,9 @@ class ImapConnection implements Exchange {
     return {
       anonymous,
       idleMs: anonymous ? Math.max(1, this.#loginDue - performance.now()) : services.limits.idleTime,
-      isPrefix: (word) => this.#registry.isPrefix(word),
+      isPrefix: (word) => this.session.registry.isPrefix(word),
       streams: (name) => {
-        const command = this.#registry.find(name)?.command
+        const command = this.session.registry.find(name)?.command
         return command?.literals === 'stream' && command.states.includes(state)
       },
     }

@@ -7,7 +7,7 @@ import { IdleTimeout, TooSlow } from '../net/lines.ts'
 import { WriteStalled } from '../net/output.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 import type { Received } from './receive.ts'
-import type { Entry, Registry } from './registry.ts'
+import type { Entry } from './registry.ts'
 import { Bad, Bye, type Code, No, refused } from './reply.ts'
 import type { Session } from './session.ts'
 import { sync } from './sync.ts'
@@ -23,8 +23,8 @@ interface Answer {
 }
 
 /** Runs the command and writes its answer, all but flushed. Throws only what ends the connection. */
-export async function dispatch(session: Session, registry: Registry, received: Received): Promise<Answer & { readonly metered: boolean }> {
-  const entry = registry.find(received.name)
+export async function dispatch(session: Session, received: Received): Promise<Answer & { readonly metered: boolean }> {
+  const entry = session.registry.find(received.name)
   const answer = await answerOf(session, entry, received)
   await received.stream?.skip()
   const { status, text, code } = answer
@@ -53,7 +53,7 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
 async function argumentsOf(session: Session, { command, call }: Entry, received: Received): Promise<unknown> {
   if (!command.states.includes(session.state)) throw new Bad('Command not allowed in this state')
   const reader = new ArgumentReader(await parseArguments(received.args), received.stream)
-  const args = command.parse(reader, call)
+  const args = command.parse(reader, call, session.registry.tables)
   reader.end()
   if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', 'The mailbox was opened with EXAMINE')
   return args

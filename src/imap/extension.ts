@@ -1,5 +1,7 @@
 /** A capability that is not one command's: it widens what others do. */
+import type { ImapLimits } from './limits.ts'
 import type { State } from './session.ts'
+import type { Tables } from './tables.ts'
 
 export interface Extension {
   /** As CAPABILITY says it. */
@@ -7,8 +9,14 @@ export interface Extension {
   readonly rfc: string
   /** In which states it is announced; all of them if absent. */
   readonly announce?: readonly State[]
-  /** ENABLE may turn it on (RFC 5161). */
-  readonly enable?: boolean
+  /** How CAPABILITY writes it where that holds a value: `APPENDLIMIT=52428800`. */
+  readonly shown?: (limits: ImapLimits) => string
+  /** ENABLE may turn it on (RFC 5161), and these with it. */
+  readonly enable?: boolean | readonly string[]
+  /** Only there where the configuration asks for it. */
+  readonly onRequest?: boolean
+  /** Rows for the tables that commands read by. */
+  readonly adds?: Partial<Tables>
   /** Without it this is no IMAP server. */
   readonly required?: boolean
 }

@@ -1,7 +1,9 @@
 /** What this server can do: built once from the commands and extensions there are, minus what the configuration disables. */
 import type { AnyCommand, By, Call, SyncLevel } from './command.ts'
 import type { Extension } from './extension.ts'
+import { IMAP_LIMITS, type ImapLimits } from './limits.ts'
 import type { State } from './session.ts'
+import { mergeTables, type Tables } from './tables.ts'
 
 /** A command under one of its names. */
 export interface Entry {
@@ -17,20 +19,42 @@ export interface Registry {
   isPrefix(word: string): boolean
   /** What CAPABILITY says in a state. */
   capabilities(state: State): readonly string[]
-  /** What ENABLE may turn on, upper case (RFC 5161). */
-  readonly enableable: ReadonlySet<string>
+  /** The same without values: `APPENDLIMIT`. */
+  names(state: State): ReadonlySet<string>
+  /** What ENABLE may turn on, upper case, each with what it turns on beside itself (RFC 5161). */
+  readonly enableable: ReadonlyMap<string, readonly string[]>
+  /** What commands parse by. */
+  readonly tables: Tables
 }
 
-/** Throws where two commands share a name, or `disable` names what there is not. */
-export function createRegistry(commands: readonly AnyCommand[], extensions: readonly Extension[], disable: readonly string[] = []): Registry {
-  const off = new Set(disable.map((name) => name.toUpperCase()))
-  const announcing = [...extensions, ...commands.filter((command) => command.capability !== undefined)]
-  for (const name of off) {
-    const known = announcing.find((one) => one.capability?.toUpperCase() === name)
-    if (!known) throw new Error(`there is no IMAP capability ${name} to disable`)
-    if ('required' in known && known.required) throw new Error(`the IMAP capability ${name} cannot be disabled`)
+/** What the configuration says of capabilities, in any case. */
+export interface Choice {
+  readonly disable?: readonly string[]
+  /** Of those that are only there on request. */
+  readonly request?: readonly string[]
+  readonly limits?: ImapLimits
+}
+
+type Announcing = Pick<Extension, 'announce' | 'shown' | 'required' | 'onRequest'> & { readonly capability: string }
+
+/** Throws where two commands share a name, or `disable` and `request` name what there is not. */
+export function createRegistry(
+  commands: readonly AnyCommand[],
+  extensions: readonly Extension[],
+  { disable = [], request = [], limits = IMAP_LIMITS }: Choice = {},
+): Registry {
+  const announcing = [...extensions, ...commands.filter((command) => command.capability !== undefined)] as Announcing[]
+  const named = (names: readonly string[], to: string): Set<string> => {
+    for (const name of names)
+      if (!announcing.some((one) => same(one.capability, name))) throw new Error(`there is no IMAP capability ${name.toUpperCase()} to ${to}`)
+    return new Set(names.map((name) => name.toUpperCase()))
   }
-  const isOn = ({ capability }: { readonly capability?: string }): boolean => capability === undefined || !off.has(capability.toUpperCase())
+  const off = named(disable, 'disable')
+  const on = named(request, 'enable')
+  const required = announcing.find((one) => one.required && off.has(one.capability.toUpperCase()))
+  if (required) throw new Error(`the IMAP capability ${required.capability} cannot be disabled`)
+  const isOn = ({ capability, onRequest }: Partial<Announcing>): boolean =>
+    capability === undefined || (!off.has(capability.toUpperCase()) && (!onRequest || on.has(capability.toUpperCase())))
 
   const entries = new Map<string, Entry>()
   const prefixes = new Set<string>()
@@ -43,18 +67,26 @@ export function createRegistry(commands: readonly AnyCommand[], extensions: read
     }
   }
 
-  const announced = (state: State): string[] => {
-    const now = announcing.filter((one) => isOn(one) && (one.announce?.includes(state) ?? true))
-    return [...new Set(now.map((one) => one.capability!))]
-  }
-  const byState = { anonymous: announced('anonymous'), authenticated: announced('authenticated'), selected: announced('selected') }
+  const announced = (state: State): Announcing[] => announcing.filter((one) => isOn(one) && (one.announce?.includes(state) ?? true))
+  const perState = <T>(of: (state: State) => T): Record<State, T> => ({
+    anonymous: of('anonymous'),
+    authenticated: of('authenticated'),
+    selected: of('selected'),
+  })
+  const shown = perState((state) => [...new Set(announced(state).map((one) => one.shown?.(limits) ?? one.capability))])
+  const offered = perState((state) => new Set(announced(state).map((one) => one.capability)))
+  const enableable = extensions.filter((one) => isOn(one) && one.enable)
   return {
     find: (name) => entries.get(name),
     isPrefix: (word) => prefixes.has(word),
-    capabilities: (state) => byState[state],
-    enableable: new Set(extensions.filter((one) => isOn(one) && one.enable).map((one) => one.capability.toUpperCase())),
+    capabilities: (state) => shown[state],
+    names: (state) => offered[state],
+    enableable: new Map(enableable.map(({ capability, enable }) => [capability.toUpperCase(), Array.isArray(enable) ? enable : []])),
+    tables: mergeTables(extensions.filter(isOn).map(({ adds = {} }) => adds)),
   }
 }
+
+const same = (a: string, b: string): boolean => a.toUpperCase() === b.toUpperCase()
 
 function entry(command: AnyCommand, name: string, by: By): Entry {
   return { command, call: { name, by }, sync: typeof command.sync === 'string' ? command.sync : command.sync[by] }

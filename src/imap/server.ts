@@ -8,11 +8,13 @@ import { COMMANDS } from './commands/index.ts'
 import { serveConnection } from './connection.ts'
 import { EXTENSIONS } from './extensions/index.ts'
 import { IMAP_LIMITS, type ImapLimits } from './limits.ts'
-import { createRegistry } from './registry.ts'
+import { createRegistry, type Registry } from './registry.ts'
 import { Rounds } from './rounds.ts'
 
 /** Between two looks at the sessions in IDLE, unless their times are shorter. Milliseconds. */
 const ROUND = 1_000
+/** Kept, one for each set of capabilities that some account must do without. */
+const MAX_REGISTRIES = 100
 
 export interface ImapDeps {
   readonly store: MailStore
@@ -23,22 +25,35 @@ export interface ImapDeps {
   readonly limits?: Partial<ImapLimits>
   /** Capabilities that are not offered, with the commands that belong to them. Throws for one that does not exist or cannot be missed. */
   readonly disable?: readonly string[]
+  /** Of the capabilities that are only there on request. */
+  readonly request?: readonly string[]
 }
 
 /** Serves connections that speak TLS already; STARTTLS is not offered. */
 export function imapService(deps: ImapDeps): Serve {
-  const registry = createRegistry(COMMANDS, EXTENSIONS, deps.disable)
   const log = deps.log.child({ service: 'imaps' })
   const limits = { ...IMAP_LIMITS, ...deps.limits }
+  const { disable = [], request = [] } = deps
+  const registries = new Map<string, Registry>()
+  const registryWithout = (more: readonly string[]): Registry => {
+    const off = [...new Set([...disable, ...more].map((name) => name.toUpperCase()))].sort()
+    const key = off.join(' ')
+    let registry = registries.get(key)
+    if (!registry) {
+      registry = createRegistry(COMMANDS, EXTENSIONS, { disable: off, request, limits })
+      if (registries.size < MAX_REGISTRIES) registries.set(key, registry)
+    }
+    return registry
+  }
+  registryWithout([])
   const services = {
     store: deps.store,
     authenticator: deps.authenticator,
     presence: deps.presence,
     hostname: deps.hostname,
     limits,
-    capabilities: registry.capabilities,
-    enableable: registry.enableable,
+    registryWithout,
     rounds: new Rounds(Math.min(ROUND, limits.keepAlive, limits.pollTime)),
   }
-  return (connection, stop) => serveConnection(services, registry, connection, stop, log)
+  return (connection, stop) => serveConnection(services, connection, stop, log)
 }

@@ -6,6 +6,7 @@ import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
 import type { Exchange } from './exchange.ts'
 import type { ImapLimits } from './limits.ts'
+import type { Registry } from './registry.ts'
 import type { Rounds } from './rounds.ts'
 import type { Selected } from './selected.ts'
 import type { ResponseWriter } from './wire/write.ts'
@@ -21,10 +22,8 @@ export interface Services {
   /** Name of this host for the greeting. */
   readonly hostname: string
   readonly limits: ImapLimits
-  /** What CAPABILITY says in a state: of what is registered, what the configuration allows. */
-  readonly capabilities: (state: State) => readonly string[]
-  /** Capabilities that ENABLE may turn on, upper case (RFC 5161). */
-  readonly enableable: ReadonlySet<string>
+  /** What there is for sessions that must do without these capabilities, beside what the server has disabled for all. */
+  readonly registryWithout: (disable: readonly string[]) => Registry
   /** For sessions that wait: IDLE. */
   readonly rounds: Rounds
 }
@@ -42,6 +41,8 @@ export interface SessionOf {
 
 export class Session {
   readonly services: Services
+  /** What this session may use; another one once it is known whose it is. */
+  registry: Registry
   log: Log
   readonly remote: string
   readonly out: ResponseWriter
@@ -61,6 +62,7 @@ export class Session {
 
   constructor(services: Services, of: SessionOf) {
     this.services = services
+    this.registry = services.registryWithout([])
     this.log = of.log
     this.remote = of.remote
     this.out = of.out
@@ -77,12 +79,12 @@ export class Session {
 
   /** What CAPABILITY says now. */
   capabilities(): readonly string[] {
-    return this.services.capabilities(this.state)
+    return this.registry.capabilities(this.state)
   }
 
-  /** Whether a capability is announced now. */
+  /** Whether a capability, named without its value, is announced now. */
   offers(capability: string): boolean {
-    return this.capabilities().includes(capability)
+    return this.registry.names(this.state).has(capability)
   }
 
   /** The client is who it says. `leave` is called once, when the session ends. */

@@ -46,7 +46,7 @@ describe('imap dialogues', { concurrency: 4 }, () => {
 test('every command and every announced capability has its dialogues', () => {
   const folders = new Set(readdirSync(folder))
   const registry = createRegistry(COMMANDS, EXTENSIONS)
-  const announced = (['anonymous', 'selected'] as const).flatMap((state) => registry.capabilities(state))
+  const announced = (['anonymous', 'selected'] as const).flatMap((state) => [...registry.names(state)])
   const verbs = COMMANDS.flatMap(({ names }) => names).filter((name) => !registry.isPrefix(name.split(' ')[0]!))
   const wanted = new Set([...announced, ...verbs])
   for (const name of wanted) assert.ok(folders.has(name), `test/transcripts/imap/${name}/ is missing`)

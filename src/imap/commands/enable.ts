@@ -12,8 +12,9 @@ export const enable = command({
   run(s, asked) {
     const line = s.out.untagged().word('ENABLED')
     for (const name of asked) {
-      if (!s.services.enableable.has(name) || s.enabled.has(name)) continue
-      s.enabled.add(name)
+      const more = s.registry.enableable.get(name)
+      if (!more || s.enabled.has(name)) continue
+      for (const one of [name, ...more]) s.enabled.add(one)
       line.word(name)
     }
     line.end()

@@ -2,7 +2,6 @@
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import { readFetch } from '../fetch/parse.ts'
 import { runFetch } from '../fetch/run.ts'
-import { FETCH_ITEMS } from '../fetch/table.ts'
 import { No } from '../reply.ts'
 
 export const fetch = command({
@@ -10,7 +9,7 @@ export const fetch = command({
   rfc: 'RFC 9051 §6.4.5',
   states: ['selected'],
   sync: HOLD_EXPUNGE,
-  parse: (r, { by }) => readFetch(r, by, FETCH_ITEMS),
+  parse: (r, { by }, tables) => readFetch(r, by, tables),
   async run({ store, selected, out, log }, { set, items }, { name, by }) {
     const { vanished } = await runFetch({ store, selected, output: out.output, log }, { by, ranges: selected.ranges(by, set), items })
     // RFC 2180 §4.1.2: expunged elsewhere, told of at the next chance. Long ago, too, or their content would still be there.

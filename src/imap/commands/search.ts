@@ -1,7 +1,6 @@
 /** SEARCH and UID SEARCH. RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. */
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import { SearchGate } from '../search/gate.ts'
-import { SEARCH_KEYS } from '../search/keys.ts'
 import { readSearch } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
 import { writeNumbers } from '../search/write.ts'
@@ -20,7 +19,7 @@ export const search = command({
   rfc: 'RFC 9051 §6.4.4',
   states: ['selected'],
   sync: HOLD_EXPUNGE,
-  parse: (r) => readSearch(r, SEARCH_KEYS),
+  parse: (r, _, { searchKeys }) => readSearch(r, searchKeys),
   async run({ services, store, selected, out, ending }, key, { name, by }) {
     const { output } = out
     const found = await runSearch({ store, selected, gate: gateOf(services), output, ending }, key, by)

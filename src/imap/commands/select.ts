@@ -3,6 +3,7 @@ import { type Done, No } from '../reply.ts'
 import { Selected } from '../selected.ts'
 import type { AuthenticatedSession } from '../session.ts'
 import { writeFlags } from '../sync.ts'
+import { readParameters } from '../tables.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 
 /** SELECT and EXAMINE: open a mailbox, for writing or for reading. The one that was open is left first, even if this fails. RFC 9051 §6.3.2, §6.3.3. */
@@ -11,8 +12,8 @@ export const select = command({
   rfc: 'RFC 9051 §6.3.2',
   states: LOGGED_IN,
   sync: 'none',
-  parse: (r) => mailboxOrRefusal(r),
-  async run(s, wanted, { name }) {
+  parse: (r, _, { selectParameters }) => ({ wanted: mailboxOrRefusal(r), options: r.more ? readParameters(r, selectParameters) : {} }),
+  async run(s, { wanted }, { name }) {
     if (s.state === 'selected') {
       await s.unselect()
       // What follows belongs to another mailbox (RFC 9051 §7.1 CLOSED).

@@ -1,6 +1,7 @@
 import type { FlagsDone, FlagsOp } from '../../store/mailstore.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import type { Selected } from '../selected.ts'
+import { readParameters } from '../tables.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 
 const MODES = { FLAGS: 'replace', '+FLAGS': 'add', '-FLAGS': 'remove' } as const
@@ -15,12 +16,13 @@ export const store = command({
   states: ['selected'],
   sync: HOLD_EXPUNGE,
   writes: true,
-  parse(r) {
+  parse(r, _, { storeModifiers }) {
     const set = r.set()
+    const options = r.next === 'list' ? readParameters(r, storeModifiers) : {}
     const item = r.word(ITEMS)
     const isSilent = item.endsWith(SILENT)
     const mode = MODES[(isSilent ? item.slice(0, -SILENT.length) : item) as keyof typeof MODES]
-    return { set, op: { mode, names: flags(r) } satisfies FlagsOp, isSilent }
+    return { set, op: { mode, names: flags(r) } satisfies FlagsOp, isSilent, options }
   },
   async run(s, { set, op, isSilent }, { name, by }) {
     const { selected } = s

@@ -8,7 +8,7 @@ import { FETCH_ITEMS } from './table.ts'
 
 async function read(line: string, { by = 'msn' as By, literals = [] as string[] } = {}) {
   const r = await argumentsOf(line, literals)
-  const args = readFetch(r, by, FETCH_ITEMS)
+  const args = readFetch(r, by, { fetchItems: FETCH_ITEMS, fetchModifiers: new Map() })
   r.end()
   return args
 }

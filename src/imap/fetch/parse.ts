@@ -1,6 +1,7 @@
 /** The arguments of FETCH and UID FETCH. RFC 9051 §6.4.5, §9 fetch. */
 import type { By } from '../command.ts'
 import { Bad } from '../reply.ts'
+import { type FetchOptions, readParameters, type Tables } from '../tables.ts'
 import type { NumberSet } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import type { FetchItem, FetchItems } from './item.ts'
@@ -10,6 +11,7 @@ export interface FetchArgs {
   readonly set: NumberSet
   /** In the order asked, each name once. */
   readonly items: readonly FetchItem[]
+  readonly options: Partial<FetchOptions>
 }
 
 /** A macro stands for these, alone and not in a list. */
@@ -22,7 +24,7 @@ const MACROS: ReadonlyMap<string, readonly string[]> = new Map([
 const MAX_ITEMS = 250
 
 /** Throws Bad. */
-export function readFetch(r: ArgumentReader, by: By, known: FetchItems): FetchArgs {
+export function readFetch(r: ArgumentReader, by: By, { fetchItems, fetchModifiers }: Pick<Tables, 'fetchItems' | 'fetchModifiers'>): FetchArgs {
   const set = r.set()
   const items = new Map<string, FetchItem>()
   const add = (item: FetchItem): void => {
@@ -30,10 +32,11 @@ export function readFetch(r: ArgumentReader, by: By, known: FetchItems): FetchAr
     if (items.size > MAX_ITEMS) throw new Bad('Too many data items')
   }
   // RFC 9051 §6.4.9: the answer to UID FETCH holds the UID, asked for or not.
-  const named = readItems(r, known)
+  const named = readItems(r, fetchItems)
   if (by === 'uid' && !named.some((item) => item.name === UID.name)) add(UID)
   for (const item of named) add(item)
-  return { set, items: [...items.values()] }
+  const options = r.next === 'list' ? readParameters(r, fetchModifiers) : {}
+  return { set, items: [...items.values()], options }
 }
 
 function readItems(r: ArgumentReader, known: FetchItems): FetchItem[] {

@@ -13,7 +13,7 @@ const DAY = Date.UTC(2026, 0, 5, 3, 4, 5)
 
 /** Carries out the arguments of a FETCH on a made mailbox. */
 async function fetch(box: MadeMailbox, line: string, { by = 'msn' as By, out = keptOutput() } = {}) {
-  const { set, items } = readFetch(await argumentsOf(line), by, FETCH_ITEMS)
+  const { set, items } = readFetch(await argumentsOf(line), by, { fetchItems: FETCH_ITEMS, fetchModifiers: new Map() })
   const done = await runFetch(
     { store: box.store, selected: box.selected, output: out.output, log: silentLog() },
     { by, ranges: box.selected.ranges(by, set), items },

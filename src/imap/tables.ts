@@ -1,0 +1,99 @@
+/**
+ * The tables that commands read their arguments by. What a row means belongs to the command that reads the table; an extension adds rows to it, and with the
+ * extension they go. Names are upper case.
+ */
+import type { MailboxStatus } from '../store/mailstore.ts'
+import type { FetchItems } from './fetch/item.ts'
+import { Bad } from './reply.ts'
+import type { SearchKeys } from './search/parse.ts'
+import type { AuthenticatedSession } from './session.ts'
+import type { ArgumentReader } from './wire/read.ts'
+import type { ResponseWriter } from './wire/write.ts'
+
+export type Table<Row> = ReadonlyMap<string, Row>
+
+/** Reads what stands behind a parameter's name, and says what it asks for. Throws Bad, No. */
+export type Parameter<Options> = (r: ArgumentReader) => Partial<Options>
+
+/** `FETCH … (CHANGEDSINCE 5)`: RFC 4466 §2.3. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface FetchOptions {}
+/** `STORE … (UNCHANGEDSINCE 5) …`: RFC 4466 §2.5. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface StoreOptions {}
+/** `SELECT … (CONDSTORE)`: RFC 4466 §2.1. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface SelectOptions {}
+/** `CREATE … (USE (\\Sent))`: RFC 4466 §2.2. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface CreateOptions {}
+/** `SEARCH RETURN (…)`: RFC 4466 §2.6.1. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface SearchOptions {}
+/** What stands before LIST's reference: RFC 5258 §3.1. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface ListSelection {}
+/** `LIST … RETURN (…)`: RFC 5258 §3.2. */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
+export interface ListReturn {}
+
+/** Writes the item's value behind its name: a number, or more than that. */
+export type StatusItem = (line: ResponseWriter, status: MailboxStatus, s: AuthenticatedSession) => void
+
+export interface Tables {
+  readonly fetchItems: FetchItems
+  readonly fetchModifiers: Table<Parameter<FetchOptions>>
+  readonly storeModifiers: Table<Parameter<StoreOptions>>
+  readonly selectParameters: Table<Parameter<SelectOptions>>
+  readonly createParameters: Table<Parameter<CreateOptions>>
+  readonly statusItems: Table<StatusItem>
+  readonly searchKeys: SearchKeys
+  readonly searchReturns: Table<Parameter<SearchOptions>>
+  readonly listSelections: Table<Parameter<ListSelection>>
+  readonly listReturns: Table<Parameter<ListReturn>>
+}
+
+const NAMES: Readonly<Record<keyof Tables, true>> = {
+  fetchItems: true,
+  fetchModifiers: true,
+  storeModifiers: true,
+  selectParameters: true,
+  createParameters: true,
+  statusItems: true,
+  searchKeys: true,
+  searchReturns: true,
+  listSelections: true,
+  listReturns: true,
+}
+
+/** All rows of a table by name; throws where two have one name. */
+export function mergeTables(parts: readonly Partial<Tables>[]): Tables {
+  const merged = (name: keyof Tables): Map<string, unknown> => {
+    const rows = new Map<string, unknown>()
+    for (const part of parts)
+      for (const [word, row] of part[name] ?? []) {
+        if (rows.has(word)) throw new Error(`${name} has ${word} twice`)
+        rows.set(word, row)
+      }
+    return rows
+  }
+  // Each row comes from the part of its own name.
+  return Object.fromEntries(Object.keys(NAMES).map((name) => [name, merged(name as keyof Tables)])) as unknown as Tables
+}
+
+/** `(NAME value NAME)`, each name once. Throws Bad for one that is not in the table. */
+export function readParameters<Options>(r: ArgumentReader, table: Table<Parameter<Options>>): Partial<Options> {
+  return r.list((inner) => {
+    const asked = new Set<string>()
+    let options: Partial<Options> = {}
+    while (inner.more) {
+      const name = inner.word()
+      const read = table.get(name)
+      if (!read) throw new Bad('Unknown parameter')
+      if (asked.has(name)) throw new Bad('Parameter given twice')
+      asked.add(name)
+      options = { ...options, ...read(inner) }
+    }
+    return options
+  })
+}
