@@ -16,6 +16,7 @@ export class FetchRow {
   readonly #source: RowSource
   readonly #flags: FlagLists
   readonly dates = new DateTimeWriter()
+  readonly savedDates = new DateTimeWriter()
   msn = 0
   segment!: Segment
   /** Where the message stands in the segment. */
@@ -48,6 +49,10 @@ export class FetchRow {
   /** Milliseconds since 1970. */
   get date(): number {
     return this.segment.dates[this.at]!
+  }
+  /** When it came into this mailbox, milliseconds since 1970. */
+  get saved(): number {
+    return this.segment.saved[this.at]!
   }
   /** Where the message's parts are; for items that need the column. */
   get parts(): readonly Part[] {

@@ -63,10 +63,18 @@ export const isSmaller = (n: number): SearchKey =>
     for (let row = from; row < to; row++) out[row - from] = sizes[row]! < n ? YES : NO
   })
 
-/** `midnight` is that of the day, UTC, in milliseconds since 1970: the zone in which INTERNALDATE is shown too. */
+/** `midnight` is that of the day, UTC, in milliseconds since 1970: the zone in which INTERNALDATE and SAVEDATE are shown too. */
 export const arrivedBefore = (midnight: number): SearchKey =>
   onIndex(() => ({ segment: { dates }, from, to }, out) => {
     for (let row = from; row < to; row++) out[row - from] = dates[row]! < midnight ? YES : NO
   })
 export const arrivedSince = (midnight: number): SearchKey => not(arrivedBefore(midnight))
 export const arrivedOn = (midnight: number): SearchKey => and([arrivedSince(midnight), arrivedBefore(midnight + DAY_MS)])
+
+/** When the message came into this mailbox: RFC 8514 §4.3. */
+export const savedBefore = (midnight: number): SearchKey =>
+  onIndex(() => ({ segment: { saved }, from, to }, out) => {
+    for (let row = from; row < to; row++) out[row - from] = saved[row]! < midnight ? YES : NO
+  })
+export const savedSince = (midnight: number): SearchKey => not(savedBefore(midnight))
+export const savedOn = (midnight: number): SearchKey => and([savedSince(midnight), savedBefore(midnight + DAY_MS)])

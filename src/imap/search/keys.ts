@@ -29,7 +29,7 @@ const field =
     fieldHas(name, r.text())
 
 /** Midnight UTC of the day named. */
-const date =
+export const date =
   (key: (midnight: number) => SearchKey) =>
   (r: KeyReader): SearchKey =>
     key(r.arguments.date())
