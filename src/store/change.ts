@@ -7,12 +7,12 @@ import { packRanges, type UidRanges, unpackRanges } from './uidset.ts'
 interface Numbered {
   readonly modseq: ModSeq
 }
-/** Messages with the UIDs firstUid, firstUid + 1 … A row's mid is 0 where it is made of mailbox and UID. */
+/** Messages with the UIDs firstUid, firstUid + 1 … */
 export interface AppendChange extends Numbered {
   readonly kind: 'append'
   readonly firstUid: Uid
-  readonly saved: number
-  readonly rows: AppendRows
+  /** A mid is 0 where it is made of mailbox and UID: see `appendColumns`. As columns, since a copy of a mailbox has 10,000 of them. */
+  readonly rows: Columns
   /** Keywords that got the mailbox's next slots with this change. */
   readonly keywords: readonly string[]
 }
@@ -34,7 +34,7 @@ export interface GapChange extends Numbered {
 }
 export type Change = AppendChange | FlagsChange | ExpungeChange | GapChange
 
-/** What an append says of each message; UIDs come from `firstUid`. */
+/** What a writer says of each message that it appends; UIDs come from `firstUid`. */
 export interface AppendRow {
   readonly content: bigint
   readonly date: number
@@ -84,7 +84,7 @@ export function unpackChange(modseq: ModSeq, kind: number, firstUid: Uid, data: 
   switch (kind) {
     case CHANGE_KINDS.append: {
       const { names, end } = unpackNames(data, 9)
-      return { kind: 'append', modseq, firstUid, saved: data.readDoubleBE(1), keywords: names, rows: unpackRows(data, end) }
+      return { kind: 'append', modseq, firstUid, keywords: names, rows: unpackRows(data, end, { modseq, firstUid, saved: data.readDoubleBE(1) }) }
     }
     case CHANGE_KINDS.flags: {
       const { names, end } = unpackNames(data, 17)
@@ -98,28 +98,37 @@ export function unpackChange(modseq: ModSeq, kind: number, firstUid: Uid, data: 
   }
 }
 
-/** The rows of an append as columns, with the mids of new instances made. */
-export function appendColumns(change: AppendChange, mailbox: MailboxId): Columns {
-  const columns = new Columns(change.rows.length)
-  change.rows.forEach((row, i) => {
-    const uid = (change.firstUid + i) as Uid
-    columns.push(uid, row.mid || midOf(mailbox, uid), row.content, row.flags.lo, row.flags.hi, change.modseq, row.size, row.date, change.saved)
+/** An append as its own writer knows it, before it went through the log. */
+export function appendChange(of: { modseq: ModSeq; firstUid: Uid; saved: number }, rows: AppendRows): AppendChange {
+  const columns = new Columns(rows.length)
+  rows.forEach(({ mid, content, flags, size, date }, i) => {
+    columns.push(of.firstUid + i, mid, content, flags.lo, flags.hi, of.modseq, size, date, of.saved)
   })
-  return columns
+  return { kind: 'append', modseq: of.modseq, firstUid: of.firstUid, rows: columns, keywords: [] }
 }
 
-function unpackRows(data: Buffer, from: number): AppendRow[] {
-  const rows: AppendRow[] = new Array(data.readUInt32BE(from))
-  let at = from + 4
-  for (let i = 0; i < rows.length; i++, at += ROW_BYTES) {
-    rows[i] = {
-      content: data.readBigInt64BE(at),
-      date: data.readDoubleBE(at + 8),
-      size: data.readUInt32BE(at + 16),
-      flags: fromBigint(data.readBigInt64BE(at + 20)),
-      mid: data.readDoubleBE(at + 28),
-    }
+/** The rows of an append, with the mids of new instances made. */
+export function appendColumns(change: AppendChange, mailbox: MailboxId): Columns {
+  const { rows } = change
+  for (let row = 0; row < rows.count; row++) rows.mids[row] ||= midOf(mailbox, rows.uids[row] as Uid)
+  return rows
+}
+
+function unpackRows(data: Buffer, from: number, { modseq, firstUid, saved }: { modseq: ModSeq; firstUid: Uid; saved: number }): Columns {
+  const count = data.readUInt32BE(from)
+  const rows = new Columns(count)
+  rows.count = count
+  for (let row = 0, at = from + 4; row < count; row++, at += ROW_BYTES) {
+    rows.uids[row] = firstUid + row
+    rows.contents[row] = data.readBigInt64BE(at)
+    rows.dates[row] = data.readDoubleBE(at + 8)
+    rows.sizes[row] = data.readUInt32BE(at + 16)
+    rows.hi[row] = data.readUInt32BE(at + 20)
+    rows.lo[row] = data.readUInt32BE(at + 24)
+    rows.mids[row] = data.readDoubleBE(at + 28)
   }
+  rows.modseqs.fill(modseq)
+  rows.saved.fill(saved)
   return rows
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { AppendRow, Change } from './change.ts'
-import { packAppend, packExpunge, packFlags, unpackChange } from './change.ts'
+import { CHANGE_KINDS, packAppend, packExpunge, packFlags, unpackChange } from './change.ts'
 import { DELETED, FLAGGED, NO_FLAGS, SEEN } from './flags.ts'
 import { MailboxIndex, SEGMENT_ROWS } from './index.ts'
 import { type AccountId, asUid, type MailboxId, type ModSeq, midOf } from './types.ts'
@@ -25,7 +25,7 @@ const row = (n: number): AppendRow => ({ content: BigInt(n), date: n * 1000, siz
 const packed = (change: Change): Change => {
   switch (change.kind) {
     case 'append':
-      return unpackChange(change.modseq, 1, change.firstUid, packAppend(change.rows, change.saved, change.keywords))
+      throw new TypeError('see `append`')
     case 'flags':
       return unpackChange(change.modseq, 2, asUid(0), packFlags(change.uids, change.add, change.remove, change.keywords))
     case 'expunge':
@@ -37,7 +37,7 @@ const packed = (change: Change): Change => {
 const next = (index: MailboxIndex) => (index.modseq + 1) as ModSeq
 const append = (index: MailboxIndex, n: number) => {
   const rows = Array.from({ length: n }, (_, i) => row(index.uidnext + i))
-  assert.ok(index.apply(packed({ kind: 'append', modseq: next(index), firstUid: index.uidnext, saved: 5, rows, keywords: [] })))
+  assert.ok(index.apply(unpackChange(next(index), CHANGE_KINDS.append, index.uidnext, packAppend(rows, 5, []))))
 }
 const expunge = (index: MailboxIndex, ...uids: number[]) =>
   assert.ok(index.apply(packed({ kind: 'expunge', modseq: next(index), uids: toRanges(uids) })))

@@ -179,10 +179,11 @@ async function applyLog(client: pg.Client, { account_id, id, folded, modseq }: M
     if (change.kind !== 'gap' && change.modseq !== at + 1) faults.push(`${name}: the log goes from ${at} to ${change.modseq}`)
     at = change.modseq
     if (change.kind === 'append')
-      change.rows.forEach(({ content, size, flags }, i) => {
-        if (folding.has(change.firstUid + i)) faults.push(`${name}: UID ${change.firstUid + i} is appended twice`)
-        folding.set(change.firstUid + i, { content: `${content}`, size, flags, modseq: change.modseq })
-      })
+      for (let row = 0; row < change.rows.count; row++) {
+        const { uid, content, size, flags, modseq } = change.rows.row(row)
+        if (folding.has(uid)) faults.push(`${name}: UID ${uid} is appended twice`)
+        folding.set(uid, { content: `${content}`, size, flags, modseq })
+      }
     else if (change.kind === 'expunge')
       for (const uid of eachUid(change.uids)) {
         if (!folding.delete(uid)) faults.push(`${name}: UID ${uid} is expunged and was not there`)

@@ -2,7 +2,7 @@
  * Appending: delivery and APPEND alike. Writers gather what waits and commit it together (group commit without a timer: whoever finds a writer idle goes at
  * once), one `change` row per mailbox and batch, contents, counters and op ids in the same statement.
  */
-import { CHANGE_KINDS, packAppend } from '../change.ts'
+import { appendChange, CHANGE_KINDS, packAppend } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { Flags } from '../flags.ts'
 import type { Appended } from '../mailstore.ts'
@@ -187,7 +187,7 @@ export class Appender {
       const group = groups.find((g) => g.account === account && g.mailbox === mailbox)!
       if (group.rows.length > MAX_CARRIED_ROWS) tx.touch(account, mailbox, modseq)
       else tx.wrote(group, { uidvalidity, modseq, change: { kind: CHANGE_KINDS.append, firstUid, data: packAppend(group.rows, group.saved, []) } })
-      this.#indexes.offer(group, { kind: 'append', modseq, firstUid: asUid(firstUid), saved: group.saved, rows: group.rows, keywords: [] })
+      this.#indexes.offer(group, appendChange({ modseq, firstUid: asUid(firstUid), saved: group.saved }, group.rows))
       for (const { item, offset } of group.items)
         done.set(item, appended(uidvalidity, firstUid + offset, firstUid + offset + item.messages.length - 1, modseq))
     }

@@ -13,7 +13,7 @@ function head(out: Buffer, oid: number, length: number): number {
 }
 
 /** int8[]; numbers must be safe integers. */
-export function int8Array(values: readonly (number | bigint)[] | BigInt64Array): Buffer {
+export function int8Array(values: ArrayLike<number | bigint> & Iterable<number | bigint>): Buffer {
   const out = Buffer.allocUnsafe(HEAD + values.length * 12)
   let at = head(out, OID.int8, values.length)
   for (const value of values) {
@@ -27,7 +27,15 @@ export function int8Array(values: readonly (number | bigint)[] | BigInt64Array):
   return out
 }
 
-export function int4Array(values: readonly number[]): Buffer {
+/** int8[] of bit masks, given as their upper and lower halves. */
+export function int8Halves(hi: Uint32Array, lo: Uint32Array): Buffer {
+  const out = Buffer.allocUnsafe(HEAD + hi.length * 12)
+  let at = head(out, OID.int8, hi.length)
+  for (let i = 0; i < hi.length; i++) at = out.writeUInt32BE(lo[i]!, out.writeUInt32BE(hi[i]!, out.writeInt32BE(8, at)))
+  return out
+}
+
+export function int4Array(values: ArrayLike<number> & Iterable<number>): Buffer {
   const out = Buffer.allocUnsafe(HEAD + values.length * 8)
   let at = head(out, OID.int4, values.length)
   for (const value of values) at = out.writeInt32BE(value, out.writeInt32BE(4, at))

@@ -3,11 +3,13 @@
  * mailbox's own row is never touched: no writer waits. Rows and folded_modseq move in one transaction, so `message` plus the changes after it is always the truth.
  */
 import { setImmediate } from 'node:timers/promises'
-import { type AppendRow, type Change, unpackChange } from '../change.ts'
+import { appendColumns, type Change, unpackChange } from '../change.ts'
+import type { Columns } from '../columns.ts'
 import { toBigint } from '../flags.ts'
-import { type AccountId, type MailboxId, type ModSeq, midOf, type Uid } from '../types.ts'
+import type { AccountId, MailboxId, ModSeq, Uid } from '../types.ts'
 import { countUids, normalise, type UidRanges } from '../uidset.ts'
-import { int4Array, int8Array } from './arrays.ts'
+import { Appended } from './appended.ts'
+import { int4Array, int8Array, int8Halves } from './arrays.ts'
 import type { MailboxKey } from './indexes.ts'
 import { NetFlags } from './net-flags.ts'
 import type { Pool, Queryable } from './pool.ts'
@@ -102,24 +104,14 @@ export async function foldMailbox(pool: Pool, { account, mailbox }: MailboxKey):
   })
 }
 
-interface NewRow extends AppendRow {
-  readonly uid: number
-  readonly saved: number
-  lo: number
-  hi: number
-  modseq: number
-}
-
 /**
  * The net effect of a run of changes: what was appended and expunged within it never becomes a row of `message`, and a row that was there before is written once,
  * however many changes it saw. A client that marks a large mailbox again and again costs the log little; it must not cost the fold a rewrite each time.
  */
 class Fold {
   readonly #mailbox: MailboxId
-  /** Messages that the run itself appended, in UID order, as they stand at its end. */
-  readonly #added = new Map<number, NewRow>()
-  /** Of those, the ones it expunged again. */
-  readonly #passing: NewRow[] = []
+  /** Messages that the run itself appended, as they stand at its end. */
+  readonly #added = new Appended()
   /** On rows that were there before. No flags change follows on the expunge of a message, so all of these come first. */
   readonly #flags = new NetFlags()
   readonly #expunged: number[] = []
@@ -131,29 +123,29 @@ class Fold {
 
   /** Rows that `write` will change, about. */
   get rows(): number {
-    return this.#added.size + this.#passing.length + this.#flags.count + this.#gone
+    return this.#added.count + this.#flags.count + this.#gone
   }
 
   take(change: Change): void {
-    if (change.kind === 'append')
-      change.rows.forEach((row, i) => {
-        const uid = change.firstUid + i
-        this.#added.set(uid, { ...row, uid, saved: change.saved, lo: row.flags.lo, hi: row.flags.hi, modseq: change.modseq })
-      })
-    else if (change.kind === 'flags') {
-      const older = this.#older(change.uids, (row) => {
-        row.lo = ((row.lo & ~change.remove.lo) | change.add.lo) >>> 0
-        row.hi = ((row.hi & ~change.remove.hi) | change.add.hi) >>> 0
-        row.modseq = change.modseq
-      })
-      if (older.length > 0) this.#flags.take(older, change)
-    } else if (change.kind === 'expunge') {
-      const older = this.#older(change.uids, (row) => {
-        this.#added.delete(row.uid)
-        this.#passing.push(row)
-      })
-      this.#expunged.push(...older)
-      this.#gone += countUids(older)
+    switch (change.kind) {
+      case 'append':
+        this.#added.take(appendColumns(change, this.#mailbox))
+        break
+      case 'flags': {
+        const older = this.#added.flags(change)
+        if (older.length > 0) this.#flags.take(older, change)
+        break
+      }
+      case 'expunge': {
+        const older = this.#added.expunge(change.uids)
+        this.#expunged.push(...older)
+        this.#gone += countUids(older)
+        break
+      }
+      case 'gap':
+        break
+      default:
+        change satisfies never
     }
   }
 
@@ -170,41 +162,24 @@ class Fold {
         int8Array(spans.map((span) => span.modseq)),
       ])
     if (this.#expunged.length > 0) await on.rows(FOLD_EXPUNGE, [account, this.#mailbox, ...spansOf(normalise(this.#expunged))])
-    if (this.#added.size > 0) await on.rows(FOLD_APPEND, [account, this.#mailbox, ...this.#columns([...this.#added.values()])])
-    if (this.#passing.length > 0) await on.rows(FOLD_PASSING, [account, this.#mailbox, ...this.#columns(this.#passing)])
+    const { kept, passing } = this.#added.end()
+    if (kept.count > 0) await on.rows(FOLD_APPEND, [account, this.#mailbox, ...parameters(kept)])
+    if (passing.count > 0) await on.rows(FOLD_PASSING, [account, this.#mailbox, ...parameters(passing)])
   }
+}
 
-  /** Calls `mine` for the run's own messages in the set; returns the ranges that may be older ones. */
-  #older(uids: UidRanges, mine: (row: NewRow) => void): number[] {
-    const older: number[] = []
-    const first = this.#added.keys().next().value
-    for (let i = 0; i < uids.length; i += 2) {
-      const from = uids[i]!
-      let to = uids[i + 1]!
-      if (first !== undefined && to >= first) {
-        for (let uid = Math.max(from, first); uid <= to; uid++) {
-          const row = this.#added.get(uid)
-          if (row) mine(row)
-        }
-        to = Math.min(to, first - 1)
-      }
-      if (from <= to) older.push(from, to)
-    }
-    return older
-  }
-
-  #columns(rows: readonly NewRow[]): Buffer[] {
-    return [
-      int8Array(rows.map((row) => row.uid)),
-      int8Array(rows.map((row) => row.mid || midOf(this.#mailbox, row.uid as Uid))),
-      int8Array(rows.map((row) => row.content)),
-      int8Array(rows.map((row) => Math.round(row.date))),
-      int8Array(rows.map((row) => Math.round(row.saved))),
-      int4Array(rows.map((row) => row.size)),
-      int8Array(rows.map((row) => toBigint({ lo: row.lo, hi: row.hi }))),
-      int8Array(rows.map((row) => row.modseq)),
-    ]
-  }
+const parameters = ({ count, ...rows }: Columns): Buffer[] => {
+  const of = <T extends { subarray(from: number, to: number): T }>(column: T): T => column.subarray(0, count)
+  return [
+    int8Array(of(rows.uids)),
+    int8Array(of(rows.mids)),
+    int8Array(of(rows.contents)),
+    int8Array(of(rows.dates).map(Math.round)),
+    int8Array(of(rows.saved).map(Math.round)),
+    int4Array(of(rows.sizes)),
+    int8Halves(of(rows.hi), of(rows.lo)),
+    int8Array(of(rows.modseqs)),
+  ]
 }
 
 const spansOf = (uids: UidRanges): [Buffer, Buffer] => [int8Array(uids.filter((_, i) => i % 2 === 0)), int8Array(uids.filter((_, i) => i % 2 === 1))]
