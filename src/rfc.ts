@@ -99,6 +99,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
   rfc(8314, 'Cleartext Considered Obsolete: Use of TLS for Email Submission and Access', 'full', 'no service that reads or submits mail without TLS'),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
+  rfc(8474, 'IMAP Extension for Object Identifiers', 'part', 'EMAILID of messages; THREADID is NIL'),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
   rfc(9051, 'IMAP4rev2', 'part', 'its words and its corrections of IMAP4rev1; it is announced when all of it is there'),
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),

@@ -3,6 +3,7 @@ import { type Part, unpackParts } from '../../mail/parts.ts'
 import type { Segment } from '../../store/index.ts'
 import type { ContentRow } from '../../store/mailstore.ts'
 import { DateTimeWriter } from './date.ts'
+import { ContentIds } from './email-id.ts'
 import { FlagLists } from './flag-lists.ts'
 import type { Phrase } from './line.ts'
 
@@ -16,6 +17,7 @@ export class FetchRow {
   readonly #source: RowSource
   readonly #flags: FlagLists
   readonly dates = new DateTimeWriter()
+  readonly contentIds = new ContentIds()
   readonly savedDates = new DateTimeWriter()
   msn = 0
   segment!: Segment
