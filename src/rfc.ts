@@ -105,6 +105,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
   rfc(9208, 'IMAP QUOTA Extension', 'words', 'its response code OVERQUOTA'),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
+  rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'part', 'FETCH, by sequence numbers too'),
 ]
 
 const STATUS: Readonly<Record<RfcStatus, string>> = { full: 'yes', part: 'in part', words: 'words only' }

@@ -4,6 +4,7 @@
  */
 import type { MailboxStatus } from '../store/mailstore.ts'
 import type { FetchItems } from './fetch/item.ts'
+import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
 import type { SearchKeys } from './search/parse.ts'
 import type { AuthenticatedSession } from './session.ts'
@@ -16,8 +17,10 @@ export type Table<Row> = ReadonlyMap<string, Row>
 export type Parameter<Options> = (r: ArgumentReader) => Partial<Options>
 
 /** `FETCH … (CHANGEDSINCE 5)`: RFC 4466 §2.3. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface FetchOptions {}
+export interface FetchOptions {
+  /** Of the messages named, only these: RFC 9394 §3.3. */
+  readonly page: Page
+}
 /** `STORE … (UNCHANGEDSINCE 5) …`: RFC 4466 §2.5. */
 // biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
 export interface StoreOptions {}

@@ -5,9 +5,20 @@ import { children } from './children.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
+import { partial } from './partial.ts'
 import { savedate } from './savedate.ts'
 import { specialUse } from './special-use.ts'
 
 const mechanisms = SASL_MECHANISMS.map(({ name }) => extension({ capability: `AUTH=${name}`, rfc: 'RFC 9051 §6.2.2', announce: ['anonymous'] }))
 
-export const EXTENSIONS: readonly Extension[] = [imap4rev1, literalMinus, literalPlus, ...mechanisms, specialUse, children, savedate, objectid]
+export const EXTENSIONS: readonly Extension[] = [
+  imap4rev1,
+  literalMinus,
+  literalPlus,
+  ...mechanisms,
+  specialUse,
+  children,
+  savedate,
+  objectid,
+  partial,
+]

@@ -1,5 +1,8 @@
 /** Ascending ranges of UIDs or sequence numbers, as a loop walks them in steps. */
 import type { UidRanges } from '../../store/uidset.ts'
+import type { View } from '../../store/view.ts'
+import { type Page, pageOf } from '../page.ts'
+import type { By } from '../wire/numset.ts'
 
 /** What of the ranges is larger than `last`. */
 export function beyond(ranges: UidRanges, last: number): UidRanges {
@@ -18,4 +21,22 @@ export function membership(ranges: UidRanges): (n: number) => boolean {
     while (at < ranges.length && ranges[at + 1]! < n) at += 2
     return at < ranges.length && ranges[at]! <= n
   }
+}
+
+/** Sequence numbers of those messages of the ranges that are on the page, in the order of UIDs (RFC 9394 §3.3). */
+export function pageOfRanges(view: View, by: By, ranges: UidRanges, page: Page): UidRanges {
+  let count = 0
+  for (const { from, to } of view.spans(by, ranges)) count += to - from
+  const { from: first, to: last } = pageOf(page, count)
+  const found: number[] = []
+  let before = 0
+  for (const { from, to, msn } of view.spans(by, ranges)) {
+    const start = Math.max(first - before, 0)
+    const end = Math.min(last - before, to - from)
+    before += to - from
+    if (start >= end) continue
+    if (found.at(-1) === msn + start - 1) found[found.length - 1] = msn + end - 1
+    else found.push(msn + start, msn + end - 1)
+  }
+  return found
 }
