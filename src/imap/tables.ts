@@ -2,7 +2,7 @@
  * The tables that commands read their arguments by. What a row means belongs to the command that reads the table; an extension adds rows to it, and with the
  * extension they go. Names are upper case.
  */
-import type { MailboxStatus } from '../store/mailstore.ts'
+import type { MailboxInfo, MailboxStatus } from '../store/mailstore.ts'
 import type { FetchItems } from './fetch/item.ts'
 import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
@@ -33,12 +33,25 @@ export interface CreateOptions {}
 /** `SEARCH RETURN (…)`: RFC 4466 §2.6.1. */
 // biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
 export interface SearchOptions {}
-/** What stands before LIST's reference: RFC 5258 §3.1. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface ListSelection {}
+/** What stands before LIST's reference: RFC 5258 §3.1. Without any of the first two every name is selected. */
+export interface ListSelection {
+  readonly subscribed?: true
+  readonly specialUse?: true
+  /** Names above what is selected, too. */
+  readonly recursive?: true
+}
 /** `LIST … RETURN (…)`: RFC 5258 §3.2. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface ListReturn {}
+export interface ListReturn {
+  readonly subscribed?: true
+  /** What `STATUS (…)` asks for. */
+  readonly status?: SaidBehind
+}
+
+/**
+ * What else is said of each mailbox of a listing, behind its LIST line. Called once with all of them, so that one question to the store does for all; what it
+ * resolves to is called for each of them, in the order of the listing, and writes whole lines.
+ */
+export type SaidBehind = (s: AuthenticatedSession, mailboxes: readonly MailboxInfo[]) => Promise<(mailbox: MailboxInfo) => void>
 
 /** Writes the item's value behind its name: a number, or more than that. */
 export type StatusItem = (line: ResponseWriter, status: MailboxStatus, s: AuthenticatedSession) => void

@@ -1,23 +1,93 @@
+import type { MailboxInfo } from '../../store/mailstore.ts'
 import { HIERARCHY_DELIMITER } from '../../store/types.ts'
 import { command, LOGGED_IN } from '../command.ts'
-import { attributes, matching, writeListed } from '../listing.ts'
-import { matcher, parentsOf } from '../mailbox-names.ts'
+import { attributes, FLUSH_AT, type Listed, type Names, namesOf, readOptions, select, writeListed } from '../listing.ts'
+import { matcher } from '../mailbox-names.ts'
+import { Bad } from '../reply.ts'
+import type { AuthenticatedSession } from '../session.ts'
+import type { ListReturn, ListSelection, Tables } from '../tables.ts'
+import type { ArgumentReader } from '../wire/read.ts'
 
-/** LIST: the mailboxes that a pattern names. An empty pattern asks for the delimiter. RFC 9051 §6.3.9, attributes: RFC 6154, RFC 3348. */
+interface ListArgs {
+  readonly selection: ListSelection
+  readonly patterns: readonly string[]
+  readonly returns: ListReturn
+  /** Anything of RFC 5258 was used. */
+  readonly extended: boolean
+}
+
+/** Patterns in one command. */
+const MAX_PATTERNS = 50
+
+/** LIST: the names that a pattern wants, in IMAP4rev1's form and in that of RFC 5258. RFC 9051 §6.3.9, attributes: RFC 6154, RFC 3348. */
 export const list = command({
   names: ['LIST'],
   rfc: 'RFC 9051 §6.3.9',
   states: LOGGED_IN,
   sync: 'all',
-  parse: (r) => ({ reference: r.mailbox(), pattern: r.pattern() }),
-  async run(s, { reference, pattern }) {
-    if (pattern === '') s.out.untagged().word('LIST').flags(['\\Noselect']).string(HIERARCHY_DELIMITER).mailbox('').end()
+  parse: (r, _, tables) => parse(r, tables),
+  async run(s, { selection, patterns, returns, extended }) {
+    // Only here an empty pattern means something: it asks for the delimiter.
+    if (!extended && patterns[0] === '') s.out.untagged().word('LIST').flags(['\\Noselect']).string(HIERARCHY_DELIMITER).mailbox('').end()
     else {
-      const mailboxes = new Map((await s.store.mailboxes(s.access)).map((mailbox) => [mailbox.name, mailbox]))
-      const withChildren = parentsOf(mailboxes.keys())
-      for (const name of await matching(mailboxes.keys(), matcher(reference + pattern)))
-        writeListed(s.out, 'LIST', name, attributes(s, mailboxes.get(name)!, withChildren))
+      const matchers = patterns.filter((pattern) => pattern !== '').map(matcher)
+      const names = await namesOf(s, { subscriptions: selection.subscribed === true || returns.subscribed === true })
+      const found = await select(names, selection, (name) => matchers.some((matches) => matches(name)))
+      await write(s, { found, names }, { selection, patterns, returns, extended })
     }
     return { ok: 'LIST completed' }
   },
 })
+
+function parse(r: ArgumentReader, { listSelections, listReturns }: Tables): ListArgs {
+  const isExtended = listSelections.size > 0
+  const before = isExtended && r.next === 'list'
+  const selection = before ? readOptions(r, listSelections) : {}
+  if (selection.recursive && !selection.subscribed && !selection.specialUse) throw new Bad('RECURSIVEMATCH goes with another selection')
+  const reference = r.mailbox()
+  const several = isExtended && r.next === 'list'
+  const patterns = several ? r.list(patternList) : [r.pattern()]
+  const behind = listReturns.size > 0 && r.maybe('RETURN')
+  const returns = behind ? readOptions(r, listReturns) : {}
+  const extended = before || several || behind
+  // In the extended form an empty pattern is passed over, whatever the reference (RFC 5258 §3).
+  return { selection, patterns: patterns.map((pattern) => (pattern === '' ? '' : reference + pattern)), returns, extended }
+}
+
+function patternList(r: ArgumentReader): string[] {
+  const patterns = [r.pattern()]
+  while (r.more) patterns.push(r.pattern())
+  if (patterns.length > MAX_PATTERNS) throw new Bad('Too many patterns')
+  return patterns
+}
+
+async function write(
+  s: AuthenticatedSession,
+  { found, names }: { readonly found: readonly Listed[]; readonly names: Names },
+  { selection, returns, extended }: ListArgs,
+): Promise<void> {
+  const { out } = s
+  const mailboxes = found.flatMap(({ mailbox }) => mailbox ?? [])
+  const behind: ((mailbox: MailboxInfo) => void)[] = []
+  for (const say of Object.values({ ...returns })) if (typeof say === 'function') behind.push(await say(s, mailboxes))
+  const bySelection = [selection.subscribed && 'SUBSCRIBED', selection.specialUse && 'SPECIAL-USE'].filter((name) => typeof name === 'string')
+  const saysSubscribed = selection.subscribed === true || returns.subscribed === true
+  for (const { name, mailbox, childInfo } of found) {
+    // Who did not use RFC 5258 may not know \NonExistent, which implies \Noselect.
+    const words = mailbox ? [] : [extended ? '\\NonExistent' : '\\Noselect']
+    words.push(...attributes(s, name, names))
+    if (saysSubscribed && names.subscribed.has(name)) words.push('\\Subscribed')
+    writeListed(out, 'LIST', name, words)
+    if (childInfo) writeChildInfo(s, bySelection)
+    out.end()
+    if (mailbox) for (const say of behind) say(mailbox)
+    if (out.output.queued >= FLUSH_AT) await out.flush()
+  }
+}
+
+/** `("CHILDINFO" ("SUBSCRIBED"))`: what is below satisfies these. RFC 5258 §3.5. */
+function writeChildInfo({ out }: AuthenticatedSession, selections: readonly string[]): void {
+  out.open().string('CHILDINFO').open()
+  for (const name of selections) out.string(name)
+  out.close().close()
+}

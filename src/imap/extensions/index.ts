@@ -3,6 +3,7 @@ import { SASL_MECHANISMS } from '../../auth/sasl/index.ts'
 import { type Extension, extension } from '../extension.ts'
 import { children } from './children.ts'
 import { imap4rev1 } from './imap4rev1.ts'
+import { listExtended } from './list-extended.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
@@ -21,4 +22,5 @@ export const EXTENSIONS: readonly Extension[] = [
   savedate,
   objectid,
   partial,
+  listExtended,
 ]
