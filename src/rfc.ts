@@ -93,7 +93,9 @@ export const RFCS: readonly Rfc[] = [
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read'),
   rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
-  rfc(7162, 'IMAP Extensions: CONDSTORE and QRESYNC', 'words', 'mod-sequences drive the store; the commands are not announced yet'),
+  rfc(7162, 'IMAP Extensions: CONDSTORE and QRESYNC', 'part', 'CONDSTORE: one mod-sequence for each message, all mailboxes have them', {
+    imap: ['CONDSTORE'],
+  }),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),
   rfc(7889, 'The IMAP APPENDLIMIT Extension', 'words', 'its response code TOOBIG'),

@@ -1,5 +1,6 @@
 /** A capability that is not one command's: it widens what others do. */
 import type { ImapLimits } from './limits.ts'
+import type { Reports } from './reports.ts'
 import type { State } from './session.ts'
 import type { Tables } from './tables.ts'
 
@@ -13,6 +14,10 @@ export interface Extension {
   readonly shown?: (limits: ImapLimits) => string
   /** ENABLE may turn it on (RFC 5161), and these with it. */
   readonly enable?: boolean | readonly string[]
+  /** How changes are told once it is on. */
+  readonly reports?: Partial<Reports>
+  /** Capabilities without which this one is not there either. */
+  readonly needs?: readonly string[]
   /** Only there where the configuration asks for it. */
   readonly onRequest?: boolean
   /** Rows for the tables that commands read by. */

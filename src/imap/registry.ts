@@ -2,6 +2,7 @@
 import type { AnyCommand, By, Call, SyncLevel } from './command.ts'
 import type { Extension } from './extension.ts'
 import { IMAP_LIMITS, type ImapLimits } from './limits.ts'
+import type { Reports } from './reports.ts'
 import type { State } from './session.ts'
 import { mergeTables, type Tables } from './tables.ts'
 
@@ -21,10 +22,16 @@ export interface Registry {
   capabilities(state: State): readonly string[]
   /** The same without values: `APPENDLIMIT`. */
   names(state: State): ReadonlySet<string>
-  /** What ENABLE may turn on, upper case, each with what it turns on beside itself (RFC 5161). */
-  readonly enableable: ReadonlyMap<string, readonly string[]>
+  /** What ENABLE may turn on, upper case (RFC 5161). */
+  readonly enableable: ReadonlyMap<string, Enableable>
   /** What commands parse by. */
   readonly tables: Tables
+}
+
+export interface Enableable {
+  /** What it turns on beside itself. */
+  readonly also: readonly string[]
+  readonly reports: Partial<Reports>
 }
 
 /** What the configuration says of capabilities, in any case. */
@@ -35,7 +42,7 @@ export interface Choice {
   readonly limits?: ImapLimits
 }
 
-type Announcing = Pick<Extension, 'announce' | 'shown' | 'required' | 'onRequest'> & { readonly capability: string }
+type Announcing = Pick<Extension, 'announce' | 'shown' | 'required' | 'onRequest' | 'needs'> & { readonly capability: string }
 
 /** Throws where two commands share a name, or `disable` and `request` name what there is not. */
 export function createRegistry(
@@ -53,8 +60,9 @@ export function createRegistry(
   const on = named(request, 'enable')
   const required = announcing.find((one) => one.required && off.has(one.capability.toUpperCase()))
   if (required) throw new Error(`the IMAP capability ${required.capability} cannot be disabled`)
-  const isOn = ({ capability, onRequest }: Partial<Announcing>): boolean =>
-    capability === undefined || (!off.has(capability.toUpperCase()) && (!onRequest || on.has(capability.toUpperCase())))
+  const isOn = ({ capability, onRequest, needs = [] }: Partial<Announcing>): boolean =>
+    capability === undefined ||
+    (!off.has(capability.toUpperCase()) && (!onRequest || on.has(capability.toUpperCase())) && !needs.some((name) => off.has(name.toUpperCase())))
 
   const entries = new Map<string, Entry>()
   const prefixes = new Set<string>()
@@ -81,7 +89,9 @@ export function createRegistry(
     isPrefix: (word) => prefixes.has(word),
     capabilities: (state) => shown[state],
     names: (state) => offered[state],
-    enableable: new Map(enableable.map(({ capability, enable }) => [capability.toUpperCase(), Array.isArray(enable) ? enable : []])),
+    enableable: new Map(
+      enableable.map(({ capability, enable, reports = {} }) => [capability.toUpperCase(), { also: Array.isArray(enable) ? enable : [], reports }]),
+    ),
     tables: mergeTables(extensions.filter(isOn).map(({ adds = {} }) => adds)),
   }
 }

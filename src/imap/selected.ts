@@ -9,6 +9,12 @@ import type { View } from '../store/view.ts'
 import { Bad } from './reply.ts'
 import { type By, type NumberSet, resolveSet } from './wire/numset.ts'
 
+export interface Orders {
+  readonly hidden: ReadonlySet<number>
+  readonly told: UidRanges
+  readonly numbered: UidRanges
+}
+
 export class Selected {
   /** As the client named it at SELECT, Unicode. */
   readonly name: string
@@ -21,6 +27,7 @@ export class Selected {
   #recent: number[] = []
   #hidden = new Set<number>()
   #told: number[] = []
+  #numbered: number[] = []
 
   constructor(name: string, mailbox: SelectedMailbox) {
     this.name = name
@@ -102,11 +109,16 @@ export class Selected {
   tell(uids: UidRanges): void {
     this.#told = this.#told.length === 0 ? [...uids] : normalise([...this.#told, ...uids])
   }
+  /** Sync tells the modseqs of these UIDs, and their flags only where somebody else changed them. */
+  number(uids: UidRanges): void {
+    this.#numbered = this.#numbered.length === 0 ? [...uids] : normalise([...this.#numbered, ...uids])
+  }
   /** For sync: what to hide and what to tell, once. */
-  takeOrders(): { readonly hidden: ReadonlySet<number>; readonly told: UidRanges } {
-    const orders = { hidden: this.#hidden, told: this.#told }
+  takeOrders(): Orders {
+    const orders = { hidden: this.#hidden, told: this.#told, numbered: this.#numbered }
     this.#hidden = new Set()
     this.#told = []
+    this.#numbered = []
     return orders
   }
 }

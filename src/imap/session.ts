@@ -7,6 +7,7 @@ import type { Presence } from '../store/presence.ts'
 import type { Exchange } from './exchange.ts'
 import type { ImapLimits } from './limits.ts'
 import type { Registry } from './registry.ts'
+import { REV1_REPORTS, type Reports } from './reports.ts'
 import type { Rounds } from './rounds.ts'
 import type { Selected } from './selected.ts'
 import type { ResponseWriter } from './wire/write.ts'
@@ -52,8 +53,10 @@ export class Session {
   access: AccountAccess | undefined
   /** Set by SELECT and EXAMINE; whoever replaces it closes the old one. */
   selected: Selected | undefined
-  /** What ENABLE turned on, upper case. */
+  /** What ENABLE, or a command that implies it, turned on, upper case. */
   readonly enabled = new Set<string>()
+  /** How changes are told, by what is enabled. */
+  reports: Reports = REV1_REPORTS
   /** LOGOUT has said BYE: there is no further command. */
   loggedOut = false
   readonly #admitted: () => void
@@ -85,6 +88,16 @@ export class Session {
   /** Whether a capability, named without its value, is announced now. */
   offers(capability: string): boolean {
     return this.registry.names(this.state).has(capability)
+  }
+
+  /** Turns a capability on for good, with what it brings. false: it was on, or cannot be. */
+  enable(capability: string): boolean {
+    const found = this.registry.enableable.get(capability)
+    if (!found || this.enabled.has(capability)) return false
+    this.enabled.add(capability)
+    for (const other of found.also) this.enable(other)
+    this.reports = { ...this.reports, ...found.reports }
+    return true
   }
 
   /** The client is who it says. `leave` is called once, when the session ends. */

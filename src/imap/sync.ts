@@ -5,15 +5,15 @@
  */
 import { Unavailable } from '../store/errors.ts'
 import { SYSTEM_FLAGS } from '../store/flags.ts'
-import type { UidRanges } from '../store/uidset.ts'
+import { outside, toRanges, type UidRanges } from '../store/uidset.ts'
 import type { Told } from '../store/view.ts'
 import type { SyncLevel } from './command.ts'
-import { FLAGS, UID } from './fetch/items.ts'
+import { changedItems, MODSEQ, UID } from './fetch/items.ts'
 import { LineWriter } from './fetch/line.ts'
 import { IndexLines } from './fetch/lines.ts'
 import { beyond, membership } from './fetch/ranges.ts'
 import { FetchRow } from './fetch/row.ts'
-import type { Selected } from './selected.ts'
+import type { Orders, Selected } from './selected.ts'
 import type { Session } from './session.ts'
 import type { ResponseWriter } from './wire/write.ts'
 
@@ -30,10 +30,10 @@ export type Look = 'now' | 'try' | 'maybe' | 'known'
 
 /** Reports what there is to report in the selected mailbox, if any. */
 export async function sync(session: Session, level: SyncLevel, look: Look): Promise<void> {
-  const { selected, out } = session
+  const { selected } = session
   if (!selected || level === 'none') return
   await refresh(selected, look)
-  await report(selected, out, level === 'all')
+  await report(session, selected, level === 'all')
 }
 
 async function refresh(selected: Selected, look: Look): Promise<void> {
@@ -45,10 +45,11 @@ async function refresh(selected: Selected, look: Look): Promise<void> {
   }
 }
 
-async function report(selected: Selected, out: ResponseWriter, expunges: boolean): Promise<void> {
-  const { hidden, told } = selected.takeOrders()
-  if (told.length === 0 && !selected.view.stale) return
-  const news = selected.view.pull({ expunges, silent: hidden })
+async function report(session: Session, selected: Selected, expunges: boolean): Promise<void> {
+  const { out } = session
+  const orders = selected.takeOrders()
+  if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale) return
+  const news = selected.view.pull({ expunges, silent: orders.hidden })
   for (const { msn } of news.expunged) {
     out.output.write(`* ${msn} EXPUNGE\r\n`)
     if (out.output.queued >= FLUSH_AT) await out.flush()
@@ -59,7 +60,7 @@ async function report(selected: Selected, out: ResponseWriter, expunges: boolean
     out.untagged().number(selected.countRecent()).word('RECENT').end()
   }
   if (selected.keywords.length > selected.keywordsTold) writeFlags(out, selected)
-  await writeFetches(selected, out, news.flags, told)
+  await writeFetches(session, selected, news.flags, orders)
 }
 
 /** FLAGS and PERMANENTFLAGS: at SELECT, and again when the mailbox got a new keyword (RFC 9051 §7.3.5). */
@@ -86,25 +87,35 @@ async function claimRecent(selected: Selected): Promise<void> {
 }
 
 /** `* 3 FETCH (UID 57 FLAGS (\Seen))`, with the UID always: after a UID command it must be there (RFC 9051 §6.4.9). */
-async function writeFetches(selected: Selected, out: ResponseWriter, changed: readonly Told[], told: UidRanges): Promise<void> {
-  if (changed.length === 0 && told.length === 0) return
+async function writeFetches({ out, reports }: Session, selected: Selected, changed: readonly Told[], { told, numbered }: Orders): Promise<void> {
+  if (changed.length === 0 && told.length === 0 && numbered.length === 0) return
   const line = new LineWriter(out.output)
-  const lines = new IndexLines([UID, FLAGS], line, new FetchRow(selected))
+  const row = new FetchRow(selected)
+  const lines = new IndexLines([UID, ...changedItems(reports)], line, row)
   const flush = async (): Promise<void> => {
     line.release()
     if (out.output.queued >= FLUSH_AT) await out.flush()
   }
   const isTold = membership(told)
+  const others: number[] = []
   for (const { segment, row, msn } of changed) {
-    if (isTold(segment.uids[row]!)) continue
+    const uid = segment.uids[row]!
+    if (isTold(uid)) continue
     lines.write({ segment, from: row, to: row + 1, msn })
+    others.push(uid)
     if (out.output.queued >= FLUSH_AT) await flush()
   }
-  // Spans do not outlive an await: each turn begins anew behind the last message that was written.
-  for (let rest = told; rest.length > 0; ) {
+  await writeSet(selected, told, lines, flush)
+  if (numbered.length > 0) await writeSet(selected, outside(numbered, toRanges(others)), new IndexLines([UID, MODSEQ], line, row), flush)
+  line.release()
+}
+
+/** Spans do not outlive an await: each turn begins anew behind the last message that was written. */
+async function writeSet({ view }: Selected, uids: UidRanges, lines: IndexLines, flush: () => Promise<void>): Promise<void> {
+  for (let rest = uids; rest.length > 0; ) {
     let rows = 0
     let last = 0
-    for (const span of selected.view.spans('uid', rest)) {
+    for (const span of view.spans('uid', rest)) {
       lines.write(span)
       last = span.segment.uids[span.to - 1]!
       rows += span.to - span.from
@@ -113,5 +124,4 @@ async function writeFetches(selected: Selected, out: ResponseWriter, changed: re
     rest = rows < TURN_ROWS ? [] : beyond(rest, last)
     await flush()
   }
-  line.release()
 }

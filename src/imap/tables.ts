@@ -3,6 +3,7 @@
  * extension they go. Names are upper case.
  */
 import type { MailboxInfo, MailboxStatus } from '../store/mailstore.ts'
+import type { ModSeq } from '../store/types.ts'
 import type { FetchItems } from './fetch/item.ts'
 import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
@@ -20,13 +21,19 @@ export type Parameter<Options> = (r: ArgumentReader) => Partial<Options>
 export interface FetchOptions {
   /** Of the messages named, only these: RFC 9394 §3.3. */
   readonly page: Page
+  /** Only messages whose modseq is higher (RFC 7162 §3.1.4.1). */
+  readonly changedSince: ModSeq
 }
 /** `STORE … (UNCHANGEDSINCE 5) …`: RFC 4466 §2.5. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface StoreOptions {}
+export interface StoreOptions {
+  /** Only messages whose modseq is not higher (RFC 7162 §3.1.3). */
+  readonly unchangedSince: ModSeq
+}
 /** `SELECT … (CONDSTORE)`: RFC 4466 §2.1. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface SelectOptions {}
+export interface SelectOptions {
+  /** Turned on as by ENABLE. */
+  readonly condstore: true
+}
 /** `CREATE … (USE (\\Sent))`: RFC 4466 §2.2. */
 // biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
 export interface CreateOptions {}

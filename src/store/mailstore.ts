@@ -74,7 +74,7 @@ export interface Copied {
 export interface FlagsOp {
   readonly mode: 'add' | 'remove' | 'replace'
   readonly names: readonly string[]
-  /** RFC 7162 §3.1.3: leave alone, and report, what changed after this. */
+  /** RFC 7162 §3.1.3: leave alone, and report, what changed after this. 0: also what has one of the flags, where all of them are keywords; else everything. */
   readonly unchangedSince?: ModSeq
 }
 

@@ -51,6 +51,36 @@ export function normalise(pairs: readonly number[]): number[] {
   return out
 }
 
+/** What of the ranges is in none of `others`. */
+export function outside(ranges: UidRanges, others: UidRanges): number[] {
+  const left: number[] = []
+  let o = 0
+  for (let i = 0; i < ranges.length; i += 2) {
+    let first = ranges[i]!
+    const last = ranges[i + 1]!
+    while (o < others.length && others[o + 1]! < first) o += 2
+    for (let at = o; at < others.length && others[at]! <= last; at += 2) {
+      if (others[at]! > first) left.push(first, others[at]! - 1)
+      first = others[at + 1]! + 1
+    }
+    if (first <= last) left.push(first, last)
+  }
+  return left
+}
+
+/** What both have. */
+export function within(a: UidRanges, b: UidRanges): number[] {
+  const both: number[] = []
+  for (let i = 0, k = 0; i < a.length && k < b.length; ) {
+    const first = Math.max(a[i]!, b[k]!)
+    const last = Math.min(a[i + 1]!, b[k + 1]!)
+    if (first <= last) both.push(first, last)
+    if (a[i + 1]! < b[k + 1]!) i += 2
+    else k += 2
+  }
+  return both
+}
+
 /** `1:3,7` as IMAP writes it. Empty for no ranges. */
 export function formatRanges(ranges: UidRanges): string {
   const parts: string[] = []

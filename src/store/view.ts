@@ -101,6 +101,29 @@ export class View {
     return found
   }
 
+  /** Sequence numbers of the view's messages with these UIDs, as ranges. */
+  msns(uids: UidRanges): number[] {
+    const found: number[] = []
+    for (const { slice, from, to } of this.#cuts('uid', uids)) {
+      const first = slice.before + from - slice.from + 1
+      const end = found.length - 1
+      if (end > 0 && found[end] === first - 1) found[end] = first + to - from - 1
+      else found.push(first, first + to - from - 1)
+    }
+    return found
+  }
+
+  /** UIDs within the ranges of messages that the session still counts although they are gone. */
+  gone(ranges: UidRanges): number[] {
+    const gone: number[] = []
+    for (const { slice, from, to } of this.#cuts('uid', ranges)) {
+      const { segment } = slice
+      if (segment.live) continue
+      for (let row = from; row < to; row++) if (!this.#index.find(segment.uids[row]!)) appendRuns(gone, segment.uids, row, row + 1)
+    }
+    return gone
+  }
+
   /**
    * Rows of the view's messages within the ranges, in order, with current flags. Spans are at most a segment long; take them one after the other
    * and do not keep them over an await: what comes after it may have moved on (call again with what is left).

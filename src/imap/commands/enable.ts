@@ -11,12 +11,7 @@ export const enable = command({
   parse: (r) => capabilities(r),
   run(s, asked) {
     const line = s.out.untagged().word('ENABLED')
-    for (const name of asked) {
-      const more = s.registry.enableable.get(name)
-      if (!more || s.enabled.has(name)) continue
-      for (const one of [name, ...more]) s.enabled.add(one)
-      line.word(name)
-    }
+    for (const name of asked) if (s.enable(name)) line.word(name)
     line.end()
     return { ok: 'ENABLE completed' }
   },

@@ -1,4 +1,5 @@
 import { type Call, command, LOGGED_IN } from '../command.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
 import { type Done, No } from '../reply.ts'
 import { Selected } from '../selected.ts'
 import type { AuthenticatedSession } from '../session.ts'
@@ -13,7 +14,8 @@ export const select = command({
   states: LOGGED_IN,
   sync: 'none',
   parse: (r, _, { selectParameters }) => ({ wanted: mailboxOrRefusal(r), options: r.more ? readParameters(r, selectParameters) : {} }),
-  async run(s, { wanted }, { name }) {
+  async run(s, { wanted, options }, { name }) {
+    if (options.condstore) s.enable(CONDSTORE)
     if (s.state === 'selected') {
       await s.unselect()
       // What follows belongs to another mailbox (RFC 9051 §7.1 CLOSED).
@@ -78,6 +80,7 @@ async function describe(s: AuthenticatedSession, selected: Selected): Promise<vo
   if (unseen !== undefined) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
   out.status('OK', 'UIDs valid', ['UIDVALIDITY', uidvalidity])
   out.status('OK', 'Predicted next UID', ['UIDNEXT', uidnext])
+  if (s.offers(CONDSTORE)) out.status('OK', 'Highest mod-sequence', ['HIGHESTMODSEQ', view.modseq])
 }
 
 /** After EXAMINE the messages that nobody was told of yet are \Recent too, and stay so for the next session (RFC 3501 §2.3.2). */

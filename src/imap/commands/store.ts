@@ -1,5 +1,8 @@
 import type { FlagsDone, FlagsOp } from '../../store/mailstore.ts'
+import { formatRanges, normalise, outside } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
+import { No } from '../reply.ts'
 import type { Selected } from '../selected.ts'
 import { readParameters } from '../tables.ts'
 import type { ArgumentReader } from '../wire/read.ts'
@@ -24,20 +27,31 @@ export const store = command({
     const mode = MODES[(isSilent ? item.slice(0, -SILENT.length) : item) as keyof typeof MODES]
     return { set, op: { mode, names: flags(r) } satisfies FlagsOp, isSilent, options }
   },
-  async run(s, { set, op, isSilent }, { name, by }) {
+  async run(s, { set, op, isSilent, options }, { name, by }) {
     const { selected } = s
     const uids = selected.uids(by, set)
-    if (uids.length > 0) {
-      const known = selected.view.modseq
-      const done = await s.store.flags(selected.access, uids, op)
-      if (isSilent) hideOwn(selected, done, known)
-      else {
-        selected.hide(done.modseqs)
-        // As if a FETCH of the flags had been done: of all of them, changed or not.
-        selected.tell(uids)
-      }
+    const isConditional = options.unchangedSince !== undefined
+    if (isConditional) s.enable(CONDSTORE)
+    if (uids.length === 0) return { ok: `${name} completed` }
+    const known = selected.view.modseq
+    const done = await s.store.flags(selected.access, uids, { ...op, ...options })
+    const gone = isConditional && by === 'msn' ? selected.view.gone(uids) : []
+    const failed = gone.length > 0 ? normalise([...done.modified, ...gone]) : done.modified
+    const stored = failed.length > 0 ? outside(uids, failed) : uids
+    if (isSilent) {
+      hideOwn(selected, done, known)
+      // The client must learn the modseq that it made; after a conditional STORE also that of what was so already (RFC 7162 §3.1.3).
+      if (s.reports.modseq) selected.number(isConditional ? stored : done.changed)
+    } else {
+      selected.hide(done.modseqs)
+      // As if a FETCH of the flags had been done: of all of them, changed or not.
+      selected.tell(stored)
     }
-    return { ok: `${name} completed` }
+    if (failed.length === 0) return { ok: `${name} completed` }
+    // RFC 7162 §3.1.3: named as the client named them. What is gone and was not told of is among them, and makes it a NO (example 10).
+    const code = ['MODIFIED', formatRanges(by === 'msn' ? selected.view.msns(failed) : failed)] as const
+    if (gone.length > 0) throw new No(code, 'Some of the messages no longer exist')
+    return { ok: `Conditional ${name} done in part`, code }
   },
 })
 

@@ -2,6 +2,7 @@
 import { SASL_MECHANISMS } from '../../auth/sasl/index.ts'
 import { type Extension, extension } from '../extension.ts'
 import { children } from './children.ts'
+import { condstore } from './condstore.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { listExtended } from './list-extended.ts'
 import { literalMinus, literalPlus } from './literal.ts'
@@ -23,4 +24,5 @@ export const EXTENSIONS: readonly Extension[] = [
   objectid,
   partial,
   listExtended,
+  condstore,
 ]

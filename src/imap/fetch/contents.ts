@@ -3,8 +3,7 @@ import { Disconnected } from '../../net/connection.ts'
 import type { ContentColumn } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
 import type { UidRanges } from '../../store/uidset.ts'
-import type { FetchItem, OctetsItem } from './item.ts'
-import { FLAGS } from './items.ts'
+import type { FetchItem, OctetsItem, ValueItem } from './item.ts'
 import { type Fetch, type FetchContext, FLUSH_AT } from './job.ts'
 import { LineWriter, Phrase } from './line.ts'
 import { begin, end, FRAME_ROOM, prefixes } from './lines.ts'
@@ -15,7 +14,6 @@ import { Turns } from './turns.ts'
 
 /** Contents asked of the store in one go; it reads ahead within them. */
 const STEP = 4096
-const FLAGS_PREFIX = new Phrase(' FLAGS ')
 
 export class ContentFetch {
   readonly #context: FetchContext
@@ -27,6 +25,8 @@ export class ContentFetch {
   readonly #line: LineWriter
   readonly #row: FetchRow
   readonly #marked: (uid: number) => boolean
+  /** What marked messages tell although it was not asked for. */
+  readonly #beside: readonly { readonly item: ValueItem; readonly prefix: Phrase }[]
 
   /** `marked`: UIDs whose response tells their flags, asked for or not. */
   constructor(context: FetchContext, fetch: Fetch, marked: UidRanges) {
@@ -38,7 +38,9 @@ export class ContentFetch {
     this.#prefixes = prefixes(fetch.items)
     this.#line = new LineWriter(context.output)
     this.#row = new FetchRow(context.selected)
-    this.#marked = fetch.items.includes(FLAGS) ? () => false : membership(marked)
+    this.#marked = membership(marked)
+    const beside = context.changed.filter((item) => !fetch.items.includes(item))
+    this.#beside = beside.map((item) => ({ item, prefix: new Phrase(` ${item.name} `) }))
   }
 
   /** Resolves to the number of messages whose content is gone for good: they get no response. */
@@ -112,11 +114,12 @@ export class ContentFetch {
 
   #end(): void {
     const line = this.#line
-    if (this.#marked(this.#row.uid)) {
-      line.room(FLAGS.room + FLAGS_PREFIX.length)
-      line.phrase(FLAGS_PREFIX)
-      FLAGS.write(this.#row, line)
-    }
+    if (this.#marked(this.#row.uid))
+      for (const { item, prefix } of this.#beside) {
+        line.room(item.room + prefix.length)
+        line.phrase(prefix)
+        item.write(this.#row, line)
+      }
     line.room(FRAME_ROOM)
     end(line)
     line.release()

@@ -12,6 +12,8 @@ interface Named {
   readonly needs: readonly ContentColumn[]
   /** Reading it sets \Seen (RFC 9051 §6.4.5). */
   readonly seen?: boolean
+  /** Asking for it turns this capability on, as ENABLE would. */
+  readonly enables?: string
 }
 
 /** A value made of what the index and the content's columns hold. */

@@ -1,14 +1,30 @@
 /** The FETCH items that are values of the index or of the content's columns. RFC 3501 §6.4.5, RFC 9051 §6.4.5. */
 import { withoutExtensions } from '../../mail/bodystructure.ts'
+import type { Reports } from '../reports.ts'
 import { DATE_TIME_LENGTH } from './date.ts'
 import type { ValueItem } from './item.ts'
 
 const NUMBER_ROOM = 16
+const OPEN = 0x28
+const CLOSE = 0x29
 /** 58 keywords of 50 characters, five system flags and \Recent. */
 const FLAGS_ROOM = 3200
 
 export const UID: ValueItem = { kind: 'value', name: 'UID', needs: [], room: NUMBER_ROOM, write: (row, line) => line.number(row.uid) }
 export const FLAGS: ValueItem = { kind: 'value', name: 'FLAGS', needs: [], room: FLAGS_ROOM, write: (row, line) => line.phrase(row.flags) }
+/** Two parentheses and 2^53-1. RFC 7162 §3.1.4. */
+export const MODSEQ: ValueItem = {
+  kind: 'value',
+  name: 'MODSEQ',
+  needs: [],
+  enables: 'CONDSTORE',
+  room: NUMBER_ROOM + 4,
+  write: (row, line) => {
+    line.byte(OPEN)
+    line.number(row.modseq)
+    line.byte(CLOSE)
+  },
+}
 export const SIZE: ValueItem = { kind: 'value', name: 'RFC822.SIZE', needs: [], room: NUMBER_ROOM, write: (row, line) => line.number(row.size) }
 export const INTERNALDATE: ValueItem = {
   kind: 'value',
@@ -17,6 +33,11 @@ export const INTERNALDATE: ValueItem = {
   room: DATE_TIME_LENGTH,
   write: (row, line) => row.dates.write(row.date, line),
 }
+
+/** What a FETCH holds that tells of changed flags. */
+const CHANGED: readonly ValueItem[] = [FLAGS]
+const CHANGED_MODSEQ: readonly ValueItem[] = [FLAGS, MODSEQ]
+export const changedItems = ({ modseq }: Reports): readonly ValueItem[] => (modseq ? CHANGED_MODSEQ : CHANGED)
 
 // The store keeps both as they go on the wire.
 export const ENVELOPE: ValueItem = {

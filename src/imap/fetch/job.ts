@@ -5,7 +5,7 @@ import type { MailStore } from '../../store/mailstore.ts'
 import type { UidRanges } from '../../store/uidset.ts'
 import type { By } from '../command.ts'
 import type { Selected } from '../selected.ts'
-import type { FetchItem } from './item.ts'
+import type { FetchItem, ValueItem } from './item.ts'
 
 /** Octets of output after which the client's side has to take some. */
 export const FLUSH_AT = 64 * 1024
@@ -16,6 +16,8 @@ export interface FetchContext {
   readonly selected: Selected
   readonly output: Output
   readonly log: Pick<Log, 'error'>
+  /** What the response to a message that becomes \Seen by this holds too, from `changedItems`. */
+  readonly changed: readonly ValueItem[]
 }
 
 export interface Fetch {

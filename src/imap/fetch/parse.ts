@@ -5,7 +5,7 @@ import { type FetchOptions, readParameters, type Tables } from '../tables.ts'
 import type { NumberSet } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import type { FetchItem, FetchItems } from './item.ts'
-import { UID } from './items.ts'
+import { MODSEQ, UID } from './items.ts'
 
 export interface FetchArgs {
   readonly set: NumberSet
@@ -36,6 +36,8 @@ export function readFetch(r: ArgumentReader, by: By, { fetchItems, fetchModifier
   if (by === 'uid' && !named.some((item) => item.name === UID.name)) add(UID)
   for (const item of named) add(item)
   const options = r.next === 'list' ? readParameters(r, fetchModifiers) : {}
+  // RFC 7162 §3.1.4.1: as if it had been asked for.
+  if (options.changedSince !== undefined) add(MODSEQ)
   return { set, items: [...items.values()], options }
 }
 

@@ -1,5 +1,7 @@
 /** Ascending ranges of UIDs or sequence numbers, as a loop walks them in steps. */
-import type { UidRanges } from '../../store/uidset.ts'
+
+import type { ModSeq } from '../../store/types.ts'
+import { appendRuns, type UidRanges } from '../../store/uidset.ts'
 import type { View } from '../../store/view.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { By } from '../wire/numset.ts'
@@ -39,4 +41,19 @@ export function pageOfRanges(view: View, by: By, ranges: UidRanges, page: Page):
     else found.push(msn + start, msn + end - 1)
   }
   return found
+}
+
+/** Of the view's messages within the ranges those with a higher modseq, as UIDs. Segments where nothing changed cost one comparison each. */
+export function changedSince(view: View, by: By, ranges: UidRanges, modseq: ModSeq): UidRanges {
+  const changed: number[] = []
+  for (const { segment, from, to } of view.spans(by, ranges)) {
+    if (segment.newest <= modseq) continue
+    const { modseqs, uids } = segment
+    for (let row = from; row < to; row++) {
+      const first = row
+      while (row < to && modseqs[row]! > modseq) row++
+      if (row > first) appendRuns(changed, uids, first, row)
+    }
+  }
+  return changed
 }

@@ -44,6 +44,9 @@ export class FetchRow {
   get uid(): number {
     return this.segment.uids[this.at]!
   }
+  get modseq(): number {
+    return this.segment.modseqs[this.at]!
+  }
   /** Octets of the message. */
   get size(): number {
     return this.segment.sizes[this.at]!

@@ -3,6 +3,7 @@
  * throws Bad; nothing here does I/O.
  */
 import { systemFlag } from '../../store/flags.ts'
+import type { ModSeq } from '../../store/types.ts'
 import { Bad, No } from '../reply.ts'
 import { isAstring, isAtom, isListAtom } from './chars.ts'
 import { parseDate, parseDateTime } from './date.ts'
@@ -12,6 +13,7 @@ import type { AtomNode, Node, StringNode } from './node.ts'
 import { type NumberSet, parseSet } from './numset.ts'
 
 const MAX_NUMBER = 2 ** 32 - 1
+const MAX_NUMBER64 = 2n ** 63n - 1n
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class ArgumentReader {
@@ -89,6 +91,16 @@ export class ArgumentReader {
     const n = this.number()
     if (n === 0) throw new Bad('Invalid number')
     return n
+  }
+
+  /**
+   * mod-sequence-valzer: 0 … 2^63-1 (RFC 7162 §7). The store gives out none above 2^53-1, so what is larger is as good as that. client: iOS writes 0 where a
+   * mod-sequence-value is due.
+   */
+  modseq(): ModSeq {
+    const { text } = this.#plain()
+    if (text.length > 19 || !/^[0-9]+$/.test(text) || BigInt(text) > MAX_NUMBER64) throw new Bad('Invalid mod-sequence')
+    return Math.min(Number(text), Number.MAX_SAFE_INTEGER) as ModSeq
   }
 
   /** sequence-set. */

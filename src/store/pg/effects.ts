@@ -12,6 +12,7 @@ import {
   MAX_KEYWORDS,
   NO_FLAGS,
   SEEN,
+  systemFlag,
   union,
   without,
 } from '../flags.ts'
@@ -59,7 +60,24 @@ export interface FlagsEffect {
   readonly modified: number[]
 }
 
-export function flagsEffect(index: MailboxIndex, uids: UidRanges, masks: FlagMasks, unchangedSince = Number.POSITIVE_INFINITY): FlagsEffect {
+/** What must not have happened to a message that is to be changed. */
+export interface Unchanged {
+  readonly since: number
+  /** If given, a message that has none of these passes in any case. */
+  readonly of?: Flags
+}
+const ANYTHING: Unchanged = { since: Number.POSITIVE_INFINITY }
+
+/**
+ * RFC 7162 §3.1.3: 0 fails where "the metadata item exists". A system flag always does, a keyword where it is set: so a client takes a task that a keyword stands for.
+ */
+export function unchangedOf({ unchangedSince, mode, names }: FlagsOp, keywords: readonly string[]): Unchanged {
+  if (unchangedSince === undefined) return ANYTHING
+  const onKeywords = unchangedSince === 0 && mode !== 'replace' && names.every((name) => systemFlag(name) === undefined)
+  return { since: unchangedSince, ...(onKeywords && { of: flagsOf(names, keywords).flags }) }
+}
+
+export function flagsEffect(index: MailboxIndex, uids: UidRanges, masks: FlagMasks, { since, of }: Unchanged = ANYTHING): FlagsEffect {
   const changed: number[] = []
   const modified: number[] = []
   let count = 0
@@ -72,7 +90,7 @@ export function flagsEffect(index: MailboxIndex, uids: UidRanges, masks: FlagMas
       const lo = segment.lo[row]!
       const hi = segment.hi[row]!
       const newLo = ((lo & ~remove.lo) | add.lo) >>> 0
-      const isModified = segment.modseqs[row]! > unchangedSince
+      const isModified = segment.modseqs[row]! > since && (!of || (lo & of.lo) !== 0 || (hi & of.hi) !== 0)
       if (isModified) appendRuns(modified, segment.uids, row, row + 1)
       if (isModified || (newLo === lo && ((hi & ~remove.hi) | add.hi) >>> 0 === hi)) {
         appendRuns(changed, segment.uids, first, row)

@@ -6,7 +6,7 @@ import type { MailboxIndex } from '../index.ts'
 import type { FlagsDone, FlagsOp } from '../mailstore.ts'
 import { MAX_CHANGE_MESSAGES, type ModSeq } from '../types.ts'
 import { countUids, type UidRanges } from '../uidset.ts'
-import { flagsEffect, masksFor, pieces } from './effects.ts'
+import { flagsEffect, masksFor, pieces, unchangedOf } from './effects.ts'
 import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
 export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone> {
@@ -16,7 +16,7 @@ export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRange
 
 function plan(index: MailboxIndex, uids: UidRanges, op: FlagsOp): Plan<FlagsDone> {
   const masks = masksFor(op, index.keywords)
-  const effect = flagsEffect(index, uids, masks, op.unchangedSince)
+  const effect = flagsEffect(index, uids, masks, unchangedOf(op, index.keywords))
   const writes: Write[] = []
   for (const piece of pieces(effect.changed, MAX_CHANGE_MESSAGES)) {
     // The first row brings the new keywords; the unseen count of a cut set is counted for its piece.

@@ -1,0 +1,31 @@
+import { LOGGED_IN } from '../command.ts'
+import { extension } from '../extension.ts'
+import { MODSEQ } from '../fetch/items.ts'
+import type { StatusItem } from '../tables.ts'
+
+/** Its name, which commands that imply it turn on. */
+export const CONDSTORE = 'CONDSTORE'
+
+const highestModSeq: StatusItem = (line, { modseq }, s) => {
+  s.enable(CONDSTORE)
+  line.number(modseq)
+}
+
+/**
+ * Mod-sequences: the cursor of the store's own log, one for each message. Every mailbox has them, so there is no NOMODSEQ, and HIGHESTMODSEQ begins at 1.
+ * client: one that reads 0 synchronises everything at each poll. RFC 7162 §3.1.
+ */
+export const condstore = extension({
+  capability: CONDSTORE,
+  rfc: 'RFC 7162',
+  announce: LOGGED_IN,
+  enable: true,
+  reports: { modseq: true },
+  adds: {
+    fetchItems: new Map([[MODSEQ.name, MODSEQ]]),
+    fetchModifiers: new Map([['CHANGEDSINCE', (r) => ({ changedSince: r.modseq() })]]),
+    storeModifiers: new Map([['UNCHANGEDSINCE', (r) => ({ unchangedSince: r.modseq() })]]),
+    selectParameters: new Map([[CONDSTORE, () => ({ condstore: true })]]),
+    statusItems: new Map([['HIGHESTMODSEQ', highestModSeq]]),
+  },
+})
