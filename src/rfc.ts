@@ -85,6 +85,9 @@ export const RFCS: readonly Rfc[] = [
     'part',
     'AUTHENTICATIONFAILED, UNAVAILABLE, INUSE, LIMIT, ALREADYEXISTS, NONEXISTENT, CANNOT, SERVERBUG and others where they fit',
   ),
+  rfc(5819, 'IMAP4 Extension for Returning STATUS Information in Extended LIST', 'full', 'each LIST line with its STATUS behind it', {
+    imap: ['LIST-STATUS'],
+  }),
   rfc(5891, 'Internationalized Domain Names in Applications: Protocol', 'part', 'domains are kept as A-labels'),
   rfc(6152, 'SMTP Service Extension for 8-bit MIME Transport', 'full', '8BITMIME: octets are kept as they come', { smtp: ['8BITMIME'] }),
   rfc(6154, 'IMAP LIST Extension for Special-Use Mailboxes', 'part', 'the attributes; not CREATE-SPECIAL-USE', { imap: ['SPECIAL-USE'] }),
@@ -102,6 +105,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
   rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
   rfc(8314, 'Cleartext Considered Obsolete: Use of TLS for Email Submission and Access', 'full', 'no service that reads or submits mail without TLS'),
+  rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
   rfc(8474, 'IMAP Extension for Object Identifiers', 'part', 'EMAILID of messages; THREADID is NIL'),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { MailboxInfo } from '../store/mailstore.ts'
-import type { MailboxId, SpecialUse } from '../store/types.ts'
+import type { AccountId, MailboxId, SpecialUse } from '../store/types.ts'
 import { type Names, select } from './listing.ts'
 import { matcher, parentsOf } from './mailbox-names.ts'
 import type { ListSelection } from './tables.ts'
@@ -9,7 +9,7 @@ import type { ListSelection } from './tables.ts'
 function tree(mailboxes: readonly (string | readonly [string, SpecialUse])[], subscribed: readonly string[] = []): Names {
   const infos = mailboxes.map((one, i): [string, MailboxInfo] => {
     const [name, specialUse] = typeof one === 'string' ? [one] : one
-    return [name, { id: (i + 1) as MailboxId, name, specialUse }]
+    return [name, { account: 1 as AccountId, id: (i + 1) as MailboxId, name, specialUse }]
   })
   const all = new Map(infos)
   return { mailboxes: all, subscribed: new Set(subscribed), withChildren: parentsOf(all.keys()) }

@@ -7,7 +7,7 @@ import { Turns } from './fetch/turns.ts'
 import { byName, parents, parentsOf } from './mailbox-names.ts'
 import { Bad } from './reply.ts'
 import type { AuthenticatedSession, Session } from './session.ts'
-import type { ListSelection, Parameter, Table } from './tables.ts'
+import type { ListSelection, Table, Tables } from './tables.ts'
 import type { ArgumentReader } from './wire/read.ts'
 import type { ResponseWriter } from './wire/write.ts'
 
@@ -94,13 +94,17 @@ export function writeListed(out: ResponseWriter, response: 'LIST' | 'LSUB' | 'XL
 }
 
 /** A parenthesised list of options, none of them too; one that is given twice counts once (RFC 5258 §3). Throws Bad. */
-export function readOptions<Options>(r: ArgumentReader, table: Table<Parameter<Options>>): Partial<Options> {
+export function readOptions<Options>(
+  r: ArgumentReader,
+  table: Table<(r: ArgumentReader, tables: Tables) => Partial<Options>>,
+  tables: Tables,
+): Partial<Options> {
   return r.list((inner) => {
     let options: Partial<Options> = {}
     while (inner.more) {
       const read = table.get(inner.word())
       if (!read) throw new Bad('Unknown option')
-      options = { ...options, ...read(inner) }
+      options = { ...options, ...read(inner, tables) }
     }
     return options
   })

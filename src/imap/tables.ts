@@ -2,7 +2,7 @@
  * The tables that commands read their arguments by. What a row means belongs to the command that reads the table; an extension adds rows to it, and with the
  * extension they go. Names are upper case.
  */
-import type { MailboxInfo, MailboxStatus } from '../store/mailstore.ts'
+import type { MailboxInfo, MailboxStatus, StatusWant } from '../store/mailstore.ts'
 import type { ModSeq } from '../store/types.ts'
 import type { FetchItems } from './fetch/item.ts'
 import type { Page } from './page.ts'
@@ -54,6 +54,9 @@ export interface ListReturn {
   readonly status?: SaidBehind
 }
 
+/** The same of a RETURN option, which may hold words of another table: `STATUS (MESSAGES)`. */
+export type ReturnOption = (r: ArgumentReader, tables: Tables) => Partial<ListReturn>
+
 /**
  * What else is said of each mailbox of a listing, behind its LIST line. Called once with all of them, so that one question to the store does for all; what it
  * resolves to is called for each of them, in the order of the listing, and writes whole lines.
@@ -61,7 +64,11 @@ export interface ListReturn {
 export type SaidBehind = (s: AuthenticatedSession, mailboxes: readonly MailboxInfo[]) => Promise<(mailbox: MailboxInfo) => void>
 
 /** Writes the item's value behind its name: a number, or more than that. */
-export type StatusItem = (line: ResponseWriter, status: MailboxStatus, s: AuthenticatedSession) => void
+export interface StatusItem {
+  (line: ResponseWriter, status: MailboxStatus, s: AuthenticatedSession): void
+  /** What the store must count for it, beside its counters. */
+  readonly want?: StatusWant
+}
 
 export interface Tables {
   readonly fetchItems: FetchItems
@@ -73,7 +80,7 @@ export interface Tables {
   readonly searchKeys: SearchKeys
   readonly searchReturns: Table<Parameter<SearchOptions>>
   readonly listSelections: Table<Parameter<ListSelection>>
-  readonly listReturns: Table<Parameter<ListReturn>>
+  readonly listReturns: Table<ReturnOption>
 }
 
 const NAMES: Readonly<Record<keyof Tables, true>> = {

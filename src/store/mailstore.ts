@@ -11,14 +11,29 @@ import type { UidRanges } from './uidset.ts'
 import type { View } from './view.ts'
 
 export interface MailboxInfo {
+  /** Whose it is. */
+  readonly account: AccountId
   readonly id: MailboxId
   /** Unicode, levels divided by HIERARCHY_DELIMITER; `INBOX` exactly for the inbox. */
   readonly name: string
   readonly specialUse?: SpecialUse | undefined
 }
 
+/** What costs more than a row, and is only counted where asked. */
+export interface StatusWant {
+  readonly deleted?: boolean
+}
+
+/** Messages with \Deleted, and their octets. */
+export interface DeletedStatus {
+  readonly messages: number
+  readonly bytes: number
+}
+
 /** One row of counters, O(1) however many messages there are. */
 export interface MailboxStatus {
+  readonly account: AccountId
+  readonly mailbox: MailboxId
   readonly uidvalidity: number
   readonly uidnext: Uid
   readonly modseq: ModSeq
@@ -26,6 +41,8 @@ export interface MailboxStatus {
   readonly unseen: number
   readonly recent: number
   readonly bytes: number
+  /** Where it was wanted. */
+  readonly deleted?: DeletedStatus
 }
 
 /** A message whose bytes are in the store, or in memory on their way, and belong to no mailbox yet. */
@@ -159,7 +176,9 @@ export interface MailStore {
   /** Its children move with it. INBOX: all its messages move into a new mailbox (RFC 9051 §6.3.6). */
   rename(a: AccountAccess, from: string, to: string): Promise<void>
 
-  status(m: MailboxAccess): Promise<MailboxStatus>
+  status(m: MailboxAccess, want?: StatusWant): Promise<MailboxStatus>
+  /** Of many, with one statement; by name. Those that are gone by now are missing. */
+  statuses(a: AccountAccess, mailboxes: readonly MailboxInfo[], want?: StatusWant): Promise<ReadonlyMap<string, MailboxStatus>>
   /** Sum of the sizes of all messages of the account, in octets, and its limit if any. */
   quota(a: AccountAccess): Promise<{ readonly used: number; readonly limit: number | undefined }>
   select(m: MailboxAccess, watcher: MailboxWatcher): Promise<SelectedMailbox>

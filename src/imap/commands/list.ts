@@ -39,16 +39,17 @@ export const list = command({
   },
 })
 
-function parse(r: ArgumentReader, { listSelections, listReturns }: Tables): ListArgs {
+function parse(r: ArgumentReader, tables: Tables): ListArgs {
+  const { listSelections, listReturns } = tables
   const isExtended = listSelections.size > 0
   const before = isExtended && r.next === 'list'
-  const selection = before ? readOptions(r, listSelections) : {}
+  const selection = before ? readOptions(r, listSelections, tables) : {}
   if (selection.recursive && !selection.subscribed && !selection.specialUse) throw new Bad('RECURSIVEMATCH goes with another selection')
   const reference = r.mailbox()
   const several = isExtended && r.next === 'list'
   const patterns = several ? r.list(patternList) : [r.pattern()]
   const behind = listReturns.size > 0 && r.maybe('RETURN')
-  const returns = behind ? readOptions(r, listReturns) : {}
+  const returns = behind ? readOptions(r, listReturns, tables) : {}
   const extended = before || several || behind
   // In the extended form an empty pattern is passed over, whatever the reference (RFC 5258 §3).
   return { selection, patterns: patterns.map((pattern) => (pattern === '' ? '' : reference + pattern)), returns, extended }

@@ -5,11 +5,13 @@ import { children } from './children.ts'
 import { condstore } from './condstore.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { listExtended } from './list-extended.ts'
+import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
 import { savedate } from './savedate.ts'
 import { specialUse } from './special-use.ts'
+import { statusSize } from './status-size.ts'
 
 const mechanisms = SASL_MECHANISMS.map(({ name }) => extension({ capability: `AUTH=${name}`, rfc: 'RFC 9051 §6.2.2', announce: ['anonymous'] }))
 
@@ -25,4 +27,6 @@ export const EXTENSIONS: readonly Extension[] = [
   partial,
   listExtended,
   condstore,
+  listStatus,
+  statusSize,
 ]

@@ -21,7 +21,7 @@ import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
 import { selectMailbox } from './select.ts'
 import { Stage, type Staged, type StageOptions } from './stage.ts'
-import { mailboxStatus, openMailbox } from './status.ts'
+import { mailboxStatus, mailboxStatuses, openMailbox } from './status.ts'
 import { Transactor } from './tx.ts'
 import type { StateWriter } from './write.ts'
 
@@ -70,7 +70,8 @@ export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: Ma
     create: (a, name, specialUse) => createMailbox(transactor, a, name, specialUse),
     remove: (a, name) => removeMailbox(transactor, a, name),
     rename: (a, from, to) => (storedName(from) === INBOX ? emptyInbox({ pool, writer }, a, to) : renameMailbox(transactor, a, from, to)),
-    status: (m) => mailboxStatus(pool, m),
+    status: (m, want) => mailboxStatus({ pool, indexes }, m, want),
+    statuses: (_, mailboxes, want) => mailboxStatuses({ pool, indexes }, mailboxes, want),
     quota: (a) => quotaOf(pool, a.account),
     select: (m, watcher) => selectMailbox({ pool, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, { maxSize, ...(onPoison && { onPoison }) }),

@@ -22,7 +22,7 @@ export async function listMailboxes(on: Queryable, account: AccountId): Promise<
     const id = row.int() as MailboxId
     const name = row.text()
     const use = row.text()
-    found.push(use ? { id, name, specialUse: use as SpecialUse } : { id, name })
+    found.push({ account, id, name, ...(use && { specialUse: use as SpecialUse }) })
   })
   return found
 }
@@ -140,7 +140,7 @@ export async function insertMailbox(tx: Queryable, names: LockedNames, name: str
   names.nextUidvalidity = Math.max(names.nextUidvalidity + 1, Math.floor(Date.now() / 1000) + randomInt(2))
   await tx.rows(INSERT, [names.account, id, name, specialUse ?? null, names.nextUidvalidity])
   await noteNameChange(tx, names, 'create', { id, name })
-  return specialUse ? { id, name, specialUse } : { id, name }
+  return { account: names.account, id, name, ...(specialUse && { specialUse }) }
 }
 
 export function createMailbox(transactor: Transactor, { account }: AccountAccess, name: string, specialUse?: SpecialUse): Promise<MailboxInfo> {

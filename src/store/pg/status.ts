@@ -1,12 +1,15 @@
-/** A mailbox's row as clients ask for it: counters, no messages read. */
+/** A mailbox's row as clients ask for it: counters, no messages read but for those with \Deleted. */
 import type { MailboxAccess } from '../access.ts'
 import { type AccountAccess, grantMailbox } from '../access.ts'
 import { Refusal } from '../errors.ts'
-import type { MailboxStatus } from '../mailstore.ts'
-import type { MailboxId, ModSeq, Uid } from '../types.ts'
+import { DELETED } from '../flags.ts'
+import type { DeletedStatus, MailboxInfo, MailboxStatus, StatusWant } from '../mailstore.ts'
+import type { AccountId, MailboxId, ModSeq, Uid } from '../types.ts'
+import { int4Array, int8Array } from './arrays.ts'
+import type { Indexes } from './indexes.ts'
 import { storedName } from './names.ts'
 import type { Pool } from './pool.ts'
-import type { Statement } from './rows.ts'
+import type { Row, Statement } from './rows.ts'
 
 const OPEN: Statement = { name: 'mailbox_open', text: 'select id from mailbox where account_id = $1 and name = $2 and deleted_at is null' }
 
@@ -28,21 +31,76 @@ function nameOrNothing(name: string): string {
   }
 }
 
+const COUNTERS = 'm.account_id, m.id, m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen, greatest(0, m.uidnext - m.recent_uid), m.bytes'
 const STATUS: Statement = {
   name: 'mailbox_status',
-  text: 'select uidvalidity, uidnext, modseq, messages, unseen, greatest(0, uidnext - recent_uid), bytes from mailbox where account_id = $1 and id = $2 and deleted_at is null',
+  text: `select ${COUNTERS} from mailbox m where m.account_id = $1 and m.id = $2 and m.deleted_at is null`,
+}
+const STATUSES: Statement = {
+  name: 'mailbox_statuses',
+  text: `select ${COUNTERS} from unnest($1::int8[], $2::int4[]) w(account_id, id)
+         join mailbox m on m.account_id = w.account_id and m.id = w.id where m.deleted_at is null`,
 }
 
-export async function mailboxStatus(pool: Pool, m: MailboxAccess): Promise<MailboxStatus> {
+function statusOf(row: Row): MailboxStatus {
+  const [account, mailbox] = [row.long() as AccountId, row.int() as MailboxId]
+  const [uidvalidity, uidnext, modseq] = [row.long(), row.long() as Uid, row.long() as ModSeq]
+  const [exists, unseen, recent] = [row.int(), row.int(), row.long()]
+  // What was recent may be gone again.
+  return { account, mailbox, uidvalidity, uidnext, modseq, exists, unseen, recent: Math.min(recent, exists), bytes: row.long() }
+}
+
+interface Readers {
+  readonly pool: Pool
+  readonly indexes: Indexes
+}
+
+export async function mailboxStatus({ pool, indexes }: Readers, m: MailboxAccess, want: StatusWant = {}): Promise<MailboxStatus> {
   let status: MailboxStatus | undefined
   await pool.rows(STATUS, [m.account, m.mailbox], (row) => {
-    const [uidvalidity, uidnext, modseq] = [row.long(), row.long() as Uid, row.long() as ModSeq]
-    const [exists, unseen, recent] = [row.int(), row.int(), row.long()]
-    // What was recent may be gone again.
-    status = { uidvalidity, uidnext, modseq, exists, unseen, recent: Math.min(recent, exists), bytes: row.long() }
+    status = statusOf(row)
   })
   if (!status) throw new Refusal('gone', 'the mailbox was deleted')
-  return status
+  return want.deleted ? { ...status, deleted: await deletedIn(indexes, status) } : status
+}
+
+export async function mailboxStatuses(
+  { pool, indexes }: Readers,
+  mailboxes: readonly MailboxInfo[],
+  want: StatusWant = {},
+): Promise<Map<string, MailboxStatus>> {
+  const names = new Map(mailboxes.map(({ account, id, name }) => [`${account}/${id}`, name]))
+  const found = new Map<string, MailboxStatus>()
+  await pool.rows(STATUSES, [int8Array(mailboxes.map((one) => one.account)), int4Array(mailboxes.map((one) => one.id))], (row) => {
+    const status = statusOf(row)
+    found.set(names.get(`${status.account}/${status.mailbox}`)!, status)
+  })
+  if (!want.deleted) return found
+  for (const [name, status] of found) {
+    try {
+      found.set(name, { ...status, deleted: await deletedIn(indexes, status) })
+    } catch (err) {
+      // Deleted since the statement: as if it had been before.
+      if (!(err instanceof Refusal)) throw err
+      found.delete(name)
+    }
+  }
+  return found
+}
+
+/** There is no counter of it: counted in the index, in memory, which reads of the database only what it lacks. */
+async function deletedIn(indexes: Indexes, { account, mailbox, modseq }: MailboxStatus): Promise<DeletedStatus> {
+  const on = { account, mailbox }
+  if ((await indexes.get(on)).modseq < modseq) await indexes.refresh(on, 'now')
+  let messages = 0
+  let bytes = 0
+  for (const { lo, sizes, count } of (await indexes.get(on)).segments)
+    for (let row = 0; row < count; row++) {
+      if (!(lo[row]! & DELETED)) continue
+      messages++
+      bytes += sizes[row]!
+    }
+  return { messages, bytes }
 }
 
 const CLAIM_RECENT: Statement = {
