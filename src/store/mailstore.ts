@@ -3,6 +3,7 @@
  * Each verb that changes something returns only after its transaction is durable (synchronous_commit=on), throws `Refusal` for what it will not do,
  * and `Unavailable` when the database cannot be asked.
  */
+import type { TextPlace } from '../mail/grams.ts'
 import type { AccountAccess, MailboxAccess } from './access.ts'
 import type { MailboxIndex } from './index.ts'
 import type { Lease } from './lease.ts'
@@ -128,6 +129,12 @@ export interface ContentRow {
   readonly body?: Buffer
 }
 
+/** A text, canonical (mail/canonical.ts), and where a message is to have it. */
+export interface TextProbe {
+  readonly place: TextPlace
+  readonly text: string
+}
+
 /** One local recipient of a delivery. */
 export interface Delivery {
   readonly to: AccountAccess
@@ -204,6 +211,11 @@ export interface MailStore {
    * Ids come from the access's own index or view, never from a client.
    */
   contents(a: AccountAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): AsyncIterable<ContentRow>
+  /**
+   * One array for each probe: at the place of an id 0 where an index says that its content does not hold the text, 1 where that must be read. For whom 0 is said there, it is certain;
+   * whatever is not indexed is 1. At most some ten thousand ids at a time, for the sake of memory.
+   */
+  narrow(a: AccountAccess, ids: readonly ContentId[], probes: readonly TextProbe[]): Promise<Uint8Array[]>
   /** Contents of the account that gain octets where every line must end in CRLF (POP3), and how many: none or few. See mail/crlf.ts. */
   crlfGains(a: AccountAccess): Promise<ReadonlyMap<ContentId, number>>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */

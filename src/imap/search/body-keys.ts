@@ -1,5 +1,5 @@
 /** Search keys that look at the text of bodies. RFC 9051 §6.4.4. */
-import { canonical } from './header-text.ts'
+import { canonical } from '../../mail/canonical.ts'
 import { ALL } from './index-keys.ts'
 import { BODY, HEADER, onMessage, or, type SearchKey } from './key.ts'
 

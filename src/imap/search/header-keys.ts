@@ -1,5 +1,5 @@
 /** Search keys that look at the header block. RFC 9051 §6.4.4. */
-import { canonical } from './header-text.ts'
+import { canonical } from '../../mail/canonical.ts'
 import { HEADER, onMessage, type SearchKey } from './key.ts'
 
 /** HEADER, SUBJECT, FROM, TO, CC and BCC. An empty text asks whether the field is there. */

@@ -1,11 +1,9 @@
 /** A header block as searches look at it: decoded, composed, without case; each field only when it is asked for, and once. */
 import { isAscii } from 'node:buffer'
+import { canonical } from '../../mail/canonical.ts'
 import { dayOf, parseDate } from '../../mail/date.ts'
 import { type HeaderField, headerFields, unfold } from '../../mail/header.ts'
 import { decodeWords } from '../../mail/words.ts'
-
-/** Text as it is compared: composed and without case, so that `É` is `e` with an accent however it was typed (RFC 9051 §6.4.4: no case). */
-export const canonical = (text: string): string => text.normalize('NFC').toLowerCase()
 
 /** What unfolding takes out from within a word. */
 const UNFOLDED_AWAY = /\0|\r[^\n]/

@@ -1,4 +1,5 @@
 /** Carries out a search: over the index in one walk, then over what must be read of the messages that the index leaves open. */
+import { canonical } from '../../mail/canonical.ts'
 import { unpackParts } from '../../mail/parts.ts'
 import { TextCollector } from '../../mail/text.ts'
 import type { Output } from '../../net/output.ts'
@@ -10,7 +11,7 @@ import { Turns } from '../fetch/turns.ts'
 import { Bye } from '../reply.ts'
 import type { Selected } from '../selected.ts'
 import type { SearchGate } from './gate.ts'
-import { canonical, HeaderText } from './header-text.ts'
+import { HeaderText } from './header-text.ts'
 import { BODY, type Cost, HEADER, MAYBE, NO, Rows, type SearchKey, YES } from './key.ts'
 import { type Plan, plan } from './plan.ts'
 

@@ -1,6 +1,6 @@
 /**
- * What the store does when nobody waits: fold, trim, reap. A process folds the mailboxes whose log grew long by its own writes; one of the host's also sweeps, which finds
- * what others wrote, and reaps. The locks see to it that no two do the same, so who it is matters for economy only.
+ * What the store does when nobody waits: fold, trim, reap, index texts. A process folds the mailboxes whose log grew long by its own writes; one of the host's also sweeps, which finds
+ * what others wrote, reaps, and indexes. The locks see to it that no two do the same, so who it is matters for economy only.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
@@ -9,6 +9,7 @@ import { foldMailbox, mailboxesBehind } from './fold.ts'
 import type { MailboxKey } from './indexes.ts'
 import type { Pool } from './pool.ts'
 import { reap } from './reaper.ts'
+import { accountsToIndex, indexAccount } from './text-index.ts'
 import { trimLog } from './trim.ts'
 
 /** How often it is looked for mailboxes whose log has grown by this many changes, counting what this process wrote. Milliseconds. */
@@ -19,6 +20,8 @@ const MAX_COUNTED = 50_000
 /** Every so many looks all mailboxes are compared and any log is folded, so that a cold load reads few changes whoever wrote them. */
 const SWEEP_EVERY = 60
 const REAP_INTERVAL = 60 * 60 * 1_000
+/** How often it is looked for accounts with new texts to index. */
+const INDEX_INTERVAL = 60_000
 
 export interface Background {
   /** A mailbox's log grew by one change. */
@@ -53,7 +56,14 @@ export function startBackground({ pool, retention, log, sweeps }: { pool: Pool; 
   const clean = async () => {
     if (sweeping) await reap(pool, retention, stop.signal)
   }
-  const loops = [every(FOLD_INTERVAL, look, { stop: stop.signal, log }), every(REAP_INTERVAL, clean, { stop: stop.signal, log })]
+  const index = async () => {
+    if (sweeping) await indexAll(pool, { stop: stop.signal, log, goOn: () => sweeping && !stop.signal.aborted })
+  }
+  const loops = [
+    every(FOLD_INTERVAL, look, { stop: stop.signal, log }),
+    every(REAP_INTERVAL, clean, { stop: stop.signal, log }),
+    every(INDEX_INTERVAL, index, { stop: stop.signal, log }),
+  ]
   return {
     moved(account, mailbox) {
       const name = `${account}/${mailbox}`
@@ -80,6 +90,18 @@ async function foldAll(pool: Pool, keys: readonly MailboxKey[], stop: AbortSigna
     while (!stop.aborted && (await foldMailbox(pool, key)) > 0);
     if (!stop.aborted) await trimLog(pool, key)
   }
+}
+
+/** Accounts one by one. What keeps one account from being indexed is no reason to leave out the others. */
+async function indexAll(pool: Pool, { stop, log, goOn }: { stop: AbortSignal; log: Log; goOn: () => boolean }): Promise<void> {
+  for await (const due of accountsToIndex(pool))
+    for (const account of due) {
+      if (!goOn()) return
+      await indexAccount(pool, account, { stop }).catch((err: unknown) => {
+        if (!stop.aborted)
+          log.warn({ err: err instanceof Error ? err.message : String(err), account }, 'texts could not be indexed; it is tried again')
+      })
+    }
 }
 
 /** Runs `work` again and again with a pause between; what it throws is logged, and the next round tries anew. */

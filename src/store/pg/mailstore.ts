@@ -22,6 +22,7 @@ import { quotaOf, refuseOverQuota } from './quota.ts'
 import { selectMailbox } from './select.ts'
 import { Stage, type Staged, type StageOptions } from './stage.ts'
 import { mailboxStatus, mailboxStatuses, openMailbox } from './status.ts'
+import { narrowTexts } from './text-narrow.ts'
 import { Transactor } from './tx.ts'
 import type { StateWriter } from './write.ts'
 
@@ -85,6 +86,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: Ma
     copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }).then(noted),
     move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }).then(noted),
     contents: (a, ids, want) => readContents(pool, a, ids, want),
+    narrow: (a, ids, probes) => narrowTexts(pool, a, ids, probes),
     crlfGains: (a) => crlfGains(pool, a.account),
     read: (a, id, from, to) => readRange(pool, a, id, { from, to }),
     async close() {

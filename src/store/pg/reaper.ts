@@ -9,6 +9,7 @@ import { foldMailbox } from './fold.ts'
 import type { MailboxKey } from './indexes.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
+import { dropSparseBlocks } from './text-index.ts'
 
 /** Even with no retention at all, a view or a stream may still show a content this long after its message went. Seconds. */
 export const SHORTEST_RETENTION = 3_600
@@ -87,6 +88,7 @@ export async function reapAccount(pool: Pool, account: AccountId, seconds: numbe
     return ids
   })
   for (let at = 0; at < doomed.length; at += STEP) await pool.rows(DROP_CONTENTS, [account, int8Array(doomed.slice(at, at + STEP))])
+  if (doomed.length > 0) await dropSparseBlocks(pool, account)
 }
 
 async function foldAccount(pool: Pool, account: AccountId): Promise<void> {

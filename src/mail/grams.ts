@@ -1,0 +1,93 @@
+/**
+ * Grams: the short pieces of a text by which an index knows what the text cannot hold. Three code units each; two where both are of a script whose words are that short
+ * (Chinese, Japanese, Korean), or the halves of one character. Which gram is at a place depends on what stands there alone, so a text that holds another has all
+ * of its grams. Each falls into one of BUCKETS buckets, and different ones may share one: such an index rules out, it never finds.
+ */
+import { canonical } from './canonical.ts'
+import { headerFields, unfold } from './header.ts'
+import type { SearchText } from './text.ts'
+import { decodeWords } from './words.ts'
+
+/** Rises with any change of what is here, or of what the text of a message is (text.ts, canonical.ts): what was made under another number is made anew. */
+export const TEXT_VERSION = 1
+
+const BUCKET_BITS = 14
+export const BUCKETS = 1 << BUCKET_BITS
+
+/** From here on two code units are a gram: from the radicals of CJK upwards, surrogates among them. */
+const DENSE = 0x2e80
+
+/** The body's text, all of the header, or the fields of a lower-case name. */
+export type TextPlace = 'body' | 'header' | { readonly field: string }
+
+const BODY = 0
+const HEADER = 1
+/** Fields with grams of their own; others share those of the whole header. */
+const FIELDS: ReadonlyMap<string, number> = new Map(['subject', 'from', 'to', 'cc', 'bcc'].map((name, i) => [name, i + 2]))
+
+/** Calls `take` with the bucket of each gram of the message, in any order and more than once. `header` is the block, `text` what TextCollector made of the message. */
+export function messageGrams(header: Buffer, text: SearchText, take: (bucket: number) => void): void {
+  let block = ''
+  for (const { name, value, to } of headerFields(header)) {
+    const content = canonical(decodeWords(unfold(header, value, to)))
+    const place = FIELDS.get(name)
+    if (place !== undefined) grams(content, place, take)
+    block += `${name}: ${content}\n`
+  }
+  grams(block, HEADER, take)
+  // Obsolete forms and very long blocks: a search may look at either.
+  const lines = canonical(text.header)
+  if (lines !== block) grams(lines, HEADER, take)
+  grams(canonical(text.body), BODY, take)
+}
+
+/**
+ * Buckets that all hold a message which has the canonical text at that place, those first that most likely rule others out; none where the text is too short to tell.
+ * An empty text asks whether the field is there.
+ */
+export function gramsOf(place: TextPlace, text: string): number[] {
+  const found = new Map<number, number>()
+  const collect = (from: string, where: number) => grams(from, where, (bucket, at) => void found.set(bucket, rarity(from, at)))
+  if (place === 'body') collect(text, BODY)
+  else if (place === 'header') collect(text, HEADER)
+  else {
+    const own = FIELDS.get(place.field)
+    if (own === undefined || text === '') collect(`${place.field}:`, HEADER)
+    collect(text, own ?? HEADER)
+  }
+  return [...found.keys()].sort((a, b) => found.get(b)! - found.get(a)!)
+}
+
+/** What Latin letters there are, the most frequent first. */
+const FREQUENT = ' etaoinsrhldcumfpgwybvkxjqz'
+
+/** The higher the rarer is the gram at that place, by its letters: a guess, good for an order. */
+function rarity(text: string, at: number): number {
+  let sum = 0
+  for (const c of text.slice(at, at + 3)) {
+    const rank = FREQUENT.indexOf(c)
+    sum += rank < 0 ? FREQUENT.length : rank
+  }
+  return sum
+}
+
+/** Calls `take` with the bucket of each gram and where the gram is. */
+function grams(text: string, place: number, take: (bucket: number, at: number) => void): void {
+  const { length } = text
+  if (length < 2) return
+  let a = text.charCodeAt(0)
+  let b = text.charCodeAt(1)
+  for (let i = 2; i <= length; i++) {
+    const c = i < length ? text.charCodeAt(i) : -1
+    if (a >= DENSE && b >= DENSE) take(bucketOf(a, b, 0, place), i - 2)
+    else if (c >= 0) take(bucketOf(a, b, c, place), i - 2)
+    a = b
+    b = c
+  }
+}
+
+function bucketOf(a: number, b: number, c: number, place: number): number {
+  let h = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77) ^ Math.imul(c + place * 0x10000, 0xc2b2ae3d)
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d)
+  return (h ^ (h >>> 13)) >>> (32 - BUCKET_BITS)
+}
