@@ -96,6 +96,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read'),
   rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
+  rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
   rfc(7162, 'IMAP Extensions: CONDSTORE and QRESYNC', 'part', 'CONDSTORE: one mod-sequence for each message, all mailboxes have them', {
     imap: ['CONDSTORE'],
   }),
@@ -114,6 +115,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(9208, 'IMAP QUOTA Extension', 'words', 'its response code OVERQUOTA'),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
   rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'part', 'FETCH, by sequence numbers too'),
+  rfc(
+    9755,
+    'IMAP Support for UTF-8',
+    'part',
+    'quoted strings and mailbox names as UTF-8 once enabled; messages with 8-bit headers are shown to, and taken from, clients that have not enabled it, as they are; CHARSET UTF-8 is taken from those that have, as Thunderbird sends it; a LOGIN in UTF-8 is understood',
+    { imap: ['UTF8=ACCEPT'] },
+  ),
 ]
 
 const STATUS: Readonly<Record<RfcStatus, string>> = { full: 'yes', part: 'in part', words: 'words only' }

@@ -52,7 +52,7 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
 /** Throws where the command may not run now, or is not written as it should be. */
 async function argumentsOf(session: Session, { command, call }: Entry, received: Received): Promise<unknown> {
   if (!command.states.includes(session.state)) throw new Bad('Command not allowed in this state')
-  const reader = new ArgumentReader(await parseArguments(received.args), received.stream)
+  const reader = new ArgumentReader(await parseArguments(received.args), received.stream, session.utf8)
   const args = command.parse(reader, call, session.registry.tables)
   reader.end()
   if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', 'The mailbox was opened with EXAMINE')

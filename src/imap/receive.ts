@@ -81,7 +81,7 @@ export class Receiver {
         if (!marker) return { tag, name, args: scanner.end() }
         // The first argument of a command that streams is a mailbox's name: that one is read into memory.
         if (streams && marker.argument) {
-          if (marker.form === 'literal8') throw new Bad('literal8 is not allowed here')
+          if (marker.wrapped) scanner.unwrap()
           return { tag, name, args: scanner.end(), stream: new WireLiteral(marker, this.#reader, this.#out, this.#limits) }
         }
         caps.literal(marker)
@@ -112,6 +112,8 @@ export class Receiver {
 /** A literal that a command reads for itself. */
 export class WireLiteral implements LiteralStream {
   readonly size: number
+  readonly form: 'literal' | 'literal8'
+  readonly wrapped: boolean
   readonly #marker: Marker
   readonly #reader: LineReader
   readonly #out: ResponseWriter
@@ -121,6 +123,8 @@ export class WireLiteral implements LiteralStream {
 
   constructor(marker: Marker, reader: LineReader, out: ResponseWriter, limits: ImapLimits) {
     this.size = marker.size
+    this.form = marker.form
+    this.wrapped = marker.wrapped
     this.#marker = marker
     this.#reader = reader
     this.#out = out
@@ -142,8 +146,18 @@ export class WireLiteral implements LiteralStream {
     this.#state = 'done'
     // Not readLine: a command that has all its octets is carried out even if the server is stopping.
     let octet = (await this.#reader.readExact(1))[0]
+    if (this.wrapped) {
+      if (octet !== CLOSING) return await this.#unexpected(octet!)
+      octet = (await this.#reader.readExact(1))[0]
+    }
     if (octet === CR) octet = (await this.#reader.readExact(1))[0]
     if (octet === LF) return
+    await this.#unexpected(octet!)
+  }
+
+  /** The line goes on: what is left of it is read, for it is no command. */
+  async #unexpected(octet: number): Promise<never> {
+    if (octet === LF) throw new Bad('Unexpected end of command')
     const rest = await readLine(this.#reader, this.#limits.line, this.#limits.idleTime)
     if (rest !== undefined) await dropUnasked(rest, this.#reader, this.#limits)
     throw new Bad('Expected the end of the command after the literal')
@@ -229,3 +243,4 @@ function words(line: string): [string, string, string] {
 
 const CR = 0x0d
 const LF = 0x0a
+const CLOSING = 0x29

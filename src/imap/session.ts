@@ -69,6 +69,7 @@ export class Session {
     this.log = of.log
     this.remote = of.remote
     this.out = of.out
+    this.out.utf8 = () => this.utf8
     this.exchange = of.exchange
     this.#admitted = of.admitted
   }
@@ -78,6 +79,11 @@ export class Session {
   }
   get store(): MailStore {
     return this.services.store
+  }
+
+  /** Whether text goes as UTF-8 both ways, mailbox names too (RFC 9755 §3). */
+  get utf8(): boolean {
+    return this.enabled.has('UTF8=ACCEPT')
   }
 
   /** What CAPABILITY says now. */

@@ -77,6 +77,8 @@ export interface Tables {
   readonly selectParameters: Table<Parameter<SelectOptions>>
   readonly createParameters: Table<Parameter<CreateOptions>>
   readonly statusItems: Table<StatusItem>
+  /** `APPEND … UTF8 (~{12}`: words for a message that stands in parentheses (RFC 4466 §2.4.3). */
+  readonly appendData: Table<true>
   readonly searchKeys: SearchKeys
   readonly searchReturns: Table<Parameter<SearchOptions>>
   readonly listSelections: Table<Parameter<ListSelection>>
@@ -90,6 +92,7 @@ const NAMES: Readonly<Record<keyof Tables, true>> = {
   selectParameters: true,
   createParameters: true,
   statusItems: true,
+  appendData: true,
   searchKeys: true,
   searchReturns: true,
   listSelections: true,

@@ -1,7 +1,10 @@
 import { formatRanges } from '../../store/uidset.ts'
 import { command, LOGGED_IN } from '../command.ts'
-import { No } from '../reply.ts'
+import { Bad, No } from '../reply.ts'
+import type { Table } from '../tables.ts'
 import { openTarget } from '../target.ts'
+import type { LiteralStream } from '../wire/literal.ts'
+import type { ArgumentReader } from '../wire/read.ts'
 
 /** APPEND: one message into a mailbox, streamed to the store as it comes. RFC 9051 §6.3.12, APPENDUID: RFC 4315 §3. */
 export const append = command({
@@ -10,11 +13,11 @@ export const append = command({
   states: LOGGED_IN,
   sync: 'all',
   literals: 'stream',
-  parse: (r) => ({
+  parse: (r, _, { appendData }) => ({
     name: r.mailbox(),
     flags: r.next === 'list' ? r.flagList() : [],
     internalDate: r.next === 'string' ? r.dateTime() : undefined,
-    literal: r.literalStream(),
+    literal: data(r, appendData),
   }),
   async run(s, { name, flags, internalDate = Date.now(), literal }) {
     const { messageSize } = s.services.limits
@@ -34,3 +37,12 @@ export const append = command({
     }
   },
 })
+
+/** The message: a literal, of either kind (RFC 9051 §9 append-data), or `UTF8 (~{12}` as RFC 6855 had it. */
+function data(r: ArgumentReader, known: Table<true>): LiteralStream {
+  const word = r.more ? r.word() : undefined
+  const literal = r.literalStream()
+  const isKnown = word === undefined ? !literal.wrapped : known.has(word) && literal.wrapped && literal.form === 'literal8'
+  if (!isKnown) throw new Bad('Unknown kind of message')
+  return literal
+}

@@ -12,6 +12,7 @@ import { partial } from './partial.ts'
 import { savedate } from './savedate.ts'
 import { specialUse } from './special-use.ts'
 import { statusSize } from './status-size.ts'
+import { utf8Accept } from './utf8.ts'
 
 const mechanisms = SASL_MECHANISMS.map(({ name }) => extension({ capability: `AUTH=${name}`, rfc: 'RFC 9051 §6.2.2', announce: ['anonymous'] }))
 
@@ -29,4 +30,5 @@ export const EXTENSIONS: readonly Extension[] = [
   condstore,
   listStatus,
   statusSize,
+  utf8Accept,
 ]

@@ -83,10 +83,11 @@ describe('arguments', () => {
 
   test('the marker says how it was meant and where it stands', () => {
     const at = (line: string) => new Scanner(5).line(line)
-    assert.deepEqual(at('INBOX (\\Seen) {12}'), { size: 12, form: 'literal', nonSync: false, argument: 2 })
-    assert.deepEqual(at('{12+}'), { size: 12, form: 'literal', nonSync: true, argument: 0 })
-    assert.deepEqual(at('INBOX ~{0+}'), { size: 0, form: 'literal8', nonSync: true, argument: 1 })
-    assert.deepEqual(at('INBOX CATENATE (TEXT {7}'), { size: 7, form: 'literal', nonSync: false, argument: undefined })
+    assert.deepEqual(at('INBOX (\\Seen) {12}'), { size: 12, form: 'literal', nonSync: false, argument: 2, wrapped: false })
+    assert.deepEqual(at('{12+}'), { size: 12, form: 'literal', nonSync: true, argument: 0, wrapped: false })
+    assert.deepEqual(at('INBOX ~{0+}'), { size: 0, form: 'literal8', nonSync: true, argument: 1, wrapped: false })
+    assert.deepEqual(at('INBOX CATENATE (TEXT {7}'), { size: 7, form: 'literal', nonSync: false, argument: undefined, wrapped: false })
+    assert.deepEqual(at('INBOX UTF8 (~{7}'), { size: 7, form: 'literal8', nonSync: false, argument: 2, wrapped: true })
     assert.equal(at('INBOX {99999999999999999999}')?.size, 1e20)
     assert.equal(at('INBOX'), undefined)
   })

@@ -6,10 +6,10 @@ import { parseArguments } from './parse.ts'
 import { ArgumentReader } from './read.ts'
 import { Scanner } from './scan.ts'
 
-async function reader(line: string): Promise<ArgumentReader> {
+async function reader(line: string, utf8 = false): Promise<ArgumentReader> {
   const scanner = new Scanner(10)
   scanner.line(line)
-  return new ArgumentReader(await parseArguments(scanner.end()))
+  return new ArgumentReader(await parseArguments(scanner.end()), undefined, utf8)
 }
 const literal = (form: 'literal' | 'literal8', octets: string): Node => ({ kind: 'string', form, octets: Buffer.from(octets, 'latin1') })
 
@@ -28,6 +28,7 @@ const good: [name: string, line: string, read: Read, value: unknown][] = [
   ['nstring', 'NIL "NIL"', (r) => [r.nstring(), r.nstring()], [undefined, 'NIL']],
   ['mailbox', 'inbox', (r) => r.mailbox(), 'INBOX'],
   ['mailbox in modified UTF-7', '"Entw&APw-rfe &- mehr"', (r) => r.mailbox(), 'Entwürfe & mehr'],
+  ['mailbox in UTF-8 that nobody agreed on', '"M\xc3\xbcll & &AMQ-"', (r) => r.mailbox(), 'Müll & &AMQ-'],
   ['pattern', '&ZeVnLIqe-/%', (r) => r.pattern(), '日本語/%'],
   ['flags', '(\\seen $x)', (r) => r.flagList(), ['\\seen', '$x']],
   ['date-time', '" 1-Jan-1970 00:00:01 +0000"', (r) => r.dateTime(), 1000],
@@ -89,10 +90,37 @@ describe('refuses', () => {
   })
 
   test('a name that is no modified UTF-7, as NO', async () => {
-    for (const line of ['&', '"\xc3\xa9"']) {
+    for (const line of ['&', '&-&', '&AMQ']) {
       const r = await reader(line)
       assert.throws(() => r.mailbox(), No)
       assert.throws(() => new ArgumentReader([literal('literal', '&')]).pattern(), No)
     }
   })
+})
+
+describe('after ENABLE UTF8=ACCEPT', () => {
+  const text: [name: string, line: string, read: Read, value: unknown][] = [
+    ['a mailbox is what it says', '"M\xc3\xbcll & &AMQ-"', (r) => r.mailbox(), 'Müll & &AMQ-'],
+    ['an atom too', '&AMQ-', (r) => r.mailbox(), '&AMQ-'],
+    ['the inbox', '"inbox/\xc3\xbc"', (r) => r.mailbox(), 'INBOX/ü'],
+    ['a pattern', '"&*\xc3\xbc%"', (r) => r.pattern(), '&*ü%'],
+    ['a name in a list', '("\xc3\xbc")', (r) => r.list((inner) => inner.mailbox()), 'ü'],
+    ['an astring', '"\xc3\xbc"', (r) => r.astring(), 'ü'],
+  ]
+  for (const [name, line, read, value] of text) test(name, async () => assert.deepEqual(read(await reader(line, true)), value))
+
+  const octets = ['\xff', 'a\xc3', '\xc0\xaf', '\xed\xa0\x80', '\xf5\x80\x80\x80']
+  for (const [name, read] of [
+    ['mailbox', (r: ArgumentReader) => r.mailbox()],
+    ['pattern', (r: ArgumentReader) => r.pattern()],
+    ['astring', (r: ArgumentReader) => r.astring()],
+    ['string', (r: ArgumentReader) => r.string()],
+    ['a mailbox in a list', (r: ArgumentReader) => r.list((inner) => inner.mailbox())],
+  ] as const)
+    test(`what is no UTF-8 is no ${name}`, async () => {
+      for (const one of octets) {
+        const r = await reader(name.includes('list') ? `("${one}")` : `"${one}"`, true)
+        assert.throws(() => read(r), Bad)
+      }
+    })
 })

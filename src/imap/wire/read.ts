@@ -2,6 +2,7 @@
  * The reader that a command's `parse` walks its arguments with: one method per word of the grammar (RFC 9051 §9). Each takes the next token or
  * throws Bad; nothing here does I/O.
  */
+import { isAscii } from 'node:buffer'
 import { systemFlag } from '../../store/flags.ts'
 import type { ModSeq } from '../../store/types.ts'
 import { Bad, No } from '../reply.ts'
@@ -19,11 +20,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export class ArgumentReader {
   readonly #nodes: readonly Node[]
   readonly #stream: LiteralStream | undefined
+  readonly #utf8: boolean
   #at = 0
 
-  constructor(nodes: readonly Node[], stream?: LiteralStream) {
+  /** `utf8`: after ENABLE UTF8=ACCEPT all text is UTF-8, mailbox names too (RFC 9755 §3). */
+  constructor(nodes: readonly Node[], stream?: LiteralStream, utf8 = false) {
     this.#nodes = nodes
     this.#stream = stream
+    this.#utf8 = utf8
   }
 
   /** Whether another token follows. */
@@ -115,15 +119,15 @@ export class ArgumentReader {
     if (node.kind === 'atom' && !node.section && isAstring(node.text)) return Buffer.from(node.text, 'latin1')
     throw new Bad('Invalid string')
   }
-  /** astring as text: UTF-8, or Latin-1 where the octets are no UTF-8 (client: old ones send passwords so). */
+  /** astring as text: UTF-8, or Latin-1 where the octets are no UTF-8 and none was agreed on (client: old ones send passwords so). */
   astring(): string {
-    return textOf(this.astringOctets())
+    return this.#text(this.astringOctets())
   }
   /** string: quoted or literal, no atom. */
   string(): string {
     const node = this.any()
     if (node.kind !== 'string') throw new Bad('Invalid string')
-    return textOf(stringOctets(node))
+    return this.#text(stringOctets(node))
   }
   /** nstring: undefined for NIL. */
   nstring(): string | undefined {
@@ -133,20 +137,14 @@ export class ArgumentReader {
 
   /** mailbox: its Unicode name, `INBOX` exactly for the inbox. A name that is no modified UTF-7 names nothing: No. */
   mailbox(): string {
-    const wire = this.astringOctets().toString('latin1')
-    const name = decodeMutf7(wire)
-    if (name === undefined) throw new No('CANNOT', 'Mailbox name is not valid modified UTF-7')
-    return canonicalName(name)
+    return canonicalName(this.#name(this.astringOctets()))
   }
   /** list-mailbox: a Unicode pattern, `*` and `%` being wildcards. */
   pattern(): string {
     const node = this.any()
     if (node.kind === 'list') throw new Bad('Invalid mailbox pattern')
     if (node.kind === 'atom' && (node.section || !isListAtom(node.text))) throw new Bad('Invalid mailbox pattern')
-    const wire = node.kind === 'atom' ? node.text : stringOctets(node).toString('latin1')
-    const pattern = decodeMutf7(wire)
-    if (pattern === undefined) throw new No('CANNOT', 'Mailbox pattern is not valid modified UTF-7')
-    return pattern
+    return this.#name(node.kind === 'atom' ? Buffer.from(node.text, 'latin1') : stringOctets(node))
   }
 
   /** flag-list in parentheses. */
@@ -177,7 +175,7 @@ export class ArgumentReader {
   list<T>(read: (r: ArgumentReader) => T): T {
     const node = this.any()
     if (node.kind !== 'list') throw new Bad('Expected a list')
-    const inner = new ArgumentReader(node.items)
+    const inner = new ArgumentReader(node.items, undefined, this.#utf8)
     const value = read(inner)
     inner.end()
     return value
@@ -187,6 +185,23 @@ export class ArgumentReader {
   literalStream(): LiteralStream {
     if (this.more || !this.#stream) throw new Bad('Expected a literal')
     return this.#stream
+  }
+
+  /** Before UTF-8 was agreed on, 8-bit names are UTF-8 too: in modified UTF-7 they would mean nothing (RFC 9755 §3). */
+  #name(octets: Buffer): string {
+    if (this.#utf8 || !isAscii(octets)) return strict(octets)
+    const name = decodeMutf7(octets.toString('latin1'))
+    if (name === undefined) throw new No('CANNOT', 'Mailbox name is not valid modified UTF-7')
+    return name
+  }
+
+  #text(octets: Buffer): string {
+    if (this.#utf8) return strict(octets)
+    try {
+      return utf8.decode(octets)
+    } catch {
+      return octets.toString('latin1')
+    }
   }
 
   #plain(): AtomNode {
@@ -202,10 +217,10 @@ function stringOctets(node: StringNode): Buffer {
   return node.octets
 }
 
-function textOf(octets: Buffer): string {
+function strict(octets: Buffer): string {
   try {
     return utf8.decode(octets)
   } catch {
-    return octets.toString('latin1')
+    throw new Bad('Invalid UTF-8')
   }
 }

@@ -31,8 +31,10 @@ export interface Marker {
   readonly form: 'literal' | 'literal8'
   /** `{12+}`: the octets follow without being asked for (RFC 7888). */
   readonly nonSync: boolean
-  /** Whole arguments before it, where it is an argument itself and not part of a list. */
+  /** Whole arguments before it, where it is an argument itself and not part of a list, or where it is `wrapped`. */
   readonly argument: number | undefined
+  /** The first thing in a list: `UTF8 (~{12}`. */
+  readonly wrapped: boolean
 }
 
 export interface Scanned {
@@ -203,8 +205,20 @@ export class Scanner {
     this.#form = match[1] ? 'literal8' : 'literal'
     if (this.#open.at(-1) === '[') throw new Bad('Expected a list of header names')
     this.#expect = 'octets'
-    const argument = this.#open.length === 0 ? this.#arguments : undefined
-    return { size: Number(match[2]), form: this.#form, nonSync: match[3] === '+', argument }
+    const wrapped = this.#isWrapped
+    const argument = this.#open.length === 0 || wrapped ? this.#arguments : undefined
+    return { size: Number(match[2]), form: this.#form, nonSync: match[3] === '+', argument, wrapped }
+  }
+
+  /** Takes back the parenthesis that a wrapped literal stands behind, so that what is before it is whole. */
+  unwrap(): void {
+    this.#texts[0]!.pop()
+    this.#open.pop()
+    this.#lists--
+  }
+
+  get #isWrapped(): boolean {
+    return this.#open.length === 1 && this.#lists === 1 && this.#texts[0]!.at(-1) === '('
   }
 
   #tokenDone(): void {

@@ -1,5 +1,6 @@
 /** No string in any place can end its line or be read as something else: everything written comes back through a second, small parser. */
 import assert from 'node:assert/strict'
+import { isUtf8 } from 'node:buffer'
 import { Writable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { seeded } from '../../../test/support/random.ts'
@@ -7,7 +8,7 @@ import { Output } from '../../net/output.ts'
 import { decodeMutf7 } from './mutf7.ts'
 import { flagsWire, MAX_QUOTED, plainText, ResponseWriter } from './write.ts'
 
-async function written(write: (w: ResponseWriter) => void): Promise<Buffer> {
+async function written(write: (w: ResponseWriter) => void, { utf8 = false } = {}): Promise<Buffer> {
   const chunks: Buffer[] = []
   const socket = new Writable({
     write(chunk: Buffer, _, done) {
@@ -16,6 +17,7 @@ async function written(write: (w: ResponseWriter) => void): Promise<Buffer> {
     },
   })
   const writer = new ResponseWriter(new Output(socket))
+  writer.utf8 = () => utf8
   write(writer)
   await writer.flush()
   return Buffer.concat(chunks)
@@ -23,7 +25,7 @@ async function written(write: (w: ResponseWriter) => void): Promise<Buffer> {
 
 type Value = string | Buffer | Value[]
 /** Reads one line: words as strings, strings as buffers, lists as arrays. Throws on anything after the line's end. */
-function readBack(bytes: Buffer): Value[] {
+function readBack(bytes: Buffer, { utf8 = false } = {}): Value[] {
   let at = 0
   const char = () => String.fromCharCode(bytes[at] ?? 0)
   const value = (): Value => {
@@ -41,10 +43,11 @@ function readBack(bytes: Buffer): Value[] {
       const octets: number[] = []
       for (at++; char() !== '"'; at++) {
         if (char() === '\\') at++
-        assert.ok(bytes[at]! > 0 && bytes[at]! < 0x80 && bytes[at] !== 13 && bytes[at] !== 10, 'an octet that a quoted string may not hold')
+        assert.ok(bytes[at]! > 0 && (utf8 || bytes[at]! < 0x80) && bytes[at] !== 13 && bytes[at] !== 10, 'an octet that a quoted string may not hold')
         octets.push(bytes[at]!)
       }
       at++
+      assert.ok(isUtf8(Buffer.from(octets)), 'a quoted string that is no UTF-8')
       return Buffer.from(octets)
     }
     if (char() === '{') {
@@ -113,6 +116,21 @@ describe('strings', () => {
       const [, wire] = readBack(await written((w) => w.untagged().mailbox(name).end()))
       assert.equal(decodeMutf7(String(wire)), name)
     }
+  })
+
+  test('to a client that takes UTF-8, too', async () => {
+    const utf8 = { utf8: true }
+    for (let i = 0; i < 2_000; i++) {
+      const [a, b] = [anyString(), anyString()]
+      const bytes = await written((w) => w.untagged().string(a).mailbox(b).string(Buffer.from(a)).end(), utf8)
+      assert.deepEqual(readBack(bytes, utf8), ['*', Buffer.from(a), Buffer.from(b), Buffer.from(a)])
+    }
+  })
+
+  test('a mailbox name is quoted as UTF-8 only where that was agreed on', async () => {
+    const name = 'Entwürfe & "mehr"'
+    assert.equal(String(await written((w) => w.untagged().mailbox(name).end(), { utf8: true })), '* "Entwürfe & \\"mehr\\""\r\n')
+    assert.equal(String(await written((w) => w.untagged().mailbox(name).end())), '* "Entw&APw-rfe &- \\"mehr\\""\r\n')
   })
 
   test('short plain text is quoted, long text a literal', async () => {

@@ -22,9 +22,15 @@ export function flagsWire(names: readonly string[]): string {
 /** Text for people at the end of a line: printable ASCII, everything else as `?`. */
 export const plainText = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?')
 
+const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`
+/** What a quoted string may carry once it may carry more than ASCII. */
+const isLine = (text: string): boolean => !/[\0\r\n]/.test(text)
+
 export class ResponseWriter {
   /** The buffer below, for loops that format thousands of lines themselves. What goes in there must be wire-ready. */
   readonly output: Output
+  /** Whether the client takes UTF-8 in quoted strings and mailbox names (RFC 9755 §3). */
+  utf8: () => boolean = () => false
   #space = false
 
   constructor(output: Output) {
@@ -73,8 +79,9 @@ export class ResponseWriter {
   /** A quoted string or a literal, by what is in it. Text goes as UTF-8. */
   string(value: string | Uint8Array): this {
     const text = typeof value === 'string' ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
-    if (text.length <= MAX_QUOTED && isQuotable(text)) return this.#item(`"${text.replace(/["\\]/g, '\\$&')}"`)
+    if (text.length <= MAX_QUOTED && isQuotable(text)) return this.#item(quoted(text))
     const octets = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
+    if (typeof value === 'string' && octets.length <= MAX_QUOTED && isLine(value) && this.utf8()) return this.#item(quoted(value), 'utf8')
     this.#item(`{${octets.length}}\r\n`)
     this.output.write(octets)
     return this
@@ -82,9 +89,9 @@ export class ResponseWriter {
   nstring(value: string | Uint8Array | undefined): this {
     return value === undefined ? this.nil() : this.string(value)
   }
-  /** A mailbox name in modified UTF-7, always quoted. */
+  /** A mailbox name in modified UTF-7 or UTF-8, always quoted. client: K-9 takes no names in literals. */
   mailbox(name: string): this {
-    return this.string(encodeMutf7(name))
+    return this.string(this.utf8() ? name : encodeMutf7(name))
   }
   /** Bytes that were made for the wire: ENVELOPE and BODYSTRUCTURE as the store keeps them. */
   wire(bytes: string | Uint8Array): this {
@@ -124,8 +131,8 @@ export class ResponseWriter {
     this.#space = true
     return this
   }
-  #item(text: string): this {
-    this.output.write(this.#space ? ` ${text}` : text)
+  #item(text: string, encoding?: 'utf8'): this {
+    this.output.write(this.#space ? ` ${text}` : text, encoding)
     this.#space = true
     return this
   }
