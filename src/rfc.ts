@@ -35,6 +35,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(2045, 'MIME Part One: Format of Message Bodies', 'full', 'read, never changed'),
   rfc(2046, 'MIME Part Two: Media Types', 'full', 'multiparts and messages within messages, within bounds of depth and number'),
   rfc(2047, 'MIME Part Three: Message Header Extensions for Non-ASCII Text', 'full', 'decoded for SEARCH'),
+  rfc(2104, 'HMAC: Keyed-Hashing for Message Authentication', 'words', 'the hash of app passwords'),
   rfc(2142, 'Mailbox Names for Common Services, Roles and Functions', 'part', 'postmaster@ and abuse@ of every domain'),
   rfc(2177, 'IMAP4 IDLE command', 'full', 'IDLE', { imap: ['IDLE'] }),
   rfc(2180, 'IMAP4 Multi-Accessed Mailbox Practice', 'full', 'a session goes on with the messages it was told of until it is told that they went'),

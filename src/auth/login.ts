@@ -2,11 +2,12 @@
 import { availableParallelism } from 'node:os'
 import type { Log } from '../log.ts'
 import type { AccountAccess } from '../store/access.ts'
-import type { Accounts, Login } from '../store/accounts.ts'
+import type { Accounts, AppPassword, Login } from '../store/accounts.ts'
 import { Unavailable } from '../store/errors.ts'
 import type { Service } from '../store/presence.ts'
 import { networkOf } from '../store/remote.ts'
 import type { Throttle } from '../store/throttle.ts'
+import { findAppPassword, isFor, looksLikeAppPassword } from './app-password.ts'
 import { createGate, GateFull } from './gate.ts'
 import { AUTH_LIMITS, type AuthLimits, type Bucket, bucketsFor } from './limits.ts'
 import { NOBODYS_HASH, preparePassword, verifyPassword } from './password.ts'
@@ -25,6 +26,7 @@ export interface LoginAttempt {
 }
 
 export type LoginResult =
+  /** `login`: as it is for this session; an app password may have a POP3 policy of its own, and capabilities to do without. */
   | { readonly kind: 'ok'; readonly access: AccountAccess; readonly login: Login }
   /** Unknown user, wrong password, disabled: nobody outside learns which. */
   | { readonly kind: 'invalid' }
@@ -64,7 +66,10 @@ const MAX_USER_LENGTH = 512
 /** Hashing takes threads from the pool that DNS and files share: leave a core, and half of the pool. */
 const HASHES_AT_ONCE = Math.max(1, Math.min(availableParallelism() - 1, Math.floor((Number(process.env['UV_THREADPOOL_SIZE']) || 4) / 2)))
 
-type Verdict = { readonly kind: 'right' | 'wrong' | 'known wrong' } | { readonly kind: 'throttled'; readonly retryAfter: number }
+type Verdict =
+  | { readonly kind: 'right'; readonly app?: AppPassword }
+  | { readonly kind: 'wrong' | 'known wrong' }
+  | { readonly kind: 'throttled'; readonly retryAfter: number }
 
 /** An attempt with what was found out about it. */
 interface Case {
@@ -76,6 +81,8 @@ interface Case {
   /** Many clients have this address. */
   readonly isShared: boolean
 }
+
+const narrowed = (login: Login, { pop3 = login.pop3, disable }: AppPassword): Login => ({ ...login, pop3, disable: [...login.disable, ...disable] })
 
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const { accounts, throttle, canonical, now = () => performance.now() } = deps
@@ -100,6 +107,9 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
 
   async function verdictOn({ attempt, address, network }: Case, login: Login | undefined, buckets: readonly Bucket[]): Promise<Verdict> {
     const { password, service, user } = attempt
+    // A wrong one costs what any wrong password costs: how long the answer takes tells nothing.
+    const app = looksLikeAppPassword(password) && login ? findAppPassword(login.appPasswords, password) : undefined
+    if (app && login?.enabled && isFor(app, service)) return { kind: 'right', app }
     // The version is in both keys: after a change of the password nothing counts that was learned about the old one.
     const version = login?.version ?? 0
     const right = keyOf('right', login?.account ?? 0, version, service, password)
@@ -149,8 +159,9 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       return verdict
     }
     if (verdict.kind === 'right' && login?.enabled) {
-      log.info({ ...seen, account: login.account }, 'login')
-      return { kind: 'ok', access: accounts.grant(login), login }
+      const { app } = verdict
+      log.info({ ...seen, account: login.account, ...(app && { app: app.name }) }, 'login')
+      return { kind: 'ok', access: accounts.grant(login), login: app ? narrowed(login, app) : login }
     }
     const repeated = verdict.kind === 'known wrong'
     log.info({ ...seen, reason: !login ? 'unknown' : login.enabled ? 'password' : 'disabled', repeated }, 'login failed')

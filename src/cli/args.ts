@@ -13,6 +13,7 @@ export interface Arguments {
   readonly passwordStdin: boolean
   readonly name: string | undefined
   readonly mailbox: string | undefined
+  readonly scope: string | undefined
   readonly ready: boolean
   readonly moved: boolean
   readonly help: boolean
@@ -51,6 +52,7 @@ const OPTIONS = {
   'password-stdin': { type: 'boolean' },
   name: { type: 'string' },
   mailbox: { type: 'string' },
+  scope: { type: 'string' },
   ready: { type: 'boolean' },
   moved: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -74,6 +76,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       passwordStdin: values['password-stdin'] ?? false,
       name: values.name,
       mailbox: values.mailbox,
+      scope: values.scope,
       ready: values.ready ?? false,
       moved: values.moved ?? false,
       help: values.help ?? false,

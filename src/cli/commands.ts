@@ -21,6 +21,7 @@ const OWN_FLAGS = [
   ['passwordStdin', '--password-stdin'],
   ['name', '--name'],
   ['mailbox', '--mailbox'],
+  ['scope', '--scope'],
   ['ready', '--ready'],
   ['moved', '--moved'],
 ] as const satisfies readonly (readonly [keyof Arguments, string])[]

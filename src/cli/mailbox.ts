@@ -2,15 +2,15 @@
 import { createInterface } from 'node:readline'
 import { hashPassword, MAX_PASSWORD_OCTETS } from '../auth/password.ts'
 import { addMailbox, editConfig, removeMailbox, setPasswordHash } from '../config/edit.ts'
-import { type Loaded, loadConfig } from '../config/load.ts'
-import { findPlaces } from '../config/places.ts'
-import { canonical, domainOf } from '../mail/address.ts'
-import { refuseOlderConfig } from '../serve/generation.ts'
+import { loadConfig } from '../config/load.ts'
+import { domainOf } from '../mail/address.ts'
 import { generatePassword } from '../serve/passwords.ts'
 import { Refused } from '../serve/refused.ts'
 import { words } from '../serve/words.ts'
+import { appPassword } from './app-password.ts'
 import { type Arguments, type Command, type Surroundings, Usage } from './args.ts'
 import { DONE } from './failure.ts'
+import { addressOf, configFile, editable, indexOf } from './mailbox-file.ts'
 
 export const mailbox: Command = {
   name: 'mailbox',
@@ -19,11 +19,15 @@ export const mailbox: Command = {
     'mailbox list',
     'mailbox passwd ADDRESS [--password-stdin]',
     'mailbox remove ADDRESS',
+    'mailbox app-password add ADDRESS NAME [--scope imap,pop3,smtp]',
+    'mailbox app-password list ADDRESS',
+    'mailbox app-password remove ADDRESS NAME',
   ],
   summary: 'add, list, change or shut mailboxes; a password is read from one line of standard input, or made up and shown',
-  takes: ['passwordStdin', 'name'],
+  takes: ['passwordStdin', 'name', 'scope'],
   run: (args, around) => {
     const verb = VERBS.get(args.words[1] ?? '')
+    if (args.scope !== undefined && verb !== appPassword) throw new Usage('--scope is for mailbox app-password add')
     if (!verb) throw new Usage(`mailbox is followed by one of ${[...VERBS.keys()].join(', ')}`)
     return verb(args, around)
   },
@@ -36,6 +40,7 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ['list', list],
   ['passwd', passwd],
   ['remove', remove],
+  ['app-password', appPassword],
 ])
 
 async function add(args: Arguments, around: Surroundings): Promise<number> {
@@ -79,31 +84,8 @@ async function list(args: Arguments, around: Surroundings): Promise<number> {
   return DONE
 }
 
-/** The file that may be edited. */
-function editable({ flags }: Arguments, { env, cwd }: Surroundings): string {
-  const places = findPlaces(flags, env, cwd)
-  refuseOlderConfig(places.dataDir)
-  return places.configFile
-}
-
-const configFile = ({ flags }: Arguments, { env, cwd }: Surroundings): string => findPlaces(flags, env, cwd).configFile
-
 function noFlags({ passwordStdin, name }: Arguments, verb: string): void {
   if (passwordStdin || name !== undefined) throw new Usage(`${verb} takes neither --password-stdin nor --name`)
-}
-
-function addressOf({ words: given }: Arguments): string {
-  const [, verb, text, ...more] = given
-  if (text === undefined || more.length > 0) throw new Usage(`mailbox ${verb} takes one address`)
-  const address = canonical(text)
-  if (address === undefined) throw new Refused(`"${text}" is no address such as ann@example.org`)
-  return address
-}
-
-function indexOf({ config }: Loaded, address: string): number {
-  const index = config.mailboxes.findIndex((m) => m.address === address)
-  if (index < 0) throw new Refused(`there is no mailbox ${address}`)
-  return index
 }
 
 async function passwordFor({ passwordStdin }: Arguments, { stdin }: Surroundings): Promise<{ password: string; generated: boolean }> {

@@ -12,7 +12,13 @@ import type { Words } from './schema.ts'
 import { firstConfig } from './template.ts'
 import { watchFiles } from './watch.ts'
 
-const words: Words = { address: canonical, domain: canonicalDomain, isHash: (text) => text.startsWith('$argon2id$') }
+const words: Words = {
+  address: canonical,
+  domain: canonicalDomain,
+  isHash: (text) => text.startsWith('$argon2id$'),
+  isAppHash: () => true,
+  capabilities: { disable: new Set(), enable: new Set() },
+}
 const dir = mkdtempSync(join(tmpdir(), 'postern-edit-'))
 after(() => rmSync(dir, { recursive: true, force: true }))
 

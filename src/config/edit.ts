@@ -55,6 +55,29 @@ export function setPasswordHash({ doc }: Source, index: number, hash: string): v
   doc.setIn(['mailboxes', index, 'password_hash'], hash)
 }
 
+export interface NewAppPassword {
+  readonly name: string
+  readonly hash: string
+  readonly scopes: readonly string[]
+}
+
+export function addAppPassword({ doc }: Source, mailbox: number, password: NewAppPassword): void {
+  const path = ['mailboxes', mailbox, 'app_passwords']
+  if (!isSeq(doc.getIn(path))) doc.setIn(path, new YAMLSeq())
+  const list = doc.getIn(path) as YAMLSeq
+  list.flow = false
+  const node = doc.createNode(password) as YAMLMap
+  ;(node.get('scopes') as YAMLSeq).flow = true
+  list.add(node)
+}
+
+/** The list goes with its last entry. */
+export function removeAppPassword({ doc }: Source, mailbox: number, index: number): void {
+  const path = ['mailboxes', mailbox, 'app_passwords']
+  doc.deleteIn([...path, index])
+  if ((doc.getIn(path) as YAMLSeq).items.length === 0) doc.deleteIn(path)
+}
+
 export function removeMailbox({ doc }: Source, index: number): void {
   keepComment(doc, index)
   doc.deleteIn(['mailboxes', index])

@@ -12,7 +12,13 @@ import { readSecrets } from './secrets.ts'
 import { firstConfig } from './template.ts'
 import { parseSize, parseTime } from './units.ts'
 
-const words: Words = { address: canonical, domain: canonicalDomain, isHash: (text) => text.startsWith('$argon2id$') }
+const words: Words = {
+  address: canonical,
+  domain: canonicalDomain,
+  isHash: (text) => text.startsWith('$argon2id$'),
+  isAppHash: (text) => text.startsWith('$sha256$'),
+  capabilities: { disable: new Set(['IDLE', 'MOVE']), enable: new Set(['UIDONLY']) },
+}
 const EXAMPLE = join(import.meta.dirname, '..', '..', 'config', 'postern.example.yaml')
 const dir = mkdtempSync(join(tmpdir(), 'postern-config-'))
 after(() => rmSync(dir, { recursive: true, force: true }))
@@ -30,7 +36,13 @@ mailboxes:
 const check = (text: string) => checkConfig(parseConfig(FILE, text), words).config
 
 test('a file that is right: canonical, with defaults', () => {
-  assert.deepEqual(check(GOOD).mailboxes[0], { address: 'ann@example.test', password_hash: '$argon2id$1', aliases: ['info@example.test'] })
+  assert.deepEqual(check(GOOD).mailboxes[0], {
+    address: 'ann@example.test',
+    password_hash: '$argon2id$1',
+    aliases: ['info@example.test'],
+    app_passwords: [],
+    disable: [],
+  })
   assert.equal(check(`${GOOD}redis:\nrelay: {host: SMTP.example.net}`).relay?.host, 'smtp.example.net')
   assert.equal(check(`${GOOD}redis:`).redis, undefined, 'a key without a value is no setting')
   assert.equal(check(`${GOOD}limits: {message_size: 1.5 MiB}`).limits?.message_size, 1.5 * 2 ** 20)
@@ -48,6 +60,32 @@ describe('what is wrong is said with its place and what would be right', () => {
       GOOD.replace('    aliases: [info@example.test]', '    pop3: {keep_days: 3}'),
       '6:12',
       'mailboxes[1].pop3.keep_days is not built yet',
+    ],
+    ['a capability', `${GOOD}disable: [move, XYZZY]`, '9:17', 'disable[2] must be an IMAP capability that can be missed: IDLE, MOVE, not "XYZZY"'],
+    [
+      'a capability to ask for',
+      `${GOOD}enable: [MOVE]`,
+      '9:10',
+      'enable[1] must be an IMAP capability that is only there on request: UIDONLY, not "MOVE"',
+    ],
+    ['a capability of a mailbox', GOOD.replace('aliases: [info@example.test]', 'disable: [IDLE, x]'), '6:21', 'mailboxes[1].disable[2] must be'],
+    [
+      'a hash of an app password',
+      GOOD.replace('aliases: [info@example.test]', 'app_passwords: [{name: x, hash: secret}]'),
+      '6:37',
+      'mailboxes[1].app_passwords[1].hash must be a $sha256$ hash as',
+    ],
+    [
+      'a scope',
+      GOOD.replace('aliases: [info@example.test]', 'app_passwords: [{name: x, hash: $sha256$, scopes: [http]}]'),
+      '6:56',
+      'mailboxes[1].app_passwords[1].scopes[1] must be one of imap, pop3, smtp',
+    ],
+    [
+      'an app password twice',
+      GOOD.replace('aliases: [info@example.test]', 'app_passwords: [{name: x, hash: $sha256$1}, {name: x, hash: $sha256$2}]'),
+      '6:56',
+      'ann@example.test has two app passwords named x',
     ],
     ['a type', `${GOOD}listeners: {mx: {port: "25"}}`, '9:24', 'listeners.mx.port must be a port number, 1 to 65535, not "25"'],
     ['a yes', `${GOOD}listeners: {mx: {enabled: yes}}`, '9:27', 'listeners.mx.enabled must be true or false, not "yes"'],
@@ -135,7 +173,7 @@ test('the first file: the example with its settings as comments', () => {
   assert.deepEqual(config, {
     hostname: 'vm.example.test',
     domains: ['example.test'],
-    mailboxes: [{ address: '"o\'d"@example.test'.replaceAll('"', ''), password_hash: '$argon2id$x', aliases: [] }],
+    mailboxes: [{ address: '"o\'d"@example.test'.replaceAll('"', ''), password_hash: '$argon2id$x', aliases: [], app_passwords: [], disable: [] }],
   })
   // Uncommented again, it is the example's settings.
   const limits = text.slice(text.indexOf('\n# limits:')).replace(/^# /gm, '')

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { ConfigRefused, complain, complainAll, place, type Source } from './complain.ts'
-import { type Config, type ConfigSchema, schemaFor, type Words } from './schema.ts'
+import { type Config, type ConfigSchema, type MailboxConfig, schemaFor, type Words } from './schema.ts'
 
 /** A config larger than this is some other file. */
 const MAX_CONFIG_OCTETS = 8 * 1024 * 1024
@@ -97,6 +97,7 @@ function checkTogether(source: Source, config: Config): void {
     if (owners.has(address)) throw complain(source, ['mailboxes', i, 'address'], `there is already a mailbox ${address}`)
     owners.set(address, address)
   }
+  for (const [i, mailbox] of config.mailboxes.entries()) checkAppPasswords(source, i, mailbox)
   for (const [i, { address, aliases }] of config.mailboxes.entries()) {
     for (const [key, each] of [[['address'], address] as const, ...aliases.map((a, n) => [['aliases', n], a] as const)]) {
       const path = ['mailboxes', i, ...key]
@@ -117,4 +118,12 @@ function checkTogether(source: Source, config: Config): void {
     throw complain(source, ['relay', 'password_file'], 'relay has both password and password_file: keep one')
   if (config.relay && (config.relay.user === undefined) !== ((config.relay.password ?? config.relay.password_file) === undefined))
     throw complain(source, ['relay'], 'relay needs user and password (or password_file) together, or neither')
+}
+
+function checkAppPasswords(source: Source, mailbox: number, { address, app_passwords: passwords }: MailboxConfig): void {
+  const names = new Set<string>()
+  for (const [i, { name }] of passwords.entries()) {
+    if (names.has(name)) throw complain(source, ['mailboxes', mailbox, 'app_passwords', i, 'name'], `${address} has two app passwords named ${name}`)
+    names.add(name)
+  }
 }

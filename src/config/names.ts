@@ -6,6 +6,9 @@ export type ServiceName = (typeof SERVICES)[number]
 export const ROLES = ['mx', 'submission', 'imap', 'pop3', 'queue', 'http'] as const
 export type Role = (typeof ROLES)[number]
 
+/** Protocols that an app password may be used with. */
+export const SCOPES = ['imap', 'pop3', 'smtp'] as const
+
 export const MAX_WORKERS = 256
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const

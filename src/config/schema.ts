@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { limits, section } from './limits.ts'
-import { LOG_LEVELS, MAX_WORKERS, ROLES } from './names.ts'
+import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
 import { count, size, time } from './units.ts'
 
 /** The words of mail that the file is checked with; given by the caller, since config knows nothing of mail. undefined: not one. */
@@ -13,6 +13,10 @@ export interface Words {
   readonly domain: (text: string) => string | undefined
   /** Whether a password can be checked against that hash. */
   readonly isHash: (text: string) => boolean
+  /** The same of an app password. */
+  readonly isAppHash: (text: string) => boolean
+  /** Names of IMAP capabilities, upper case: those that can be missed, and those that are only there on request. */
+  readonly capabilities: { readonly disable: ReadonlySet<string>; readonly enable: ReadonlySet<string> }
 }
 
 export { LOG_LEVELS, MAX_WORKERS, ROLES, type Role, SERVICES, type ServiceName } from './names.ts'
@@ -23,6 +27,10 @@ const oneOf = <const T extends readonly [string, ...string[]]>(values: T) => z.e
 const PORT = 'a port number, 1 to 65535'
 const port = z.int(said(PORT)).min(1, said(PORT)).max(65_535, said(PORT))
 const yesNo = z.boolean(said('true or false'))
+
+/** Of one mailbox: all of them are tried at a login. */
+const MAX_APP_PASSWORDS = 50
+const MAX_NAME = 100
 
 /** Text that `read` brings to its canonical form. */
 const read = (parse: (text: string) => string | undefined, expected: string) =>
@@ -55,6 +63,23 @@ const servers = <S extends Record<string, z.ZodType>>(what: string, more: S) =>
 export function schemaFor(words: Words) {
   const address = read(words.address, 'an address, such as ann@example.org')
   const domain = read(words.domain, 'a domain, such as example.org')
+  const capabilities = (known: ReadonlySet<string>, of: string) => {
+    const expected = known.size > 0 ? `${of}: ${[...known].sort().join(', ')}` : 'left out: there is none to name'
+    const named = read((value) => (known.has(value.toUpperCase()) ? value.toUpperCase() : undefined), expected)
+    return z.array(named, said('a list of IMAP capabilities, such as [IDLE]'))
+  }
+  const disable = capabilities(words.capabilities.disable, 'an IMAP capability that can be missed')
+  const pop3 = section({ after_download: oneOf(['client', 'delete', 'keep']).default('client') }).optional()
+  const appPassword = section({
+    name: text('a name for the program or device').max(MAX_NAME, said(`a name of up to ${MAX_NAME} characters`)),
+    hash: text('its hash').refine(words.isAppHash, said('a $sha256$ hash as "postern mailbox app-password add" writes it')),
+    scopes: z
+      .array(oneOf(SCOPES), said(`a list of ${SCOPES.join(', ')}`))
+      .min(1, said(`a list of at least one of ${SCOPES.join(', ')}`))
+      .default([...SCOPES]),
+    disable: disable.default([]),
+    pop3,
+  })
   const mailbox = section({
     address,
     name: text('a name for people, such as Ann Example').optional(),
@@ -64,7 +89,12 @@ export function schemaFor(words: Words) {
     ),
     aliases: z.array(address, said('a list of addresses')).default([]),
     quota: size.optional(),
-    pop3: section({ after_download: oneOf(['client', 'delete', 'keep']).default('client') }).optional(),
+    pop3,
+    app_passwords: z
+      .array(appPassword, said('a list of app passwords'))
+      .max(MAX_APP_PASSWORDS, said(`a list of at most ${MAX_APP_PASSWORDS}`))
+      .default([]),
+    disable: disable.default([]),
   })
   return section({
     hostname: read(words.domain, 'the name of this host, such as mail.example.org'),
@@ -103,6 +133,8 @@ export function schemaFor(words: Words) {
       password_file: text('the path of a file that holds the password').optional(),
       ca: text('the path of a PEM file with the authorities to trust').optional(),
     }).optional(),
+    disable: disable.optional(),
+    enable: capabilities(words.capabilities.enable, 'an IMAP capability that is only there on request').optional(),
     limits: limits.optional(),
     log: section({ level: oneOf(LOG_LEVELS).optional() }).optional(),
     drain_seconds: count.max(600, said('a number of seconds up to 600')).optional(),
@@ -119,7 +151,5 @@ export const PLANNED: ReadonlyMap<string, string> = new Map([
   ['queue', 'a queue of its own for mail to other domains; set "relay" for that mail'],
   ['dkim', 'signing with DKIM'],
   ['acme', 'certificates by ACME; set "tls.cert" and "tls.key"'],
-  ['disable', 'switching off capabilities'],
   ['keep_days', 'removing what POP3 kept'],
-  ['app_passwords', 'app passwords'],
 ])

@@ -24,6 +24,6 @@ export async function admit(s: Session, user: string, password: string): Promise
     { perAccount: limits.sessionsPerAccount },
   )
   if (!leave) throw new No('LIMIT', 'Too many sessions of this user')
-  s.admit(result.access, leave)
+  s.admit(result.access, result.login.disable, leave)
   return { ok: 'Logged in', code: ['CAPABILITY', ...s.capabilities()] }
 }

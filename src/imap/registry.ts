@@ -42,6 +42,19 @@ export interface Choice {
   readonly limits?: ImapLimits
 }
 
+/** Capabilities that the configuration may name, upper case. */
+export interface Choices {
+  readonly disable: ReadonlySet<string>
+  readonly enable: ReadonlySet<string>
+}
+
+export function choicesOf(commands: readonly AnyCommand[], extensions: readonly Extension[]): Choices {
+  const announcing = [...extensions, ...commands] as (Partial<Announcing> & Pick<Announcing, 'required' | 'onRequest'>)[]
+  const names = (of: (one: Partial<Announcing>) => boolean) =>
+    new Set(announcing.filter((one) => one.capability !== undefined && of(one)).map((one) => one.capability!.toUpperCase()))
+  return { disable: names((one) => !one.required), enable: names((one) => one.onRequest === true) }
+}
+
 type Announcing = Pick<Extension, 'announce' | 'shown' | 'required' | 'onRequest' | 'needs'> & { readonly capability: string }
 
 /** Throws where two commands share a name, or `disable` and `request` name what there is not. */

@@ -8,7 +8,7 @@ import { COMMANDS } from './commands/index.ts'
 import { serveConnection } from './connection.ts'
 import { EXTENSIONS } from './extensions/index.ts'
 import { IMAP_LIMITS, type ImapLimits } from './limits.ts'
-import { createRegistry, type Registry } from './registry.ts'
+import { choicesOf, createRegistry, type Registry } from './registry.ts'
 import { Rounds } from './rounds.ts'
 
 /** Between two looks at the sessions in IDLE, unless their times are shorter. Milliseconds. */
@@ -35,8 +35,11 @@ export function imapService(deps: ImapDeps): Serve {
   const limits = { ...IMAP_LIMITS, ...deps.limits }
   const { disable = [], request = [] } = deps
   const registries = new Map<string, Registry>()
+  const { disable: known } = choicesOf(COMMANDS, EXTENSIONS)
   const registryWithout = (more: readonly string[]): Registry => {
-    const off = [...new Set([...disable, ...more].map((name) => name.toUpperCase()))].sort()
+    // What an account does without may be a name of a newer version's.
+    const names = more.map((name) => name.toUpperCase()).filter((name) => known.has(name))
+    const off = [...new Set([...disable.map((name) => name.toUpperCase()), ...names])].sort()
     const key = off.join(' ')
     let registry = registries.get(key)
     if (!registry) {

@@ -106,9 +106,10 @@ export class Session {
     return true
   }
 
-  /** The client is who it says. `leave` is called once, when the session ends. */
-  admit(access: AccountAccess, leave: () => void): void {
+  /** The client is who it says, and does without these capabilities. `leave` is called once, when the session ends. */
+  admit(access: AccountAccess, disable: readonly string[], leave: () => void): void {
     this.access = access
+    if (disable.length > 0) this.registry = this.services.registryWithout(disable)
     this.#leave = leave
     this.log = this.log.child({ account: access.account, user: access.actor })
     this.#admitted()

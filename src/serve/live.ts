@@ -152,6 +152,8 @@ const WAITS = [
   'database',
   'redis',
   'relay',
+  'disable',
+  'enable',
   'limits',
   'log',
   'drain_seconds',

@@ -52,7 +52,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     mx: mxService({ ...smtp, tls: tls.service('mx') }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
-    imaps: imapService({ ...mailbox, limits: limits.imap }),
+    imaps: imapService({ ...mailbox, limits: limits.imap, disable: config.disable ?? [], request: config.enable ?? [] }),
     pop3s: pop3Service({ ...mailbox, leases, limits: limits.pop3 }),
   }
 }

@@ -15,6 +15,11 @@ export function wantedState({ domains, mailboxes, postmaster }: Pick<Config, 'do
       displayName: m.name,
       quota: m.quota,
       pop3: m.pop3?.after_download ?? 'client',
+      appPasswords: m.app_passwords.map(({ name, hash, scopes, disable, pop3 }) => ({
+        ...{ name, hash, scopes, disable },
+        ...(pop3 && { pop3: pop3.after_download }),
+      })),
+      disable: m.disable,
     })),
   }
 }

@@ -1,9 +1,13 @@
 /** What the config file is checked with. */
+import { isAppHash } from '../auth/app-password.ts'
 import { parsePhc } from '../auth/phc.ts'
 import type { Words } from '../config/schema.ts'
+import { COMMANDS } from '../imap/commands/index.ts'
+import { EXTENSIONS } from '../imap/extensions/index.ts'
+import { choicesOf } from '../imap/registry.ts'
 import { canonical, canonicalDomain } from '../mail/address.ts'
 
-export const words: Words = { address: canonical, domain: canonicalDomain, isHash }
+export const words: Words = { address: canonical, domain: canonicalDomain, isHash, isAppHash, capabilities: choicesOf(COMMANDS, EXTENSIONS) }
 
 function isHash(text: string): boolean {
   try {

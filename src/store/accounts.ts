@@ -2,6 +2,23 @@
 import type { AccountAccess } from './access.ts'
 import type { AccountId, MailboxId, Pop3Policy } from './types.ts'
 
+/** Protocols that an app password may be used with. */
+export const SCOPES = ['imap', 'pop3', 'smtp'] as const
+export type Scope = (typeof SCOPES)[number]
+
+/** A password for one program: random, so that a fast hash protects it. */
+export interface AppPassword {
+  /** Unique within its account. */
+  readonly name: string
+  /** `$sha256$…`: auth/app-password.ts. */
+  readonly hash: string
+  readonly scopes: readonly Scope[]
+  /** IMAP capabilities that sessions with it do without. */
+  readonly disable: readonly string[]
+  /** Instead of the account's. */
+  readonly pop3?: Pop3Policy | undefined
+}
+
 /** One mailbox of the config file, as `reconcile` takes it. Addresses are canonical: see mail/address.ts `canonical`. */
 export interface WantedAccount {
   readonly address: string
@@ -13,6 +30,9 @@ export interface WantedAccount {
   /** Octets; undefined: no limit. */
   readonly quota?: number | undefined
   readonly pop3: Pop3Policy
+  readonly appPasswords?: readonly AppPassword[]
+  /** IMAP capabilities that it does without. */
+  readonly disable?: readonly string[]
 }
 
 export interface WantedState {
@@ -35,10 +55,13 @@ export interface Login {
   readonly account: AccountId
   readonly address: string
   readonly passwordHash: string
-  /** Rises with every change of the password, and when it is disabled. */
+  /** Rises with every change of the password, when an app password is taken away, and when it is disabled. */
   readonly version: number
   readonly enabled: boolean
   readonly pop3: Pop3Policy
+  readonly appPasswords: readonly AppPassword[]
+  /** IMAP capabilities that its sessions do without. */
+  readonly disable: readonly string[]
 }
 
 export interface Recipient {

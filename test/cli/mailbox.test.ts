@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, describe, test } from 'node:test'
+import { findAppPassword } from '../../src/auth/app-password.ts'
 import { verifyPassword } from '../../src/auth/password.ts'
 import { run } from '../../src/cli/commands.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { wantedState } from '../../src/serve/wanted.ts'
 import { words } from '../../src/serve/words.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'postern-cli-'))
@@ -44,6 +46,49 @@ test('add, list, passwd, remove', async () => {
   assert.equal((await cli(['mailbox', 'remove', 'ann@example.test', '--config', file])).code, 0)
   assert.deepEqual(mailboxes(), [])
   assert.match(readFileSync(file, 'utf8'), /^hostname: mail\.example\.test # ours$/m)
+})
+
+test('app passwords: add, list, remove', async () => {
+  const before = readFileSync(file, 'utf8')
+  const data = ['--data', dir, 'mailbox']
+  await cli([...data, 'add', 'ann@example.test'])
+  const app = (...args: string[]) => cli([...data, 'app-password', ...args])
+  const phone = await app('add', 'Ann@Example.test', "Ann's phone", '--scope', 'smtp,imap')
+  assert.match(phone.out, /^ann@example\.test has the app password Ann's phone for imap, smtp, shown this once: app-\S+\n$/)
+  assert.equal((await app('add', 'ann@example.test', 'backup')).code, 0)
+  assert.equal((await app('list', 'ann@example.test')).out, "Ann's phone\timap,smtp\nbackup\timap,pop3,smtp\n")
+  const kept = () => wantedState({ domains: ['example.test'], mailboxes: mailboxes(), postmaster: undefined }).accounts[0]?.appPasswords ?? []
+  assert.equal(findAppPassword(kept(), phone.out.trim().split(' ').at(-1)!)?.name, "Ann's phone")
+  const whole = readFileSync(file, 'utf8')
+  assert.ok(!whole.includes('app-'), 'the password itself is nowhere')
+  for (const [args, code, words] of [
+    [['add', 'ann@example.test', 'backup'], 1, 'has an app password named backup already'],
+    [['add', 'bob@example.test', 'x'], 1, 'there is no mailbox bob@example.test'],
+    [['add', 'bob', 'x'], 1, '"bob" is no address'],
+    [['add', 'ann@example.test', 'x'.repeat(101)], 1, 'must be a name of up to 100 characters'],
+    [['remove', 'ann@example.test', 'x'], 1, 'has no app password named x'],
+    [['list', 'bob@example.test'], 1, 'there is no mailbox'],
+    [['add', 'ann@example.test'], 2, 'takes an address and a name'],
+    [['add', 'ann@example.test', 'x', '--scope', 'http'], 2, 'each of --scope is one of imap, pop3, smtp, not "http"'],
+    [['add', 'ann@example.test', 'x', '--password-stdin'], 2, 'takes neither'],
+    [['list', 'ann@example.test', '--scope', 'imap'], 2, '--scope is for'],
+    [['list'], 2, 'takes one address'],
+    [['show'], 2, 'is followed by one of add, list, remove'],
+    [[], 2, 'is followed by one of add, list, remove'],
+  ] as const) {
+    const refused = await app(...args)
+    assert.equal(refused.code, code, args.join(' '))
+    assert.ok(refused.err.includes(words), refused.err)
+    assert.equal(readFileSync(file, 'utf8'), whole)
+  }
+  assert.equal((await app('remove', 'ann@example.test', "Ann's phone")).out, "ann@example.test has the app password Ann's phone no more.\n")
+  assert.deepEqual(
+    kept().map(({ name }) => name),
+    ['backup'],
+  )
+  await app('remove', 'ann@example.test', 'backup')
+  assert.ok(!readFileSync(file, 'utf8').includes('app_passwords'))
+  writeFileSync(file, before)
 })
 
 describe('refused: 1, in words, the file as it was', () => {
@@ -101,6 +146,7 @@ test('wrong usage: 2', async () => {
     ['mailbox', 'add'],
     ['mailbox', 'add', 'a@example.test', 'b@example.test'],
     ['mailbox', 'list', 'a@example.test'],
+    ['mailbox', 'add', 'a@example.test', '--scope', 'imap'],
     ['mailbox', 'remove', 'a@example.test', '--password-stdin'],
     ['mailbox', 'add', 'a@example.test', '--mailbox', 'x'],
     ['mailbox', 'add', 'a@example.test', '--data='],

@@ -53,7 +53,16 @@ describe('accounts', () => {
     const login = await accounts.login('ann@x.test')
     assert.deepEqual(
       { ...login, account: 0 },
-      { account: 0, address: 'ann@x.test', passwordHash: 'hash of ann@x.test', version: 1, enabled: true, pop3: 'keep' },
+      {
+        account: 0,
+        address: 'ann@x.test',
+        passwordHash: 'hash of ann@x.test',
+        version: 1,
+        enabled: true,
+        pop3: 'keep',
+        appPasswords: [],
+        disable: [],
+      },
     )
     const access = accounts.grant(login!)
     assert.deepEqual([access.account, access.actor], [login?.account, 'ann@x.test'])
@@ -153,6 +162,31 @@ describe('accounts', () => {
     assert.deepEqual([back?.account, back?.enabled, back?.version], [id, true, 3])
     assert.equal((await accounts.recipient('a@x.test'))?.access.account, id)
     assert.deepEqual(await query(`select count(*) from mailbox where account_id = ${id}`), [{ count: 6 }])
+  })
+
+  test('app passwords and capabilities to do without: who loses one is ended, who gains one is not', async () => {
+    const phone = { name: 'phone', hash: '$sha256$1', scopes: ['imap', 'smtp'], disable: ['MOVE'] } as const
+    const pop = { name: 'pop', hash: '$sha256$2', scopes: ['pop3'], disable: [], pop3: 'keep' } as const
+    const ann = (more: Partial<WantedAccount>) => state([account('ann@x.test', more)])
+    await accounts.reconcile(ann({ appPasswords: [phone], disable: ['IDLE'] }))
+    const id = await idOf('ann@x.test')
+    const now = async () => {
+      const { appPasswords, disable, version } = (await accounts.login('ann@x.test'))!
+      return { appPasswords, disable, version }
+    }
+    assert.deepEqual(await now(), { appPasswords: [phone], disable: ['IDLE'], version: 1 })
+    assert.equal(await accounts.reconcile(ann({ appPasswords: [phone, pop] })), true)
+    assert.deepEqual(await now(), { appPasswords: [phone, pop], disable: [], version: 1 })
+    assert.equal(await accounts.reconcile(ann({ appPasswords: [phone, pop] })), false)
+    assert.deepEqual(kicked, [])
+    await accounts.reconcile(ann({ appPasswords: [{ ...phone, scopes: ['imap'] }, pop] }))
+    assert.equal((await now()).version, 2)
+    await accounts.reconcile(ann({ appPasswords: [{ ...phone, scopes: ['imap', 'pop3'] }, pop] }))
+    assert.equal((await now()).version, 2)
+    await accounts.reconcile(ann({ appPasswords: [{ ...phone, hash: '$sha256$3' }, pop] }))
+    await accounts.reconcile(ann({}))
+    assert.deepEqual(await now(), { appPasswords: [], disable: [], version: 4 })
+    assert.deepEqual(kicked, Array(3).fill(`${id} app password removed`))
   })
 
   test("a removed account's address may become somebody's alias", async () => {

@@ -4,13 +4,14 @@ import { argon2Sync } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { pino } from 'pino'
+import { generateAppPassword, hashAppPassword } from '../../src/auth/app-password.ts'
 import type { AuthLimits } from '../../src/auth/limits.ts'
 import { createAuthenticator, type LoginAttempt } from '../../src/auth/login.ts'
 import { NOBODYS_HASH } from '../../src/auth/password.ts'
 import { formatPhc } from '../../src/auth/phc.ts'
 import { type Log, silentLog } from '../../src/log.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
-import type { Login } from '../../src/store/accounts.ts'
+import type { AppPassword, Login } from '../../src/store/accounts.ts'
 import { Unavailable } from '../../src/store/errors.ts'
 import { createMemoryThrottle } from '../../src/store/memory/throttle.ts'
 import type { AccountId } from '../../src/store/types.ts'
@@ -29,6 +30,8 @@ const user = (address: string, password: string, account: number): Login => ({
   version: 1,
   enabled: true,
   pop3: 'client',
+  appPasswords: [],
+  disable: [],
 })
 
 /** Sixty more, `user0@x.test` on; cheaper to guess at than users that do not exist. */
@@ -103,6 +106,51 @@ test('a checked password is known for five minutes, per service, until the versi
   assert.equal(await kind({ service: 'pop3s' }), 'ok')
   set('ann@x.test', { enabled: false, version: 4 })
   assert.deepEqual(await attempt({ service: 'pop3s' }), { kind: 'invalid' })
+})
+
+test('an app password opens what it is for, as it says, and nothing else', async () => {
+  const { attempt, kind, set, users } = setUp()
+  const [phone, pop] = [generateAppPassword(), generateAppPassword()]
+  const disable = ['IDLE']
+  const appPasswords: AppPassword[] = [
+    { name: 'phone', hash: hashAppPassword(phone), scopes: ['imap', 'smtp'], disable: ['MOVE'] },
+    { name: 'archive', hash: hashAppPassword(pop), scopes: ['pop3'], disable: [], pop3: 'keep' },
+  ]
+  set('ann@x.test', { appPasswords, disable })
+  const imap = await attempt({ password: phone })
+  assert.deepEqual(imap.kind === 'ok' && [imap.login.pop3, imap.login.disable], ['client', ['IDLE', 'MOVE']])
+  const pop3 = await attempt({ password: pop, service: 'pop3s' })
+  assert.deepEqual(pop3.kind === 'ok' && [pop3.login.pop3, pop3.login.disable], ['keep', ['IDLE']])
+  assert.equal(await kind({ password: phone, service: 'submissions' }), 'ok')
+  for (const [password, service] of [
+    [phone, 'pop3s'],
+    [pop, 'imaps'],
+    [pop, 'submission'],
+    [generateAppPassword(), 'imaps'],
+  ] as const)
+    assert.deepEqual(await attempt({ password, service, remote: '192.0.2.9' }), { kind: 'invalid' })
+  assert.equal(await kind({ user: 'bob@x.test', password: phone }), 'invalid')
+  assert.equal(await kind(), 'ok', 'the password itself is for everything')
+  set('ann@x.test', { enabled: false })
+  assert.equal(await kind({ password: phone }), 'invalid')
+  set('ann@x.test', { enabled: true, appPasswords: [] })
+  assert.equal(await kind({ password: phone }), 'invalid', 'nothing is remembered of one that was removed')
+  users.clear()
+})
+
+test('a password that a person chose may look like an app password', async () => {
+  const { kind, set } = setUp()
+  const password = generateAppPassword()
+  set('ann@x.test', { passwordHash: cheapHash(password) })
+  assert.equal(await kind({ password, service: 'pop3s' }), 'ok')
+})
+
+test('guesses at app passwords are counted like others', async () => {
+  const { attempt, set } = setUp()
+  const right = generateAppPassword()
+  set('ann@x.test', { appPasswords: [{ name: 'a', hash: hashAppPassword(right), scopes: ['imap'], disable: [] }] })
+  for (let i = 0; i < 10; i++) assert.equal((await attempt({ password: generateAppPassword() })).kind, 'invalid')
+  assert.equal((await attempt({ password: right })).kind, 'throttled')
 })
 
 test('one address may fail ten times a minute, for whatever users', async () => {

@@ -1,7 +1,7 @@
 /** Accounts in Postgres. Every question is asked there: a changed password, alias or quota counts from the next one on, in every process. */
 import { withoutTag } from '../../mail/address.ts'
 import { grantAccount } from '../access.ts'
-import type { Accounts, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
+import type { Accounts, AppPassword, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
 import type { Bus } from '../bus.ts'
 import type { AccountId, MailboxId, Pop3Policy } from '../types.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
@@ -10,7 +10,8 @@ import type { Statement } from './rows.ts'
 
 const LOGIN: Statement = {
   name: 'account_login',
-  text: 'select account_id, address, password_hash, version, enabled, pop3_policy from account where address = $1',
+  text: `select account_id, address, password_hash, version, enabled, pop3_policy, app_passwords::text, disabled_capabilities::text
+         from account where address = $1`,
 }
 
 // $1 as it is written, $2 without its +tag; the address itself goes before the one that it is a tag of. Subqueries and no joins: they leave the planner no
@@ -35,7 +36,7 @@ export interface PgAccounts extends Accounts {
 }
 
 /**
- * `kick` ends the sessions of an account whose password changed or that was disabled, in every process: `presence.kick`. It is called, and topic `login` poked,
+ * `kick` ends the sessions of an account whose password changed, that lost an app password or that was disabled, in every process: `presence.kick`. It is called, and topic `login` poked,
  * when the change is durable.
  */
 export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, why: string) => void = () => {}): PgAccounts {
@@ -77,6 +78,8 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
           version: row.int(),
           enabled: row.int() === 1,
           pop3: row.text() as Pop3Policy,
+          appPasswords: JSON.parse(row.text()) as AppPassword[],
+          disable: JSON.parse(row.text()) as string[],
         }
       })
       return login

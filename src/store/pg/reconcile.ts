@@ -1,6 +1,6 @@
 /** Brings accounts, addresses and domains in Postgres to what the config file says: one transaction, one process at a time. */
 import { createHash } from 'node:crypto'
-import type { ConfigFile, WantedState } from '../accounts.ts'
+import type { ConfigFile, WantedAccount, WantedState } from '../accounts.ts'
 import { OlderConfig, Refusal } from '../errors.ts'
 import type { AccountId, SpecialUse } from '../types.ts'
 import type { Session } from './pool.ts'
@@ -26,7 +26,7 @@ const ROLES = ['postmaster', 'abuse']
 export interface LoginChange {
   readonly account: AccountId
   readonly version: number
-  readonly why: 'password changed' | 'disabled'
+  readonly why: 'password changed' | 'app password removed' | 'disabled'
 }
 
 interface WantedAddress {
@@ -55,9 +55,14 @@ export function wantedAddresses({ domains, accounts }: WantedState): WantedAddre
 
 /** The order of accounts counts (the first one gets the roles), that of domains and aliases does not. */
 function hashOf({ domains, accounts }: WantedState): string {
-  const state = [FORMAT, [...domains].sort(), accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, a.pop3])]
+  const each = accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, a.pop3, ...beside(a)])
+  const state = [FORMAT, [...domains].sort(), each]
   return createHash('sha256').update(JSON.stringify(state)).digest('hex')
 }
+
+/** What a version that knew only passwords did not hash: a file without it has the hash that it had. */
+const beside = ({ appPasswords = [], disable = [] }: WantedAccount): unknown[] =>
+  appPasswords.length + disable.length > 0 ? [{ appPasswords, disable }] : []
 
 const LOCK: Statement = {
   name: 'reconcile_lock',
@@ -91,7 +96,7 @@ function olderWords({ number, time }: ConfigFile, { number: appliedNumber, time:
   }`
 }
 
-const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint))`
+const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint, app_passwords jsonb, disable jsonb))`
 
 // A password that its user changed since lives in password_hash and stays until the file says another one.
 const ADMIT: Statement = {
@@ -107,6 +112,16 @@ const DESCRIBE: Statement = {
   text: `with ${WANTED}
          update account a set display_name = w.display_name, pop3_policy = w.pop3, quota = w.quota from wanted w
          where w.address = a.address and (a.display_name, a.pop3_policy, a.quota) is distinct from (w.display_name, w.pop3, w.quota)`,
+}
+// One that is narrowed counts as taken away: `@>` asks whether each of the old ones is within one of the new ones.
+const LOGINS: Statement = {
+  name: 'reconcile_logins',
+  text: `with ${WANTED},
+         changed as (
+           select a.account_id, w.app_passwords, w.disable, not w.app_passwords @> a.app_passwords as taken from account a join wanted w on w.address = a.address
+           where (a.app_passwords, a.disabled_capabilities) is distinct from (w.app_passwords, w.disable))
+         update account a set app_passwords = c.app_passwords, disabled_capabilities = c.disable, version = a.version + c.taken::int
+         from changed c where c.account_id = a.account_id returning a.account_id, a.version, c.taken`,
 }
 const DISABLE: Statement = {
   name: 'reconcile_disable',
@@ -152,7 +167,15 @@ export async function applyWanted(
 ): Promise<boolean> {
   const addresses = JSON.stringify(wantedAddresses(wanted))
   const accounts = JSON.stringify(
-    wanted.accounts.map((a) => ({ address: a.address, display_name: a.displayName, hash: a.passwordHash, pop3: a.pop3, quota: a.quota })),
+    wanted.accounts.map((a) => ({
+      address: a.address,
+      display_name: a.displayName,
+      hash: a.passwordHash,
+      pop3: a.pop3,
+      quota: a.quota,
+      app_passwords: a.appPasswords ?? [],
+      disable: a.disable ?? [],
+    })),
   )
   const hash = hashOf(wanted)
   await session.begin()
@@ -173,6 +196,10 @@ export async function applyWanted(
   await session.rows(DESCRIBE, [accounts])
   await session.rows(DISABLE, [accounts], note('disabled'))
   await session.rows(CREATE, [accounts, JSON.stringify(FIRST_MAILBOXES)])
+  await session.rows(LOGINS, [accounts], (row) => {
+    const [account, version, taken] = [row.long() as AccountId, row.int(), row.int() === 1]
+    if (taken) changes.push({ account, version, why: 'app password removed' })
+  })
   await session.rows(FORGET_ADDRESSES, [addresses])
   await session.rows(ADD_ADDRESSES, [addresses])
   await session.rows(FORGET_DOMAINS, [[...wanted.domains]])

@@ -79,6 +79,8 @@ export interface Person {
   readonly quota?: number
 }
 
+const BARE = { appPasswords: [], disable: [] }
+
 /** Accounts of a list; the password of each is `secret`. */
 export function people(list: readonly Person[], domains: readonly string[] = ['example.org']) {
   const all = list.map((person, i) => ({ ...person, account: (i + 1) as AccountId }))
@@ -97,7 +99,7 @@ export function people(list: readonly Person[], domains: readonly string[] = ['e
       if (user === 'busy@example.org') return { kind: 'throttled', retryAfter: 7.2 }
       if (user === 'away@example.org') return { kind: 'unavailable' }
       if (!found || password !== 'secret') return { kind: 'invalid' }
-      const login = { account: found.account, address: found.address, passwordHash: '', version: 1, enabled: true, pop3: 'client' as const }
+      const login = { account: found.account, address: found.address, passwordHash: '', version: 1, enabled: true, pop3: 'client' as const, ...BARE }
       return { kind: 'ok', access: grantAccount(found.account, found.address), login }
     },
   }
