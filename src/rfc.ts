@@ -69,14 +69,23 @@ export const RFCS: readonly Rfc[] = [
   rfc(4466, 'Collected Extensions to IMAP4 ABNF', 'words', 'where parameters and modifiers of commands stand'),
   rfc(4616, 'The PLAIN SASL Mechanism', 'full', 'after TLS; the authorization identity is empty or the user', { imap: ['AUTH=PLAIN'] }),
   rfc(4648, 'The Base16, Base32 and Base64 Data Encodings', 'full', 'base64, strictly'),
+  rfc(4731, 'IMAP4 Extension to SEARCH Command for Controlling What Kind of Information Is Returned', 'full', 'RETURN (MIN MAX ALL COUNT)', {
+    imap: ['ESEARCH'],
+  }),
   rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH PLAIN and LOGIN after TLS', { smtp: ['AUTH'] }),
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
+  rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
   rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
+  rfc(5182, 'IMAP Extension for Referencing the Last SEARCH Result', 'full', 'RETURN (SAVE) and `$` wherever a set of messages may stand', {
+    imap: ['SEARCHRES'],
+  }),
   rfc(5233, 'Sieve Email Filtering: Subaddress Extension', 'words', 'user+tag@ goes to user@'),
+  rfc(5256, 'Internet Message Access Protocol - SORT and THREAD Extensions', 'words', 'what a sorted answer looks like'),
   rfc(5258, 'IMAP LIST Command Extensions', 'full', 'LIST with selections, several patterns and RETURN; no mailbox is remote', {
     imap: ['LIST-EXTENDED'],
   }),
+  rfc(5267, 'Contexts for IMAP4', 'words', 'what MIN and MAX of a sorted result are'),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
@@ -102,6 +111,7 @@ export const RFCS: readonly Rfc[] = [
     imap: ['CONDSTORE'],
   }),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
+  rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'words', 'how a response names its mailbox'),
   rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),
   rfc(7889, 'The IMAP APPENDLIMIT Extension', 'words', 'its response code TOOBIG'),
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
@@ -115,7 +125,9 @@ export const RFCS: readonly Rfc[] = [
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
   rfc(9208, 'IMAP QUOTA Extension', 'words', 'its response code OVERQUOTA'),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
-  rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'part', 'FETCH, by sequence numbers too'),
+  rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'full', 'pages of a search and of a FETCH; of FETCH by sequence numbers too', {
+    imap: ['PARTIAL'],
+  }),
   rfc(
     9755,
     'IMAP Support for UTF-8',

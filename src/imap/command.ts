@@ -23,6 +23,8 @@ export interface Call {
   /** Upper case, one of the command's `names`. */
   readonly name: string
   readonly by: By
+  /** As the client wrote it: some untagged responses name the command that they belong to (RFC 4466 §2.6.2). */
+  readonly tag: string
 }
 
 /** The session as the least of the states allows it to be seen. */

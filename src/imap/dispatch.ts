@@ -6,6 +6,7 @@ import { Disconnected } from '../net/connection.ts'
 import { IdleTimeout, TooSlow } from '../net/lines.ts'
 import { WriteStalled } from '../net/output.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
+import type { AnyCommand, Call } from './command.ts'
 import type { Received } from './receive.ts'
 import type { Entry } from './registry.ts'
 import { Bad, Bye, type Code, No, refused } from './reply.ts'
@@ -37,8 +38,8 @@ export async function dispatch(session: Session, received: Received): Promise<An
 async function answerOf(session: Session, entry: Entry | undefined, received: Received): Promise<Answer> {
   try {
     if (!entry) throw new Bad('Unknown command')
-    const { command, call } = entry
-    const done = await command.run(session, await argumentsOf(session, entry, received), call)
+    const call = { ...entry.call, tag: received.tag }
+    const done = await entry.command.run(session, await argumentsOf(session, entry.command, call, received), call)
     await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
     return { status: 'OK', text: done.ok, code: done.code }
   } catch (error) {
@@ -50,10 +51,11 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
 }
 
 /** Throws where the command may not run now, or is not written as it should be. */
-async function argumentsOf(session: Session, { command, call }: Entry, received: Received): Promise<unknown> {
+async function argumentsOf(session: Session, command: AnyCommand, call: Call, received: Received): Promise<unknown> {
   if (!command.states.includes(session.state)) throw new Bad('Command not allowed in this state')
-  const reader = new ArgumentReader(await parseArguments(received.args), received.stream, session.utf8)
-  const args = command.parse(reader, call, session.registry.tables)
+  const { tables } = session.registry
+  const reader = new ArgumentReader(await parseArguments(received.args), { stream: received.stream, sets: tables.sets, utf8: session.utf8 })
+  const args = command.parse(reader, call, tables)
   reader.end()
   if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', 'The mailbox was opened with EXAMINE')
   return args

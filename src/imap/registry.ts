@@ -9,7 +9,8 @@ import { mergeTables, type Tables } from './tables.ts'
 /** A command under one of its names. */
 export interface Entry {
   readonly command: AnyCommand
-  readonly call: Call
+  /** What it is called by, but for the tag. */
+  readonly call: Omit<Call, 'tag'>
   readonly sync: SyncLevel
 }
 

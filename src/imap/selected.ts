@@ -4,10 +4,10 @@ import { MAX_KEYWORDS } from '../store/flags.ts'
 import type { MailboxIndex } from '../store/index.ts'
 import type { SelectedMailbox } from '../store/mailstore.ts'
 import type { ModSeq } from '../store/types.ts'
-import { normalise, type UidRanges } from '../store/uidset.ts'
+import { normalise, packRanges, type UidRanges, unpackRanges } from '../store/uidset.ts'
 import type { View } from '../store/view.ts'
 import { Bad } from './reply.ts'
-import { type By, type NumberSet, resolveSet } from './wire/numset.ts'
+import { type By, type NumberSet, resolveSet, SAVED } from './wire/numset.ts'
 
 export interface Orders {
   readonly hidden: ReadonlySet<number>
@@ -28,6 +28,8 @@ export class Selected {
   #hidden = new Set<number>()
   #told: number[] = []
   #numbered: number[] = []
+  /** Packed: it is kept for as long as the mailbox is selected. */
+  #saved: Uint8Array = packRanges([])
 
   constructor(name: string, mailbox: SelectedMailbox) {
     this.name = name
@@ -66,6 +68,7 @@ export class Selected {
 
   /** The set as ranges of sequence numbers or UIDs. Bad for a sequence number that no message has (RFC 9051 §9 seq-number); any UID may be named. */
   ranges(by: By, set: NumberSet): UidRanges {
+    if (set === SAVED) return by === 'uid' ? this.saved : this.view.msns(this.saved)
     const { exists, maxUid } = this.view
     const ranges = resolveSet(set, by === 'msn' ? exists : maxUid)
     if (by === 'msn' && (exists === 0 || ranges[ranges.length - 1]! > exists)) throw new Bad('No message has this sequence number')
@@ -78,6 +81,14 @@ export class Selected {
   uids(by: By, set: NumberSet): UidRanges {
     const ranges = this.ranges(by, set)
     return by === 'uid' ? ranges : this.view.uids(by, ranges)
+  }
+
+  /** UIDs that `$` names: what a search with SAVE found. Those of messages that are gone are passed over wherever they are used (RFC 5182 §2.1). */
+  get saved(): UidRanges {
+    return unpackRanges(this.#saved)
+  }
+  save(uids: UidRanges): void {
+    this.#saved = packRanges(uids)
   }
 
   /** Whether this session is the one that was first told of the message (RFC 3501 §2.3.2). */

@@ -9,7 +9,7 @@ import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
 import type { SearchKeys } from './search/parse.ts'
 import type { AuthenticatedSession } from './session.ts'
-import type { ArgumentReader } from './wire/read.ts'
+import type { ArgumentReader, NamedSets } from './wire/read.ts'
 import type { ResponseWriter } from './wire/write.ts'
 
 export type Table<Row> = ReadonlyMap<string, Row>
@@ -38,8 +38,15 @@ export interface SelectOptions {
 // biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
 export interface CreateOptions {}
 /** `SEARCH RETURN (…)`: RFC 4466 §2.6.1. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface SearchOptions {}
+export interface SearchOptions {
+  readonly min: true
+  readonly max: true
+  readonly all: true
+  readonly count: true
+  /** `$` is to name what was found: RFC 5182 §2.1. */
+  readonly save: true
+  readonly page: Page
+}
 /** What stands before LIST's reference: RFC 5258 §3.1. Without any of the first two every name is selected. */
 export interface ListSelection {
   readonly subscribed?: true
@@ -83,6 +90,8 @@ export interface Tables {
   readonly searchReturns: Table<Parameter<SearchOptions>>
   readonly listSelections: Table<Parameter<ListSelection>>
   readonly listReturns: Table<ReturnOption>
+  /** `$`: as written where a sequence-set may stand. */
+  readonly sets: NamedSets
 }
 
 const NAMES: Readonly<Record<keyof Tables, true>> = {
@@ -97,6 +106,7 @@ const NAMES: Readonly<Record<keyof Tables, true>> = {
   searchReturns: true,
   listSelections: true,
   listReturns: true,
+  sets: true,
 }
 
 /** All rows of a table by name; throws where two have one name. */

@@ -1,29 +1,25 @@
-/** SEARCH and UID SEARCH. RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it. */
+/** SEARCH and UID SEARCH. RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it, or with RETURN as RFC 4731 has it. */
+import { toRanges } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
-import { SearchGate } from '../search/gate.ts'
+import { saved, writeFound } from '../search/answer.ts'
+import { searchContext, withCriteria } from '../search/context.ts'
 import { readSearch } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
-import { writeNumbers } from '../search/write.ts'
-import type { Services } from '../session.ts'
-
-/** One for all sessions of a service. */
-const gates = new WeakMap<Services, SearchGate>()
-function gateOf(services: Services): SearchGate {
-  let gate = gates.get(services)
-  if (!gate) gates.set(services, (gate = new SearchGate()))
-  return gate
-}
 
 export const search = command({
   names: ['SEARCH', 'UID SEARCH'],
   rfc: 'RFC 9051 §6.4.4',
   states: ['selected'],
   sync: HOLD_EXPUNGE,
-  parse: (r, _, { searchKeys }) => readSearch(r, searchKeys),
-  async run({ services, store, selected, out, ending }, key, { name, by }) {
-    const { output } = out
-    const found = await runSearch({ store, selected, gate: gateOf(services), output, ending }, key, by)
-    await writeNumbers(output, found)
+  parse: (r, _, tables) => readSearch(r, tables),
+  async run(s, args, { name, by, tag }) {
+    const { out, selected } = s
+    const { options } = args
+    await withCriteria(selected, args, async ({ key, modseq }) => {
+      const found = await runSearch(searchContext(s), key)
+      await writeFound(out, selected, { tag, by, options, modseq }, found)
+      if (options?.save) selected.save(toRanges(saved(found, options)))
+    })
     return { ok: `${name} completed` }
   },
 })

@@ -14,7 +14,7 @@ export const select = command({
   states: LOGGED_IN,
   sync: 'none',
   parse: (r, _, { selectParameters }) => ({ wanted: mailboxOrRefusal(r), options: r.more ? readParameters(r, selectParameters) : {} }),
-  async run(s, { wanted, options }, { name }) {
+  async run(s, { wanted, options }, call) {
     if (options.condstore) s.enable(CONDSTORE)
     if (s.state === 'selected') {
       await s.unselect()
@@ -22,7 +22,7 @@ export const select = command({
       s.out.status('OK', 'Previous mailbox closed', ['CLOSED'])
     }
     if (wanted instanceof No) throw wanted
-    return await open(s, wanted, { name, by: 'msn' })
+    return await open(s, wanted, call)
   },
 })
 

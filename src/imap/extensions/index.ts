@@ -3,6 +3,7 @@ import { SASL_MECHANISMS } from '../../auth/sasl/index.ts'
 import { type Extension, extension } from '../extension.ts'
 import { children } from './children.ts'
 import { condstore } from './condstore.ts'
+import { esearch } from './esearch.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { listExtended } from './list-extended.ts'
 import { listStatus } from './list-status.ts'
@@ -10,9 +11,11 @@ import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
 import { savedate } from './savedate.ts'
+import { searchres } from './searchres.ts'
 import { specialUse } from './special-use.ts'
 import { statusSize } from './status-size.ts'
 import { utf8Accept } from './utf8.ts'
+import { within } from './within.ts'
 
 const mechanisms = SASL_MECHANISMS.map(({ name }) => extension({ capability: `AUTH=${name}`, rfc: 'RFC 9051 §6.2.2', announce: ['anonymous'] }))
 
@@ -31,4 +34,7 @@ export const EXTENSIONS: readonly Extension[] = [
   listStatus,
   statusSize,
   utf8Accept,
+  esearch,
+  searchres,
+  within,
 ]

@@ -1,7 +1,7 @@
 /** Search keys that the index answers: flags, numbers, dates of arrival, sizes. RFC 9051 §6.4.4. */
 import { ANSWERED, DELETED, DRAFT, FIRST_KEYWORD_BIT, FLAGGED, flagBit, SEEN } from '../../store/flags.ts'
 import { membership } from '../fetch/ranges.ts'
-import { type NumberSet, resolveSet } from '../wire/numset.ts'
+import { type NumberSet, resolveSet, SAVED } from '../wire/numset.ts'
 import { and, NO, not, onIndex, type SearchKey, type Test, YES } from './key.ts'
 
 const DAY_MS = 86_400_000
@@ -42,10 +42,14 @@ const uidIs =
   }
 export const IS_RECENT = onIndex(({ isRecent }) => uidIs(isRecent))
 export const IS_NEW = and([IS_RECENT, not(IS_SEEN)])
-export const inUidSet = (set: NumberSet): SearchKey => onIndex(({ maxUid }) => uidIs(membership(resolveSet(set, maxUid))))
+/** `$` names the same messages whether UIDs or sequence numbers are spoken of. */
+const IS_SAVED = onIndex(({ saved }) => uidIs(membership(saved())))
+export const inUidSet = (set: NumberSet): SearchKey =>
+  set === SAVED ? IS_SAVED : onIndex(({ maxUid }) => uidIs(membership(resolveSet(set, maxUid))))
 
-/** Numbers beyond EXISTS match nothing: a search asks, it does not name. */
-export const inSet = (set: NumberSet): SearchKey =>
+/** Numbers beyond EXISTS match nothing: a search asks, it does not name. client: several search 1:4294967295 or beyond a mailbox that was emptied. */
+export const inSet = (set: NumberSet): SearchKey => (set === SAVED ? IS_SAVED : inNumbers(set))
+const inNumbers = (set: NumberSet): SearchKey =>
   onIndex(({ exists }) => {
     const within = membership(resolveSet(set, exists))
     return ({ msn, from, to }, out) => {
@@ -68,6 +72,14 @@ export const arrivedBefore = (midnight: number): SearchKey =>
   onIndex(() => ({ segment: { dates }, from, to }, out) => {
     for (let row = from; row < to; row++) out[row - from] = dates[row]! < midnight ? YES : NO
   })
+/** YOUNGER and OLDER, in seconds before now: RFC 5032 §3. What is exactly as old is both. */
+export const isYounger = (seconds: number): SearchKey => onIndex(({ now }) => dateIs((date) => date >= now - seconds * 1000))
+export const isOlder = (seconds: number): SearchKey => onIndex(({ now }) => dateIs((date) => date <= now - seconds * 1000))
+const dateIs =
+  (within: (date: number) => boolean): Test =>
+  ({ segment: { dates }, from, to }, out) => {
+    for (let row = from; row < to; row++) out[row - from] = within(dates[row]!) ? YES : NO
+  }
 export const arrivedSince = (midnight: number): SearchKey => not(arrivedBefore(midnight))
 export const arrivedOn = (midnight: number): SearchKey => and([arrivedSince(midnight), arrivedBefore(midnight + DAY_MS)])
 

@@ -1,5 +1,6 @@
 /** What a search key is: a tree of tests, each of which says what must be loaded before it can answer. Tests answer for runs of messages at once. */
 import type { Segment } from '../../store/index.ts'
+import type { UidRanges } from '../../store/uidset.ts'
 import type { HeaderText } from './header-text.ts'
 
 /** What a test looks at, in the order of what that costs: the index, the header block, the text of the body. */
@@ -35,6 +36,10 @@ export interface Scope {
   readonly exists: number
   readonly maxUid: number
   readonly isRecent: (uid: number) => boolean
+  /** UIDs that `$` names. */
+  readonly saved: () => UidRanges
+  /** Milliseconds since 1970: one moment for the whole search. */
+  readonly now: number
   /** Asks for a canonical text to be looked for in bodies; its place in `Rows.found`. */
   readonly needle: (text: string) => number
 }

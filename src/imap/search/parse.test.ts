@@ -8,9 +8,10 @@ import { readSearch } from './parse.ts'
 
 async function read(line: string, literals: (string | Buffer)[] = []): Promise<SearchKey> {
   const r = await argumentsOf(line, literals)
-  const key = readSearch(r, SEARCH_KEYS)
+  const { criteria } = readSearch(r, { searchKeys: SEARCH_KEYS, searchReturns: new Map() })
   r.end()
-  return key
+  if (criteria instanceof No) throw criteria
+  return criteria.key
 }
 
 const NAMES = new Map([...SEARCH_KEYS].flatMap(([name, key]) => (typeof key === 'function' ? [] : [[key, name.toLowerCase()] as const])))

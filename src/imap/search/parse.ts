@@ -1,5 +1,6 @@
 /** The arguments of SEARCH and UID SEARCH. RFC 9051 §6.4.4, §9 search; CHARSET as in RFC 3501 §6.4.4. */
 import { Bad, No } from '../reply.ts'
+import { readParameters, type SearchOptions, type Tables } from '../tables.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import { inSet } from './index-keys.ts'
 import { and, not, or, type SearchKey } from './key.ts'
@@ -20,14 +21,60 @@ const MAX_TEXT = 4096
 const CHARSETS = ['US-ASCII', 'UTF-8']
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Throws Bad, and No for a charset or a size that is not supported. */
-export function readSearch(r: ArgumentReader, known: SearchKeys): SearchKey {
-  let charset: string | undefined
-  if (r.maybe('CHARSET')) {
-    charset = r.astring().toUpperCase()
-    if (!CHARSETS.includes(charset)) throw new No(['BADCHARSET', '(US-ASCII', 'UTF-8)'], 'The charset of the search is not supported')
+/** What is searched for. */
+export interface Criteria {
+  readonly key: SearchKey
+  /** A key asked for mod-sequences, so the answer tells one: RFC 7162 §3.1.5. */
+  readonly modseq: boolean
+}
+
+export interface SearchArgs {
+  /** What is to be told of what is found; undefined without RETURN. */
+  readonly options: Partial<SearchOptions> | undefined
+  /** The reason where it is well-formed and refused: what RETURN asked for may have to be undone then (RFC 5182 §2.1). */
+  readonly criteria: Criteria | No
+}
+
+/** Throws Bad. */
+export function readSearch(r: ArgumentReader, tables: SearchTables): SearchArgs {
+  const options = readReturn(r, tables)
+  const criteria = orRefusal(r, () => {
+    const strict = r.maybe('CHARSET')
+    if (strict) readCharset(r)
+    return readCriteria(r, tables.searchKeys, strict)
+  })
+  return { options, criteria }
+}
+type SearchTables = Pick<Tables, 'searchKeys' | 'searchReturns'>
+
+/** `RETURN (…)`, where some extension gives it a meaning. RFC 4466 §2.6.1. */
+export function readReturn(r: ArgumentReader, { searchReturns }: Pick<Tables, 'searchReturns'>): Partial<SearchOptions> | undefined {
+  if (searchReturns.size === 0 || !r.maybe('RETURN')) return undefined
+  const options = readParameters(r, searchReturns)
+  if (options.all && options.page) throw new Bad('ALL and PARTIAL exclude each other')
+  return options
+}
+
+/** Throws No for a charset that is not supported. */
+export function readCharset(r: ArgumentReader): void {
+  if (!CHARSETS.includes(r.astring().toUpperCase())) throw new No(['BADCHARSET', '(US-ASCII', 'UTF-8)'], 'The charset of the search is not supported')
+}
+
+/** All that is left. `strict`: a charset was named. Throws Bad, and No for a size that is not supported. */
+export function readCriteria(r: ArgumentReader, known: SearchKeys, strict: boolean): Criteria {
+  const reader = new KeyReader(r, known, strict)
+  return { key: reader.all(), modseq: reader.modseq }
+}
+
+/** After a refusal the rest of the line is not looked at. */
+export function orRefusal<T>(r: ArgumentReader, read: () => T): T | No {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof No)) throw error
+    r.skip()
+    return error
   }
-  return new KeyReader(r, known, charset !== undefined).all()
 }
 
 export class KeyReader {
@@ -38,6 +85,8 @@ export class KeyReader {
   #depth = 0
   #keys = 0
   #bodyTexts = 0
+  /** Set by a key that asks for mod-sequences. */
+  modseq = false
 
   constructor(r: ArgumentReader, known: SearchKeys, strict: boolean) {
     this.#r = r
@@ -92,7 +141,7 @@ export class KeyReader {
 
   #named(): SearchKey {
     const name = this.#r.nextWord
-    if (isSet(name)) return inSet(this.#r.set())
+    if (this.#r.nextIsSet) return inSet(this.#r.set())
     if (name === 'OR') return this.#or()
     const known = this.#known.get(name)
     if (!known) throw new Bad(this.#r.more ? 'Unknown search key' : 'Missing search key')
@@ -108,8 +157,6 @@ export class KeyReader {
     return or(keys)
   }
 }
-
-const isSet = (word: string): boolean => (word[0] !== undefined && word[0] >= '0' && word[0] <= '9') || word[0] === '*'
 
 function decode(octets: Buffer): string {
   try {

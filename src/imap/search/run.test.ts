@@ -8,22 +8,23 @@ import { Disconnected } from '../../net/connection.ts'
 import type { AccountId } from '../../store/types.ts'
 import type { By } from '../command.ts'
 import { Bye } from '../reply.ts'
+import { Work, type WorkContext } from '../work.ts'
 import { SearchGate } from './gate.ts'
 import { SEARCH_KEYS } from './keys.ts'
-import { readSearch } from './parse.ts'
+import { readCriteria } from './parse.ts'
 import { runSearch, type SearchContext } from './run.ts'
 import { writeNumbers } from './write.ts'
 
-const contextOf = (box: MadeMailbox, over: Partial<SearchContext> = {}): SearchContext => ({
+const contextOf = (box: MadeMailbox, over: Partial<WorkContext> = {}): SearchContext => ({
   store: box.store,
   selected: box.selected,
   gate: new SearchGate(),
-  output: keptOutput().output,
-  ending: new AbortController().signal,
-  ...over,
+  work: new Work({ output: keptOutput().output, ending: new AbortController().signal, ...over }),
 })
-async function search(box: MadeMailbox, line: string, { by = 'msn' as By, over = {} as Partial<SearchContext> } = {}): Promise<number[]> {
-  return [...(await runSearch(contextOf(box, over), readSearch(await argumentsOf(Buffer.from(line).toString('latin1')), SEARCH_KEYS), by))]
+async function search(box: MadeMailbox, line: string, { by = 'msn' as By, over = {} as Partial<WorkContext> } = {}): Promise<number[]> {
+  const { key } = readCriteria(await argumentsOf(Buffer.from(line).toString('latin1')), SEARCH_KEYS, false)
+  const found = await runSearch(contextOf(box, over), key)
+  return [...(by === 'uid' ? found.uids : found.msns)]
 }
 const crlf = (...lines: string[]): Buffer => Buffer.from(lines.join('\r\n'))
 

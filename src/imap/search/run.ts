@@ -2,14 +2,11 @@
 import { canonical } from '../../mail/canonical.ts'
 import { unpackParts } from '../../mail/parts.ts'
 import { TextCollector } from '../../mail/text.ts'
-import type { Output } from '../../net/output.ts'
 import { SEGMENT_ROWS, type Segment } from '../../store/index.ts'
 import type { ContentColumn, ContentRow, MailStore } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
-import type { By } from '../command.ts'
-import { Turns } from '../fetch/turns.ts'
-import { Bye } from '../reply.ts'
 import type { Selected } from '../selected.ts'
+import type { Work } from '../work.ts'
 import type { SearchGate } from './gate.ts'
 import { HeaderText } from './header-text.ts'
 import { BODY, type Cost, HEADER, MAYBE, NO, Rows, type SearchKey, YES } from './key.ts'
@@ -22,47 +19,60 @@ export interface SearchContext {
   readonly store: Pick<MailStore, 'contents' | 'read'>
   readonly selected: Selected
   readonly gate: SearchGate
-  /** Asked now and then whether anybody still waits for the answer. */
-  readonly output: Pick<Output, 'flush'>
-  readonly ending: AbortSignal
+  readonly work: Work
 }
 
-/** Sequence numbers or UIDs of the messages that match, ascending. Throws Disconnected, or Bye when the session ends meanwhile. */
-export function runSearch(context: SearchContext, key: SearchKey, by: By): Promise<readonly number[]> {
-  return new Search(context, key, by).run()
+/** The messages that match, by both of their numbers: message i has the sequence number msns[i] and the UID uids[i]. */
+export interface Found {
+  readonly msns: readonly number[]
+  readonly uids: readonly number[]
+}
+
+/** Ascending. Throws Disconnected, or Bye when the session ends meanwhile. */
+export function runSearch(context: SearchContext, key: SearchKey): Promise<Found> {
+  return new Search(context, key).run()
 }
 
 class Search {
   readonly #context: SearchContext
-  readonly #by: By
   /** Texts to be looked for in bodies. */
   readonly #needles: string[] = []
   readonly #plan: Plan
   readonly #rows = new Rows()
   readonly #verdicts = new Uint8Array(SEGMENT_ROWS)
-  readonly #turns = new Turns()
-  readonly #hits: number[] = []
+  readonly #msns: number[] = []
+  readonly #uids: number[] = []
 
-  constructor(context: SearchContext, key: SearchKey, by: By) {
+  constructor(context: SearchContext, key: SearchKey) {
     const { view } = context.selected
     this.#context = context
-    this.#by = by
     this.#plan = plan(key, {
       keywords: context.selected.keywords,
       exists: view.exists,
       maxUid: view.maxUid,
       isRecent: (uid) => context.selected.isRecent(uid),
+      saved: () => context.selected.saved,
+      now: Date.now(),
       needle: (text) => this.#needle(text),
     })
     this.#rows.found = new Uint8Array(this.#needles.length)
   }
 
-  async run(): Promise<readonly number[]> {
+  async run(): Promise<Found> {
     const { selected, gate } = this.#context
     const open = await this.#scan()
-    if (open.length === 0) return this.#hits
-    await gate.run(selected.access.account, () => this.#read(open))
-    return this.#hits.sort((a, b) => a - b)
+    if (open.length > 0) {
+      await gate.run(selected.access.account, () => this.#read(open))
+      // UIDs rise with sequence numbers.
+      this.#msns.sort(ascending)
+      this.#uids.sort(ascending)
+    }
+    return { msns: this.#msns, uids: this.#uids }
+  }
+
+  #hit(msn: number, uid: number): void {
+    this.#msns.push(msn)
+    this.#uids.push(uid)
   }
 
   #needle(text: string): number {
@@ -72,11 +82,10 @@ class Search {
 
   /** Judges every message of the view by the index alone; returns those that are still open. */
   async #scan(): Promise<number[]> {
-    const { view } = this.#context.selected
+    const { work, selected } = this.#context
+    const { view } = selected
     const { judge } = this.#plan
     const verdicts = this.#verdicts
-    const hits = this.#hits
-    const byUid = this.#by === 'uid'
     const open: number[] = []
     for (let next = 1; next <= view.exists; ) {
       for (const { segment, from, to, msn } of view.spans('msn', [next, view.exists])) {
@@ -86,12 +95,12 @@ class Search {
         for (let i = 0; i < to - from; i++) {
           if (verdicts[i] === NO) continue
           if (verdicts[i] === MAYBE) open.push(msn + i)
-          else hits.push(byUid ? uids[from + i]! : msn + i)
+          else this.#hit(msn + i, uids[from + i]!)
         }
         next = msn + to - from
-        if (this.#turns.over) break
+        if (work.over) break
       }
-      if (this.#turns.over) await this.#pass()
+      if (work.over) await work.pass()
     }
     return open
   }
@@ -112,9 +121,10 @@ class Search {
 
   /** Judges the messages with these columns; returns those that are still open. What is gone matches nothing. */
   async #stage(msns: readonly number[], want: readonly ContentColumn[], judge: (content: ContentRow) => number | Promise<number>): Promise<number[]> {
-    const { store, selected } = this.#context
+    const { store, selected, work } = this.#context
     const { view } = selected
     const open: number[] = []
+    work.total += msns.length
     for (let at = 0; at < msns.length; at += STEP) {
       const step = msns.slice(at, at + STEP)
       let i = 0
@@ -125,10 +135,11 @@ class Search {
           this.#at(segment, row, row + 1, msn)
           const judged = judge(content)
           const verdict = typeof judged === 'number' ? judged : await judged
-          if (verdict === YES) this.#hits.push(this.#by === 'uid' ? segment.uids[row]! : msn)
+          if (verdict === YES) this.#hit(msn, segment.uids[row]!)
           else if (verdict === MAYBE) open.push(msn)
         }
-        if (this.#turns.over) await this.#pass()
+        work.done++
+        if (work.over) await work.pass()
       }
     }
     return open
@@ -163,12 +174,12 @@ class Search {
 
   /** A long one, piece by piece; `TextCollector` keeps a bounded part of it. */
   async #readBody(content: ContentRow, text: TextCollector): Promise<number> {
-    const { store, selected } = this.#context
+    const { store, selected, work } = this.#context
     const size = this.#rows.segment.sizes[this.#rows.from]!
     for await (const piece of store.read(selected.access, content.id, 0, size)) {
       text.write(piece)
       if (text.done) break
-      if (this.#turns.over) await this.#pass()
+      if (work.over) await work.pass()
     }
     return this.#judgeText(content, text)
   }
@@ -180,12 +191,6 @@ class Search {
     for (let i = 0; i < this.#needles.length; i++) this.#rows.found[i] = body.includes(this.#needles[i]!) ? 1 : 0
     return this.#judge(BODY)
   }
-
-  /** The others' turn. Nobody may be waiting for this search any more. */
-  async #pass(): Promise<void> {
-    const { output, ending } = this.#context
-    await this.#turns.pass()
-    if (ending.aborted) throw new Bye(String(ending.reason))
-    await output.flush()
-  }
 }
+
+const ascending = (a: number, b: number): number => a - b

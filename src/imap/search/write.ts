@@ -1,20 +1,30 @@
-/** `* SEARCH 2 5 9`, however long: in pieces, as fast as the client takes it. RFC 3501 §7.2.5. */
+/** Lists of numbers, however long: in pieces, as fast as the client takes them. */
 import type { Output } from '../../net/output.ts'
 import { LineWriter, Phrase } from '../fetch/line.ts'
+import type { ResponseWriter } from '../wire/write.ts'
 
-const BEGIN = new Phrase('* SEARCH')
+const BEGIN = { SEARCH: new Phrase('* SEARCH'), SORT: new Phrase('* SORT') }
+const MODSEQ = new Phrase(' (MODSEQ ')
+const CLOSE = new Phrase(')')
 const END = new Phrase('\r\n')
 const SPACE = 0x20
-/** A space and a number, or the beginning or end. */
-const ROOM = 20
+const COMMA = 0x2c
+const COLON = 0x3a
+/** Two numbers and what parts them, or the beginning or end. */
+const ROOM = 40
 const FLUSH_AT = 64 * 1024
 /** Numbers between two looks at the queue. */
 const STEP = 4096
 
-export async function writeNumbers(output: Output, numbers: readonly number[]): Promise<void> {
+/** `* SEARCH 2 5 9`, and `(MODSEQ 917)` behind it where that is asked for. RFC 3501 §7.2.5, RFC 5256 §4, RFC 7162 §3.1.6. */
+export async function writeNumbers(
+  output: Output,
+  numbers: readonly number[],
+  { name = 'SEARCH', modseq }: { readonly name?: keyof typeof BEGIN; readonly modseq?: number | undefined } = {},
+): Promise<void> {
   const line = new LineWriter(output)
   line.room(ROOM)
-  line.phrase(BEGIN)
+  line.phrase(BEGIN[name])
   for (let at = 0; at < numbers.length; ) {
     const until = Math.min(numbers.length, at + STEP)
     for (; at < until; at++) {
@@ -26,6 +36,33 @@ export async function writeNumbers(output: Output, numbers: readonly number[]): 
     if (output.queued > FLUSH_AT) await output.flush()
   }
   line.room(ROOM)
+  if (modseq !== undefined) {
+    line.phrase(MODSEQ)
+    line.number(modseq)
+    line.phrase(CLOSE)
+  }
   line.phrase(END)
   line.release()
+}
+
+/** ` 2,10:11`: in the order given, neighbours that rise by one as a range. */
+export async function writeSet({ output }: ResponseWriter, numbers: readonly number[]): Promise<void> {
+  const line = new LineWriter(output)
+  for (let at = 0; at < numbers.length; ) {
+    const until = Math.min(numbers.length, at + STEP)
+    while (at < until) {
+      line.room(ROOM)
+      line.byte(at === 0 ? SPACE : COMMA)
+      const first = at
+      while (numbers[at + 1] === numbers[at]! + 1) at++
+      line.number(numbers[first]!)
+      if (at > first) {
+        line.byte(COLON)
+        line.number(numbers[at]!)
+      }
+      at++
+    }
+    line.release()
+    if (output.queued > FLUSH_AT) await output.flush()
+  }
 }

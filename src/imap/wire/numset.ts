@@ -12,7 +12,10 @@ export type By = 'msn' | 'uid'
 /** `*`, the largest number in use, until the mailbox says which that is. No message has the number 0. */
 export const STAR = 0
 
-/** [first, last, …] as written: unordered, overlapping, either end may be STAR. */
+/** `$`: the messages that the last SEARCH with SAVE found, which only the session knows. RFC 5182 §3. */
+export const SAVED: NumberSet = []
+
+/** [first, last, …] as written: unordered, overlapping, either end may be STAR. Never empty, but for SAVED. */
 export type NumberSet = readonly number[]
 
 /** `1:5,7,*:3` → [1, 5, 7, 7, STAR, 3]. Throws Bad. */

@@ -9,7 +9,7 @@ import { Scanner } from './scan.ts'
 async function reader(line: string, utf8 = false): Promise<ArgumentReader> {
   const scanner = new Scanner(10)
   scanner.line(line)
-  return new ArgumentReader(await parseArguments(scanner.end()), undefined, utf8)
+  return new ArgumentReader(await parseArguments(scanner.end()), { utf8 })
 }
 const literal = (form: 'literal' | 'literal8', octets: string): Node => ({ kind: 'string', form, octets: Buffer.from(octets, 'latin1') })
 

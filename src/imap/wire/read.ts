@@ -17,16 +17,28 @@ const MAX_NUMBER = 2 ** 32 - 1
 const MAX_NUMBER64 = 2n ** 63n - 1n
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Sets of messages that are not written as numbers, by how they are written. */
+export type NamedSets = ReadonlyMap<string, NumberSet>
+
+export interface ReaderOptions {
+  /** The literal that is still on the wire. */
+  readonly stream?: LiteralStream | undefined
+  readonly sets?: NamedSets | undefined
+  /** After ENABLE UTF8=ACCEPT all text is UTF-8, mailbox names too (RFC 9755 §3). */
+  readonly utf8?: boolean
+}
+
 export class ArgumentReader {
   readonly #nodes: readonly Node[]
   readonly #stream: LiteralStream | undefined
   readonly #utf8: boolean
+  readonly #sets: NamedSets | undefined
   #at = 0
 
-  /** `utf8`: after ENABLE UTF8=ACCEPT all text is UTF-8, mailbox names too (RFC 9755 §3). */
-  constructor(nodes: readonly Node[], stream?: LiteralStream, utf8 = false) {
+  constructor(nodes: readonly Node[], { stream, sets, utf8 = false }: ReaderOptions = {}) {
     this.#nodes = nodes
     this.#stream = stream
+    this.#sets = sets
     this.#utf8 = utf8
   }
 
@@ -50,6 +62,11 @@ export class ArgumentReader {
     if (!node) throw new Bad('Missing argument')
     this.#at++
     return node
+  }
+
+  /** Passes over what is left. */
+  skip(): void {
+    this.#at = this.#nodes.length
   }
 
   /** Nothing may be left. */
@@ -109,7 +126,13 @@ export class ArgumentReader {
 
   /** sequence-set. */
   set(): NumberSet {
-    return parseSet(this.#plain().text)
+    const { text } = this.#plain()
+    return this.#sets?.get(text) ?? parseSet(text)
+  }
+  /** Whether a sequence-set comes next, where other words could. */
+  get nextIsSet(): boolean {
+    const word = this.nextWord
+    return (word[0] !== undefined && word[0] >= '0' && word[0] <= '9') || word[0] === '*' || this.#sets?.has(word) === true
   }
 
   /** astring as octets, in whatever charset the client meant. */
@@ -175,7 +198,7 @@ export class ArgumentReader {
   list<T>(read: (r: ArgumentReader) => T): T {
     const node = this.any()
     if (node.kind !== 'list') throw new Bad('Expected a list')
-    const inner = new ArgumentReader(node.items, undefined, this.#utf8)
+    const inner = new ArgumentReader(node.items, { sets: this.#sets, utf8: this.#utf8 })
     const value = read(inner)
     inner.end()
     return value
