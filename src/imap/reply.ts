@@ -36,12 +36,13 @@ export class Bye extends Error {
   }
 }
 
-/** RFC 5530, RFC 9051 §7.1, RFC 9208 (OVERQUOTA), RFC 7889 (TOOBIG). */
+/** RFC 5530, RFC 9051 §7.1, RFC 6154 §3 (USEATTR), RFC 9208 (OVERQUOTA), RFC 7889 (TOOBIG). */
 const CODES: Readonly<Record<RefusalReason, string>> = {
   nonexistent: 'NONEXISTENT',
   'already-exists': 'ALREADYEXISTS',
   cannot: 'CANNOT',
   'has-children': 'HASCHILDREN',
+  'special-use': 'USEATTR',
   limit: 'LIMIT',
   'over-quota': 'OVERQUOTA',
   'read-only': 'NOPERM',

@@ -3,7 +3,7 @@
  * extension they go. Names are upper case.
  */
 import type { MailboxInfo, MailboxStatus, StatusWant } from '../store/mailstore.ts'
-import type { ModSeq } from '../store/types.ts'
+import type { ModSeq, SpecialUse } from '../store/types.ts'
 import type { FetchItems } from './fetch/item.ts'
 import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
@@ -35,8 +35,10 @@ export interface SelectOptions {
   readonly condstore: true
 }
 /** `CREATE … (USE (\\Sent))`: RFC 4466 §2.2. */
-// biome-ignore lint/suspicious/noEmptyInterface: extensions add what they ask for
-export interface CreateOptions {}
+export interface CreateOptions {
+  /** RFC 6154 §3. */
+  readonly specialUse?: SpecialUse
+}
 /** `SEARCH RETURN (…)`: RFC 4466 §2.6.1. */
 export interface SearchOptions {
   readonly min: true

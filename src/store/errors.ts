@@ -7,6 +7,7 @@ export type RefusalReason =
   | 'already-exists'
   | 'cannot' // a name that is not allowed, INBOX that cannot be deleted …
   | 'has-children'
+  | 'special-use' // another mailbox has it, or none can have it
   | 'limit' // too many keywords, mailboxes, UIDs
   | 'over-quota'
   | 'read-only'

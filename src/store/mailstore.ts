@@ -176,7 +176,7 @@ export interface MailStore {
   subscribe(a: AccountAccess, name: string, on: boolean): Promise<void>
   /** Refusal 'nonexistent'. `INBOX` in any case is the inbox. */
   open(a: AccountAccess, name: string, writable: boolean): Promise<MailboxAccess>
-  /** Makes missing parents too. Refusal 'already-exists', 'cannot', 'limit'. */
+  /** Makes missing parents too; one mailbox of an account at most has a special use. Refusal 'already-exists', 'cannot', 'limit', 'special-use'. */
   create(a: AccountAccess, name: string, specialUse?: SpecialUse): Promise<MailboxInfo>
   /** Refusal 'has-children': there are no \Noselect ghosts. */
   remove(a: AccountAccess, name: string): Promise<void>

@@ -102,15 +102,21 @@ export class Bindings {
     return match !== null
   }
 
-  /** A line as a script would have it: a UIDVALIDITY gets a name, and what is known and long enough to be meant is named. */
+  /** A line as a script would have it: a UIDVALIDITY and a MAILBOXID get names, and what is known and long enough to be meant is named. */
   unfill(line: string): string {
     const validity = /\b(?:UIDVALIDITY|APPENDUID|COPYUID) ([0-9]+)/.exec(line)?.[1]
-    if (validity && ![...this.#words.values()].includes(validity)) {
-      const n = [...this.#words.keys()].filter((name) => name.startsWith('uidvalidity')).length
-      this.#words.set(`uidvalidity${n === 0 ? '' : n + 1}`, validity)
-    }
-    let text = line
+    if (validity) this.#nameOf('uidvalidity', validity)
+    let text = line.replace(/\bMAILBOXID \(([^)]+)\)/g, (_, id: string) => `MAILBOXID ($${this.#nameOf('mailboxid', id)})`)
     for (const [name, word] of this.#words) if (word.length >= 6) text = text.replaceAll(word, `$${name}`)
     return text
+  }
+
+  /** The name that stands for the word: the kind's own, or the kind with a number. */
+  #nameOf(kind: string, word: string): string {
+    for (const [name, known] of this.#words) if (known === word) return name
+    const n = [...this.#words.keys()].filter((name) => name.startsWith(kind)).length
+    const name = `${kind}${n === 0 ? '' : n + 1}`
+    this.#words.set(name, word)
+    return name
   }
 }

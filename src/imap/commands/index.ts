@@ -28,6 +28,7 @@ import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
 import { uidExpunge } from './uid-expunge.ts'
 import { unselect } from './unselect.ts'
+import { xlist } from './xlist.ts'
 
 export const COMMANDS: readonly AnyCommand[] = [
   capability,
@@ -45,6 +46,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   subscribe,
   list,
   lsub,
+  xlist,
   status,
   append,
   idle,

@@ -1,5 +1,6 @@
 import { type Call, command, LOGGED_IN } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
+import { mailboxIdCode } from '../mailbox-id.ts'
 import { type Done, No } from '../reply.ts'
 import { Selected } from '../selected.ts'
 import type { AuthenticatedSession } from '../session.ts'
@@ -80,6 +81,7 @@ async function describe(s: AuthenticatedSession, selected: Selected): Promise<vo
   if (unseen !== undefined) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
   out.status('OK', 'UIDs valid', ['UIDVALIDITY', uidvalidity])
   out.status('OK', 'Predicted next UID', ['UIDNEXT', uidnext])
+  if (s.offers('OBJECTID')) out.status('OK', 'Mailbox id', mailboxIdCode(selected.access.account, selected.access.mailbox))
   if (s.offers(CONDSTORE)) out.status('OK', 'Highest mod-sequence', ['HIGHESTMODSEQ', view.modseq])
 }
 

@@ -1,8 +1,10 @@
 /** Every capability that is not one command's. */
 import { SASL_MECHANISMS } from '../../auth/sasl/index.ts'
 import { type Extension, extension } from '../extension.ts'
+import { appendlimit } from './appendlimit.ts'
 import { children } from './children.ts'
 import { condstore } from './condstore.ts'
+import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { listExtended } from './list-extended.ts'
@@ -37,4 +39,6 @@ export const EXTENSIONS: readonly Extension[] = [
   esearch,
   searchres,
   within,
+  createSpecialUse,
+  appendlimit,
 ]

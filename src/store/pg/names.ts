@@ -149,8 +149,7 @@ export function createMailbox(transactor: Transactor, { account }: AccountAccess
     const there = await listMailboxes(tx, account)
     const taken = new Set(there.map((mailbox) => mailbox.name))
     if (taken.has(wanted)) throw new Refusal('already-exists', 'there is a mailbox of that name')
-    if (specialUse && there.some((mailbox) => mailbox.specialUse === specialUse))
-      throw new Refusal('cannot', `there is a ${specialUse} mailbox already`)
+    if (specialUse && there.some((mailbox) => mailbox.specialUse === specialUse)) throw new Refusal('special-use', `another mailbox is ${specialUse}`)
     const missing = [wanted]
     for (let parent = parentOf(wanted); parent !== undefined && !taken.has(parent); parent = parentOf(parent)) missing.unshift(parent)
     if (there.length + missing.length > MAX_MAILBOXES) throw new Refusal('limit', `an account may have ${MAX_MAILBOXES} mailboxes`)
