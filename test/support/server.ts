@@ -1,7 +1,7 @@
 /** The server as a process of its own, on free ports of the loopback: `node src/main.ts serve --data DIR --ports auto`. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -97,7 +97,7 @@ export async function startServer(o: TestServerOptions = {}): Promise<TestServer
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   const file = join(dir, 'endpoints.json')
   const until = performance.now() + WITHIN
-  while (!existsSync(file) || read(file).pid !== child.pid) {
+  while (startedBy(file) !== child.pid) {
     if (child.exitCode !== null || performance.now() > until) {
       child.kill('SIGKILL')
       throw new Error(`the server did not start (${child.exitCode}):\n${output}`)
@@ -127,6 +127,15 @@ export async function startServer(o: TestServerOptions = {}): Promise<TestServer
       await exited
       if (o.dir === undefined) rmSync(dir, { recursive: true, force: true })
     },
+  }
+}
+
+/** The process that wrote it last; one that starts takes its predecessor's away at any moment. */
+function startedBy(file: string): number | undefined {
+  try {
+    return read(file).pid
+  } catch {
+    return undefined
   }
 }
 
