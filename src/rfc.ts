@@ -131,7 +131,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
   rfc(9051, 'IMAP4rev2', 'part', 'its words and its corrections of IMAP4rev1; it is announced when all of it is there'),
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
-  rfc(9208, 'IMAP QUOTA Extension', 'words', 'its response code OVERQUOTA'),
+  rfc(
+    9208,
+    'IMAP QUOTA Extension',
+    'full',
+    'one root an account, STORAGE; the configuration sets it, so SETQUOTA is refused and QUOTASET not announced',
+    { imap: ['QUOTA', 'QUOTA=RES-STORAGE'] },
+  ),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
   rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'full', 'pages of a search and of a FETCH; of FETCH by sequence numbers too', {
     imap: ['PARTIAL'],

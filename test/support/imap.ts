@@ -38,10 +38,13 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
   const drivers = createMemoryDrivers(log)
   const { store, accounts, close } = await openStore({ connect: database.connect, drivers, log })
   const passwordHash = await hashPassword(PASSWORD)
-  await accounts.reconcile({
-    domains: ['example.test'],
-    accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, quota, pop3: 'client' })),
-  })
+  const quotas = new Map<string, number | undefined>(users.map((user) => [user, quota]))
+  const reconcile = () =>
+    accounts.reconcile({
+      domains: ['example.test'],
+      accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, quota: quotas.get(user), pop3: 'client' })),
+    })
+  await reconcile()
   const authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log })
   const servers = new Set<ImapServer>()
 
@@ -110,6 +113,11 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
     drivers,
     access,
     serve,
+    /** Changes what the user may store, as a new config file would. */
+    async setQuota(user: string, octets: number): Promise<void> {
+      quotas.set(user, octets)
+      await reconcile()
+    },
     /** Puts messages into a mailbox behind every session's back. */
     async append(
       user: string,

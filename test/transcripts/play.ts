@@ -178,6 +178,10 @@ class Player {
       case 'mailbox':
         await this.#house.store.create(await this.#house.access(this.#user), rest)
         return
+      // @quota 4000: octets that the user may store from now on.
+      case 'quota':
+        await this.#house.setQuota(this.#user, Number(rest))
+        return
       // @kick: the account's sessions are ended.
       case 'kick':
         this.#house.drivers.presence.kick((await this.#house.access(this.#user)).account, rest)

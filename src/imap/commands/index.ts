@@ -11,6 +11,8 @@ import { remove } from './delete.ts'
 import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
+import { getquota } from './getquota.ts'
+import { getquotaroot } from './getquotaroot.ts'
 import { id } from './id.ts'
 import { idle } from './idle.ts'
 import { list } from './list.ts'
@@ -23,6 +25,7 @@ import { noop } from './noop.ts'
 import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { select } from './select.ts'
+import { setquota } from './setquota.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
@@ -48,6 +51,9 @@ export const COMMANDS: readonly AnyCommand[] = [
   lsub,
   xlist,
   status,
+  getquota,
+  getquotaroot,
+  setquota,
   append,
   idle,
   check,

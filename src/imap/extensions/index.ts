@@ -12,6 +12,7 @@ import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
+import { quotaStorage } from './quota.ts'
 import { savedate } from './savedate.ts'
 import { searchres } from './searchres.ts'
 import { specialUse } from './special-use.ts'
@@ -41,4 +42,5 @@ export const EXTENSIONS: readonly Extension[] = [
   within,
   createSpecialUse,
   appendlimit,
+  quotaStorage,
 ]

@@ -119,9 +119,13 @@ export class ArgumentReader {
    * mod-sequence-value is due.
    */
   modseq(): ModSeq {
+    return this.number64('Invalid mod-sequence') as ModSeq
+  }
+  /** number64; one above 2^53-1 as that. */
+  number64(otherwise = 'Invalid number'): number {
     const { text } = this.#plain()
-    if (text.length > 19 || !/^[0-9]+$/.test(text) || BigInt(text) > MAX_NUMBER64) throw new Bad('Invalid mod-sequence')
-    return Math.min(Number(text), Number.MAX_SAFE_INTEGER) as ModSeq
+    if (text.length > 19 || !/^[0-9]+$/.test(text) || BigInt(text) > MAX_NUMBER64) throw new Bad(otherwise)
+    return Math.min(Number(text), Number.MAX_SAFE_INTEGER)
   }
 
   /** sequence-set. */
