@@ -113,9 +113,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
   rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
-  rfc(7162, 'IMAP Extensions: CONDSTORE and QRESYNC', 'part', 'CONDSTORE: one mod-sequence for each message, all mailboxes have them', {
-    imap: ['CONDSTORE'],
-  }),
+  rfc(
+    7162,
+    'IMAP Extensions: CONDSTORE and QRESYNC',
+    'full',
+    'one mod-sequence for each message, all mailboxes have them; expunges are known from the log, below its floor all UIDs that are absent are told',
+    { imap: ['CONDSTORE', 'QRESYNC'] },
+  ),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'words', 'how a response names its mailbox'),
   rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),

@@ -40,13 +40,25 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
     if (!entry) throw new Bad('Unknown command')
     const call = { ...entry.call, tag: received.tag }
     const done = await entry.command.run(session, await argumentsOf(session, entry.command, call, received), call)
-    await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
-    return { status: 'OK', text: done.ok, code: done.code }
+    const synced = await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
+    // A line has one code.
+    if (done.code && synced) session.out.status('OK', 'Told up to here', synced)
+    return { status: 'OK', text: done.ok, code: done.code ?? synced }
   } catch (error) {
     const answer = asAnswer(error, session, received.name)
     // A command that was refused may have waited long enough for news; one that was not understood changes nothing.
-    if (entry && answer.status === 'NO') await sync(session, entry.sync, 'maybe').catch((cause: unknown) => asAnswer(cause, session, received.name))
+    if (entry && answer.status === 'NO') await syncAfter(session, entry, received.name)
     return answer
+  }
+}
+
+/** News beside a refusal. Throws only what ends the connection. */
+async function syncAfter(session: Session, entry: Entry, cmd: string): Promise<void> {
+  try {
+    const synced = await sync(session, entry.sync, 'maybe')
+    if (synced) session.out.status('OK', 'Told up to here', synced)
+  } catch (cause) {
+    asAnswer(cause, session, cmd)
   }
 }
 

@@ -96,14 +96,13 @@ export class Session {
     return this.registry.names(this.state).has(capability)
   }
 
-  /** Turns a capability on for good, with what it brings. false: it was on, or cannot be. */
-  enable(capability: string): boolean {
+  /** Turns a capability on for good, with what it brings; passes over what cannot be turned on. */
+  enable(capability: string): void {
     const found = this.registry.enableable.get(capability)
-    if (!found || this.enabled.has(capability)) return false
+    if (!found || this.enabled.has(capability)) return
     this.enabled.add(capability)
     for (const other of found.also) this.enable(other)
     this.reports = { ...this.reports, ...found.reports }
-    return true
   }
 
   /** The client is who it says, and does without these capabilities. `leave` is called once, when the session ends. */

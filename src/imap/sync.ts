@@ -5,20 +5,23 @@
  */
 import { Unavailable } from '../store/errors.ts'
 import { SYSTEM_FLAGS } from '../store/flags.ts'
-import { outside, toRanges, type UidRanges } from '../store/uidset.ts'
-import type { Told } from '../store/view.ts'
+import { formatRanges, outside, toRanges, type UidRanges } from '../store/uidset.ts'
+import type { News, Told } from '../store/view.ts'
 import type { SyncLevel } from './command.ts'
 import { changedItems, MODSEQ, UID } from './fetch/items.ts'
 import { LineWriter } from './fetch/line.ts'
 import { IndexLines } from './fetch/lines.ts'
 import { beyond, membership } from './fetch/ranges.ts'
 import { FetchRow } from './fetch/row.ts'
+import type { Code } from './reply.ts'
 import type { Orders, Selected } from './selected.ts'
 import type { Session } from './session.ts'
 import type { ResponseWriter } from './wire/write.ts'
 
 /** Reports are handed to the socket in pieces of about this size. */
 const FLUSH_AT = 64 * 1024
+/** First and last UIDs of ranges in one VANISHED. */
+const VANISHED_NUMBERS = 1000
 /** Messages told between two looks at the queue. */
 const TURN_ROWS = 1024
 
@@ -28,12 +31,15 @@ const TURN_ROWS = 1024
  */
 export type Look = 'now' | 'try' | 'maybe' | 'known'
 
-/** Reports what there is to report in the selected mailbox, if any. */
-export async function sync(session: Session, level: SyncLevel, look: Look): Promise<void> {
+/**
+ * Reports what there is to report in the selected mailbox, if any. A session that is told of expunges by UID gets back the code that says up to where it was
+ * told of all, for the tagged line (RFC 7162 §3.2.6, §3.2.7): next time it need not ask what it has heard.
+ */
+export async function sync(session: Session, level: SyncLevel, look: Look): Promise<Code | undefined> {
   const { selected } = session
-  if (!selected || level === 'none') return
+  if (!selected || level === 'none') return undefined
   await refresh(selected, look)
-  await report(session, selected, level === 'all')
+  return await report(session, selected, level === 'all')
 }
 
 async function refresh(selected: Selected, look: Look): Promise<void> {
@@ -45,15 +51,12 @@ async function refresh(selected: Selected, look: Look): Promise<void> {
   }
 }
 
-async function report(session: Session, selected: Selected, expunges: boolean): Promise<void> {
+async function report(session: Session, selected: Selected, expunges: boolean): Promise<Code | undefined> {
   const { out } = session
   const orders = selected.takeOrders()
-  if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale) return
+  if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale) return undefined
   const news = selected.view.pull({ expunges, silent: orders.hidden })
-  for (const { msn } of news.expunged) {
-    out.output.write(`* ${msn} EXPUNGE\r\n`)
-    if (out.output.queued >= FLUSH_AT) await out.flush()
-  }
+  await writeExpunged(session, news.expunged)
   if (news.exists !== undefined) {
     await claimRecent(selected)
     out.untagged().number(news.exists).word('EXISTS').end()
@@ -61,6 +64,30 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   }
   if (selected.keywords.length > selected.keywordsTold) writeFlags(out, selected)
   await writeFetches(session, selected, news.flags, orders)
+  const isMore = news.expunged.length > 0 || news.exists !== undefined
+  const { settled, modseq } = selected.view
+  return session.reports.vanished && isMore && settled === modseq ? ['HIGHESTMODSEQ', modseq] : undefined
+}
+
+async function writeExpunged({ out, reports }: Session, expunged: News['expunged']): Promise<void> {
+  if (reports.vanished) return await writeVanished(out, toRanges(expunged.map(({ uid }) => uid).reverse()))
+  for (const { msn } of expunged) {
+    out.output.write(`* ${msn} EXPUNGE\r\n`)
+    if (out.output.queued >= FLUSH_AT) await out.flush()
+  }
+}
+
+/** VANISHED, in lines of a length that clients can read. `earlier`: it changes no sequence numbers (RFC 7162 §3.2.10). */
+export async function writeVanished(out: ResponseWriter, uids: UidRanges, earlier = false): Promise<void> {
+  for (let at = 0; at < uids.length; at += VANISHED_NUMBERS) {
+    out.output.write(`* VANISHED ${earlier ? '(EARLIER) ' : ''}${formatRanges(uids.slice(at, at + VANISHED_NUMBERS))}\r\n`)
+    if (out.output.queued >= FLUSH_AT) await out.flush()
+  }
+}
+
+/** UID, flags and modseq of these messages, for a client that comes back (RFC 7162 §3.2.5). */
+export async function writeChanged(session: Session, selected: Selected, uids: UidRanges): Promise<void> {
+  await writeFetches(session, selected, [], { told: uids, numbered: [] })
 }
 
 /** FLAGS and PERMANENTFLAGS: at SELECT, and again when the mailbox got a new keyword (RFC 9051 §7.3.5). */
@@ -87,7 +114,12 @@ async function claimRecent(selected: Selected): Promise<void> {
 }
 
 /** `* 3 FETCH (UID 57 FLAGS (\Seen))`, with the UID always: after a UID command it must be there (RFC 9051 §6.4.9). */
-async function writeFetches({ out, reports }: Session, selected: Selected, changed: readonly Told[], { told, numbered }: Orders): Promise<void> {
+async function writeFetches(
+  { out, reports }: Session,
+  selected: Selected,
+  changed: readonly Told[],
+  { told, numbered }: Pick<Orders, 'told' | 'numbered'>,
+): Promise<void> {
   if (changed.length === 0 && told.length === 0 && numbered.length === 0) return
   const line = new LineWriter(out.output)
   const row = new FetchRow(selected)

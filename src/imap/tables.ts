@@ -7,6 +7,7 @@ import type { ModSeq, SpecialUse } from '../store/types.ts'
 import type { FetchItems } from './fetch/item.ts'
 import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
+import type { Known } from './resync.ts'
 import type { SearchKeys } from './search/parse.ts'
 import type { AuthenticatedSession } from './session.ts'
 import type { ArgumentReader, NamedSets } from './wire/read.ts'
@@ -23,6 +24,8 @@ export interface FetchOptions {
   readonly page: Page
   /** Only messages whose modseq is higher (RFC 7162 §3.1.4.1). */
   readonly changedSince: ModSeq
+  /** What went since then, too (RFC 7162 §3.2.6). */
+  readonly vanished: true
 }
 /** `STORE … (UNCHANGEDSINCE 5) …`: RFC 4466 §2.5. */
 export interface StoreOptions {
@@ -33,6 +36,8 @@ export interface StoreOptions {
 export interface SelectOptions {
   /** Turned on as by ENABLE. */
   readonly condstore: true
+  /** What the client knew when it was last here (RFC 7162 §3.2.5). */
+  readonly known: Known
 }
 /** `CREATE … (USE (\\Sent))`: RFC 4466 §2.2. */
 export interface CreateOptions {

@@ -112,6 +112,13 @@ export interface ExpungeOp {
   readonly fence?: Lease
 }
 
+export interface Expunged {
+  /** What went. */
+  readonly uids: UidRanges
+  /** As in FlagsDone. */
+  readonly modseqs: readonly ModSeq[]
+}
+
 /** What may be asked of a content, beside its size. */
 export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'header' | 'body'
 
@@ -201,8 +208,9 @@ export interface MailStore {
   deliver(content: StagedContent, internalDate: number, to: readonly Delivery[], attempt?: string): Promise<Delivered>
 
   flags(m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone>
-  /** Resolves to the UIDs that went. */
-  expunge(m: MailboxAccess, op: ExpungeOp): Promise<UidRanges>
+  expunge(m: MailboxAccess, op: ExpungeOp): Promise<Expunged>
+  /** UIDs that went by changes after `since` up to `until`; undefined where the log does not reach back so far. Costs what it finds, not what there is. */
+  expungedSince(m: MailboxAccess, since: ModSeq, until: ModSeq): Promise<UidRanges | undefined>
   copy(m: MailboxAccess, uids: UidRanges, to: MailboxAccess): Promise<Copied>
   move(m: MailboxAccess, uids: UidRanges, to: MailboxAccess): Promise<Copied>
 

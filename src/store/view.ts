@@ -41,6 +41,10 @@ export class View {
   #slices: Slice[] = []
   /** The session knows everything up to here, but for the expunges it was not told. */
   modseq: ModSeq
+  /** The session knows everything up to here, expunges too. */
+  settled: ModSeq
+  /** All lower UIDs that are none of the view's messages are gone. */
+  uidnext: Uid
   exists = 0
   /** The highest UID it was told of; 0 for none. */
   maxUid = 0
@@ -50,6 +54,8 @@ export class View {
   constructor(index: MailboxIndex) {
     this.#index = index
     this.modseq = index.modseq
+    this.settled = index.modseq
+    this.uidnext = index.uidnext
     this.#rebuild()
   }
 
@@ -150,6 +156,8 @@ export class View {
     const exists = this.exists > before - expunged.length ? this.exists : undefined
     const flags = this.#changedFlags(known, silent)
     this.modseq = this.#index.modseq
+    this.uidnext = this.#index.uidnext
+    if (this.#slices.every((slice) => slice.segment.live)) this.settled = this.modseq
     return { expunged, exists, flags }
   }
 

@@ -69,7 +69,13 @@ const CASES: Record<string, Case> = {
     source: '1/0 2/0 3/32',
     target: '',
   },
-  expunge: { run: (m) => store.expunge(m, { uids: [2, 3], deletedOnly: false }), answer: (a) => a, gives: [2, 3], source: '1/0', target: '' },
+  expunge: {
+    run: (m) => store.expunge(m, { uids: [2, 3], deletedOnly: false }),
+    answer: (a: { uids: number[] }) => a.uids,
+    gives: [2, 3],
+    source: '1/0',
+    target: '',
+  },
   copy: { run: (m, to) => store.copy(m, [1, 2], to), answer: (a: { to: number[] }) => a.to, gives: [1, 2], source: '1/0 2/0 3/0', target: '1/0 2/0' },
   move: { run: (m, to) => store.move(m, [1, 2], to), answer: (a: { to: number[] }) => a.to, gives: [1, 2], source: '3/0', target: '1/0 2/0' },
   create: {
@@ -135,6 +141,6 @@ test('that there is nothing to do is said with the word of the database, not fro
   assert.deepEqual((await store.flags(m, [1, 2], { mode: 'add', names: ['\\Seen'] })).changed, [])
   assert.deepEqual(proxy.seen, ['mailbox_modseq'])
   proxy.at(undefined)
-  assert.deepEqual(await store.expunge(m, { deletedOnly: true }), [])
+  assert.deepEqual((await store.expunge(m, { deletedOnly: true })).uids, [])
   assert.deepEqual(proxy.seen, ['mailbox_modseq'])
 })

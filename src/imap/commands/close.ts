@@ -8,8 +8,14 @@ export const close = command({
   sync: 'none',
   parse: noArguments,
   async run(s) {
-    if (!s.selected.readOnly) await s.store.expunge(s.selected.access, { deletedOnly: true })
+    const { selected } = s
+    const { settled } = selected.view
+    const { modseqs } = selected.readOnly ? NOTHING : await s.store.expunge(selected.access, { deletedOnly: true })
     await s.unselect()
-    return { ok: 'CLOSE completed' }
+    // RFC 7162 §3.2.8. Only where nothing that the client was not told of lies before this expunge: it would never hear of it.
+    const isNext = modseqs.length > 0 && modseqs[0] === settled + 1 && modseqs.at(-1) === settled + modseqs.length
+    return { ok: 'CLOSE completed', ...(s.reports.vanished && isNext && { code: ['HIGHESTMODSEQ', modseqs.at(-1)!] as const }) }
   },
 })
+
+const NOTHING = { modseqs: [] }

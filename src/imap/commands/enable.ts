@@ -11,7 +11,12 @@ export const enable = command({
   parse: (r) => capabilities(r),
   run(s, asked) {
     const line = s.out.untagged().word('ENABLED')
-    for (const name of asked) if (s.enable(name)) line.word(name)
+    const before = new Set(s.enabled)
+    for (const name of asked) {
+      s.enable(name)
+      // Another one of this command may have brought it.
+      if (s.enabled.has(name) && !before.has(name)) line.word(name)
+    }
     line.end()
     return { ok: 'ENABLE completed' }
   },

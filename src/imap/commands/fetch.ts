@@ -8,6 +8,7 @@ import { readFetch } from '../fetch/parse.ts'
 import { changedSince, pageOfRanges } from '../fetch/ranges.ts'
 import { runFetch } from '../fetch/run.ts'
 import { No } from '../reply.ts'
+import { tellVanished } from '../resync.ts'
 import type { FetchOptions } from '../tables.ts'
 
 type Asked = Pick<Fetch, 'by' | 'ranges'>
@@ -21,6 +22,7 @@ export const fetch = command({
   async run(s, { set, items, options }, { name, by }) {
     const { store, selected, out, log } = s
     for (const { enables } of items) if (enables !== undefined) s.enable(enables)
+    if (options.vanished) await tellVanished(s, { by, set, since: options.changedSince })
     const asked = narrowed(selected.view, { by, ranges: selected.ranges(by, set) }, options)
     const { vanished } = await runFetch({ store, selected, output: out.output, log, changed: changedItems(s.reports) }, { ...asked, items })
     // RFC 2180 §4.1.2: expunged elsewhere, told of at the next chance. Long ago, too, or their content would still be there.

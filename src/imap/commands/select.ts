@@ -2,6 +2,7 @@ import { type Call, command, LOGGED_IN } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
 import { mailboxIdCode } from '../mailbox-id.ts'
 import { type Done, No } from '../reply.ts'
+import { type Known, requireQresync, resync } from '../resync.ts'
 import { Selected } from '../selected.ts'
 import type { AuthenticatedSession } from '../session.ts'
 import { writeFlags } from '../sync.ts'
@@ -17,13 +18,14 @@ export const select = command({
   parse: (r, _, { selectParameters }) => ({ wanted: mailboxOrRefusal(r), options: r.more ? readParameters(r, selectParameters) : {} }),
   async run(s, { wanted, options }, call) {
     if (options.condstore) s.enable(CONDSTORE)
+    if (options.known) requireQresync(s)
     if (s.state === 'selected') {
       await s.unselect()
       // What follows belongs to another mailbox (RFC 9051 §7.1 CLOSED).
       s.out.status('OK', 'Previous mailbox closed', ['CLOSED'])
     }
     if (wanted instanceof No) throw wanted
-    return await open(s, wanted, call)
+    return await open(s, wanted, call, options.known)
   },
 })
 
@@ -37,12 +39,13 @@ function mailboxOrRefusal(r: ArgumentReader): string | No {
   }
 }
 
-async function open(s: AuthenticatedSession, name: string, call: Call): Promise<Done> {
+async function open(s: AuthenticatedSession, name: string, call: Call, known: Known | undefined): Promise<Done> {
   const writable = call.name === 'SELECT'
   const access = await s.store.open(s.access, name, writable)
   const selected = await watched(s, name, access)
   try {
     await describe(s, selected)
+    if (known) await resync(s, selected, known)
   } catch (error) {
     await selected.close()
     throw error

@@ -12,6 +12,7 @@ import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
+import { qresync } from './qresync.ts'
 import { quotaStorage } from './quota.ts'
 import { savedate } from './savedate.ts'
 import { searchres } from './searchres.ts'
@@ -43,4 +44,5 @@ export const EXTENSIONS: readonly Extension[] = [
   createSpecialUse,
   appendlimit,
   quotaStorage,
+  qresync,
 ]

@@ -30,7 +30,7 @@ async function update({ store }: Session, { login, maildrop, lease, stillOurs }:
   switch (login.pop3) {
     case 'client':
     case 'delete':
-      return countUids(await store.expunge(maildrop.access, { uids, deletedOnly: false, fence: lease }))
+      return countUids((await store.expunge(maildrop.access, { uids, deletedOnly: false, fence: lease })).uids)
     case 'keep':
       // A keyword set twice is set once, so it needs no fence of its own.
       if (!(await stillOurs())) throw new No('The maildrop was taken away from this session, nothing was deleted', { code: 'SYS/TEMP' })

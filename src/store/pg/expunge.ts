@@ -4,7 +4,7 @@ import { CHANGE_KINDS, packExpunge } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { MailboxIndex } from '../index.ts'
 import type { Lease } from '../lease.ts'
-import type { ExpungeOp } from '../mailstore.ts'
+import type { Expunged, ExpungeOp } from '../mailstore.ts'
 import { MAX_CHANGE_MESSAGES } from '../types.ts'
 import type { UidRanges } from '../uidset.ts'
 import { EVERY_UID, pieces, rowsEffect } from './effects.ts'
@@ -12,15 +12,15 @@ import type { Statement } from './rows.ts'
 import type { Tx } from './tx.ts'
 import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
-export function expunge(writer: StateWriter, m: MailboxAccess, op: ExpungeOp): Promise<UidRanges> {
+export function expunge(writer: StateWriter, m: MailboxAccess, op: ExpungeOp): Promise<Expunged> {
   if (!m.writable) throw new Refusal('read-only', 'the mailbox was opened read-only')
   const { fence } = op
   return writeState(writer, m, (index) => plan(index, op), fence && ((tx) => holdFence(tx, fence)))
 }
 
-function plan(index: MailboxIndex, op: ExpungeOp): Plan<UidRanges> {
+function plan(index: MailboxIndex, op: ExpungeOp): Plan<Expunged> {
   const { uids } = rowsEffect(index, op.uids ?? EVERY_UID, op.deletedOnly)
-  return { writes: expungeWrites(index, uids), answer: () => uids }
+  return { writes: expungeWrites(index, uids), answer: (modseqs) => ({ uids, modseqs }) }
 }
 
 /** The changes that take exactly these messages out. */

@@ -20,6 +20,7 @@ import { createMailbox, INBOX, listMailboxes, listSubscriptions, removeMailbox, 
 import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
 import { selectMailbox } from './select.ts'
+import { expungedSince } from './since.ts'
 import { Stage, type Staged, type StageOptions } from './stage.ts'
 import { mailboxStatus, mailboxStatuses, openMailbox } from './status.ts'
 import { narrowTexts } from './text-narrow.ts'
@@ -83,6 +84,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: Ma
     },
     flags: (m, uids, op) => storeFlags(writer, m, uids, op),
     expunge: (m, op) => expunge(writer, m, op),
+    expungedSince: (m, since, until) => expungedSince(pool, m, since, until),
     copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }).then(noted),
     move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }).then(noted),
     contents: (a, ids, want) => readContents(pool, a, ids, want),
