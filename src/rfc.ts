@@ -76,16 +76,17 @@ export const RFCS: readonly Rfc[] = [
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
   rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
+  rfc(5051, 'i;unicode-casemap - Simple Unicode Collation Algorithm', 'full', 'what SORT and THREAD compare texts by'),
   rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
   rfc(5182, 'IMAP Extension for Referencing the Last SEARCH Result', 'full', 'RETURN (SAVE) and `$` wherever a set of messages may stand', {
     imap: ['SEARCHRES'],
   }),
   rfc(5233, 'Sieve Email Filtering: Subaddress Extension', 'words', 'user+tag@ goes to user@'),
-  rfc(5256, 'Internet Message Access Protocol - SORT and THREAD Extensions', 'words', 'what a sorted answer looks like'),
+  rfc(5256, 'Internet Message Access Protocol - SORT and THREAD Extensions', 'part', 'SORT', { imap: ['SORT'] }),
   rfc(5258, 'IMAP LIST Command Extensions', 'full', 'LIST with selections, several patterns and RETURN; no mailbox is remote', {
     imap: ['LIST-EXTENDED'],
   }),
-  rfc(5267, 'Contexts for IMAP4', 'words', 'what MIN and MAX of a sorted result are'),
+  rfc(5267, 'Contexts for IMAP4', 'part', 'SORT with RETURN', { imap: ['ESORT'] }),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
@@ -99,6 +100,7 @@ export const RFCS: readonly Rfc[] = [
     imap: ['LIST-STATUS'],
   }),
   rfc(5891, 'Internationalized Domain Names in Applications: Protocol', 'part', 'domains are kept as A-labels'),
+  rfc(5957, 'Display-Based Address Sorting for the IMAP4 SORT Extension', 'full', 'DISPLAYFROM and DISPLAYTO', { imap: ['SORT=DISPLAY'] }),
   rfc(6152, 'SMTP Service Extension for 8-bit MIME Transport', 'full', '8BITMIME: octets are kept as they come', { smtp: ['8BITMIME'] }),
   rfc(
     6154,

@@ -80,7 +80,8 @@ export function createRegistry(
 
   const entries = new Map<string, Entry>()
   const prefixes = new Set<string>()
-  for (const command of commands.filter(isOn)) {
+  const isOffered = ({ offeredBy }: AnyCommand): boolean => offeredBy?.some((name) => !off.has(name.toUpperCase())) ?? true
+  for (const command of commands.filter((one) => isOn(one) && isOffered(one))) {
     for (const name of command.names) {
       if (entries.has(name)) throw new Error(`two IMAP commands are called ${name}`)
       const [first, second] = name.split(' ') as [string, string?]

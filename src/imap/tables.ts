@@ -9,6 +9,7 @@ import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
 import type { Known } from './resync.ts'
 import type { SearchKeys } from './search/parse.ts'
+import type { SortKey } from './search/sort-keys.ts'
 import type { AuthenticatedSession } from './session.ts'
 import type { ArgumentReader, NamedSets } from './wire/read.ts'
 import type { ResponseWriter } from './wire/write.ts'
@@ -97,6 +98,8 @@ export interface Tables {
   readonly searchReturns: Table<Parameter<SearchOptions>>
   readonly listSelections: Table<Parameter<ListSelection>>
   readonly listReturns: Table<ReturnOption>
+  readonly sortKeys: Table<SortKey>
+  readonly sortReturns: Table<Parameter<SearchOptions>>
   /** `$`: as written where a sequence-set may stand. */
   readonly sets: NamedSets
 }
@@ -114,6 +117,8 @@ const NAMES: Readonly<Record<keyof Tables, true>> = {
   listSelections: true,
   listReturns: true,
   sets: true,
+  sortKeys: true,
+  sortReturns: true,
 }
 
 /** All rows of a table by name; throws where two have one name. */

@@ -26,6 +26,7 @@ import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { select } from './select.ts'
 import { setquota } from './setquota.ts'
+import { sort } from './sort.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
@@ -63,6 +64,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   uidExpunge,
   fetch,
   search,
+  sort,
   store,
   copy,
   move,

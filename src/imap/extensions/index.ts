@@ -16,6 +16,7 @@ import { qresync } from './qresync.ts'
 import { quotaStorage } from './quota.ts'
 import { savedate } from './savedate.ts'
 import { searchres } from './searchres.ts'
+import { esort, sort, sortDisplay } from './sort.ts'
 import { specialUse } from './special-use.ts'
 import { statusSize } from './status-size.ts'
 import { utf8Accept } from './utf8.ts'
@@ -45,4 +46,7 @@ export const EXTENSIONS: readonly Extension[] = [
   appendlimit,
   quotaStorage,
   qresync,
+  sort,
+  sortDisplay,
+  esort,
 ]

@@ -8,6 +8,7 @@ export const searchres = extension({
   capability: 'SEARCHRES',
   rfc: 'RFC 5182',
   announce: LOGGED_IN,
+  needs: ['ESEARCH'],
   adds: {
     searchReturns: new Map<string, Parameter<SearchOptions>>([['SAVE', () => ({ save: true })]]),
     sets: new Map([['$', SAVED]]),
