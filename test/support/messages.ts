@@ -2,12 +2,15 @@
 import { Writable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Selected } from '../../src/imap/selected.ts'
+import { gramsOf, messageGrams } from '../../src/mail/grams.ts'
+import { unpackParts } from '../../src/mail/parts.ts'
 import { parseStructure } from '../../src/mail/structure.ts'
+import { searchText } from '../../src/mail/text.ts'
 import { Output } from '../../src/net/output.ts'
 import { grantAccount, grantMailbox } from '../../src/store/access.ts'
 import { flagsOf } from '../../src/store/flags.ts'
 import { MailboxIndex } from '../../src/store/index.ts'
-import type { ContentColumn, ContentRow, FlagsDone, FlagsOp, MailStore } from '../../src/store/mailstore.ts'
+import type { ContentColumn, ContentRow, FlagsDone, FlagsOp, MailStore, TextProbe } from '../../src/store/mailstore.ts'
 import { type AccountId, asUid, type ContentId, type MailboxId, type ModSeq } from '../../src/store/types.ts'
 import { eachUid, toRanges, type UidRanges } from '../../src/store/uidset.ts'
 import { View } from '../../src/store/view.ts'
@@ -47,9 +50,12 @@ export class MadeMailbox {
   readonly gone = new Set<number>()
   /** `read` ends or throws after so many octets. */
   breakAt: { octets: number; throws: boolean } | undefined
-  readonly store: Pick<MailStore, 'contents' | 'read' | 'flags'>
+  readonly store: Pick<MailStore, 'contents' | 'read' | 'flags' | 'narrow'>
+  /** UIDs of the messages whose texts are indexed. */
+  readonly indexed = new Set<number>()
   readonly #messages = new Map<number, MadeMessage>()
   readonly #rows = new Map<number, ContentRow>()
+  readonly #buckets = new Map<number, ReadonlySet<number>>()
 
   constructor(messages: readonly MadeMessage[], options: MadeOptions = {}) {
     const access = grantMailbox(grantAccount(1 as AccountId, 'test'), 7 as MailboxId, !options.readOnly)
@@ -87,6 +93,7 @@ export class MadeMailbox {
       contents: (_access, ids, want) => this.#contents(ids, want, limit),
       read: (_access, id, from, to) => this.#read(Number(id), from, to),
       flags: (_access, uids, op) => this.#flags(uids, op),
+      narrow: async (_access, ids, probes) => probes.map((probe) => Uint8Array.from(ids, (id) => (this.#mayHold(Number(id), probe) ? 1 : 0))),
     }
   }
 
@@ -135,6 +142,19 @@ export class MadeMailbox {
     const modseq = (this.index.modseq + 1) as ModSeq
     this.index.apply({ kind: 'flags', modseq, uids, add, remove: { lo: 0, hi: 0 }, keywords: [] })
     return modseq
+  }
+
+  #mayHold(uid: number, { place, text }: TextProbe): boolean {
+    if (!this.indexed.has(uid)) return true
+    let buckets = this.#buckets.get(uid)
+    if (!buckets) {
+      const found = new Set<number>()
+      const raw = this.#raw(uid)
+      const { header, parts } = parseStructure(raw)
+      messageGrams(header, searchText(raw, unpackParts(parts)), (bucket) => found.add(bucket))
+      this.#buckets.set(uid, (buckets = found))
+    }
+    return gramsOf(place, text).every((bucket) => buckets.has(bucket))
   }
 
   #raw(uid: number): Buffer {

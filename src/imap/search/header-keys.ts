@@ -3,12 +3,11 @@ import { canonical } from '../../mail/canonical.ts'
 import { HEADER, onMessage, type SearchKey } from './key.ts'
 
 /** HEADER, SUBJECT, FROM, TO, CC and BCC. An empty text asks whether the field is there. */
-export const fieldHas = (name: string, text: string): SearchKey =>
-  onMessage(HEADER, () => {
-    const field = name.toLowerCase()
-    const wanted = canonical(text)
-    return (m) => m.header.fieldHas(field, wanted)
-  })
+export function fieldHas(name: string, text: string): SearchKey {
+  const field = name.toLowerCase()
+  const wanted = canonical(text)
+  return onMessage(HEADER, () => (m) => m.header.fieldHas(field, wanted), { place: { field }, text: wanted })
+}
 
 /** Messages without a readable Date match none of these. `day` in days since 1970. */
 const sent = (matches: (day: number) => boolean): SearchKey =>

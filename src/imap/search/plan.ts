@@ -1,9 +1,9 @@
 /**
  * How a search is carried out: tests that the index answers come first, then those on headers, then those on bodies, and each kind is asked only
- * of messages that the kinds before it left open. A test whose subject is not loaded yet answers MAYBE, and AND, OR and NOT calculate with that.
+ * of messages that the kinds before it left open. A test whose subject is not loaded yet answers MAYBE, or NO where the index of texts excludes it, and AND, OR and NOT calculate with that.
  */
 import { SEGMENT_ROWS } from '../../store/index.ts'
-import { BODY, type Cost, HEADER, INDEX, MAYBE, NO, type Rows, type Scope, type SearchKey, YES } from './key.ts'
+import { BODY, type Cost, HEADER, INDEX, MAYBE, NARROWED, NO, type Rows, type Scope, type SearchKey, YES } from './key.ts'
 
 /** Writes a verdict for each row, beginning at out[0]. */
 export type Judge = (rows: Rows, out: Uint8Array) => void
@@ -30,9 +30,15 @@ interface Compiled {
 function compile(key: SearchKey, scope: Scope): Compiled {
   switch (key.kind) {
     case 'test': {
-      const { cost } = key
+      const { cost, probe } = key
       const test = key.bind(scope)
-      return { judge: cost === INDEX ? test : (rows, out) => (rows.loaded < cost ? fill(rows, out, MAYBE) : test(rows, out)), costs: new Set([cost]) }
+      if (cost === INDEX) return { judge: test, costs: new Set([cost]) }
+      const column = probe && scope.probe(probe)
+      const excluded = ({ loaded, may, nth }: Rows): boolean => column !== undefined && loaded >= NARROWED && may[column]?.[nth] === 0
+      return {
+        judge: (rows, out) => (rows.loaded >= cost ? test(rows, out) : fill(rows, out, excluded(rows) ? NO : MAYBE)),
+        costs: new Set([cost]),
+      }
     }
     case 'not': {
       const { judge, costs } = compile(key.key, scope)

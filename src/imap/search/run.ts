@@ -1,22 +1,23 @@
-/** Carries out a search: over the index in one walk, then over what must be read of the messages that the index leaves open. */
+/** Carries out a search: over the index in one walk, then over what must be read of the messages that it, and the index of texts, leave open. */
 import { canonical } from '../../mail/canonical.ts'
 import { unpackParts } from '../../mail/parts.ts'
 import { TextCollector } from '../../mail/text.ts'
-import { SEGMENT_ROWS, type Segment } from '../../store/index.ts'
+import { type Place, SEGMENT_ROWS, type Segment } from '../../store/index.ts'
 import type { ContentColumn, ContentRow, MailStore } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
 import type { Selected } from '../selected.ts'
 import type { Work } from '../work.ts'
 import type { SearchGate } from './gate.ts'
 import { HeaderText } from './header-text.ts'
-import { BODY, type Cost, HEADER, MAYBE, NO, Rows, type SearchKey, YES } from './key.ts'
+import { BODY, HEADER, MAYBE, NARROWED, NO, Rows, type SearchKey, YES } from './key.ts'
+import { Narrowing } from './narrowing.ts'
 import { type Plan, plan } from './plan.ts'
 
 /** Contents asked of the store in one go; it reads ahead within them. */
 const STEP = 1024
 
 export interface SearchContext {
-  readonly store: Pick<MailStore, 'contents' | 'read'>
+  readonly store: Pick<MailStore, 'contents' | 'read' | 'narrow'>
   readonly selected: Selected
   readonly gate: SearchGate
   readonly work: Work
@@ -37,6 +38,9 @@ class Search {
   readonly #context: SearchContext
   /** Texts to be looked for in bodies. */
   readonly #needles: string[] = []
+  readonly #narrowing = new Narrowing()
+  /** Sequence numbers of the messages that the index leaves open; they are called by their places in it from there on. */
+  #open: readonly number[] = []
   readonly #plan: Plan
   readonly #rows = new Rows()
   readonly #verdicts = new Uint8Array(SEGMENT_ROWS)
@@ -54,15 +58,16 @@ class Search {
       saved: () => context.selected.saved,
       now: Date.now(),
       needle: (text) => this.#needle(text),
+      probe: (probe) => this.#narrowing.column(probe),
     })
     this.#rows.found = new Uint8Array(this.#needles.length)
   }
 
   async run(): Promise<Found> {
     const { selected, gate } = this.#context
-    const open = await this.#scan()
-    if (open.length > 0) {
-      await gate.run(selected.access.account, () => this.#read(open))
+    this.#open = await this.#scan()
+    if (this.#open.length > 0) {
+      await gate.run(selected.access.account, () => this.#read())
       // UIDs rise with sequence numbers.
       this.#msns.sort(ascending)
       this.#uids.sort(ascending)
@@ -113,30 +118,61 @@ class Search {
     rows.msn = msn
   }
 
-  async #read(open: number[]): Promise<void> {
+  async #read(): Promise<void> {
     const { cost, headerFirst } = this.#plan
+    const open = await this.#narrow()
     const left = headerFirst ? await this.#stage(open, ['header'], (content) => this.#judgeHeader(content)) : open
     if (cost === BODY) await this.#stage(left, ['header', 'parts', 'body'], (content) => this.#judgeBody(content))
   }
 
-  /** Judges the messages with these columns; returns those that are still open. What is gone matches nothing. */
-  async #stage(msns: readonly number[], want: readonly ContentColumn[], judge: (content: ContentRow) => number | Promise<number>): Promise<number[]> {
+  /** Judges the open messages by the index of texts; returns the places of those that are still open. */
+  async #narrow(): Promise<number[]> {
     const { store, selected, work } = this.#context
-    const { view } = selected
+    const all = Array.from(this.#open, (_, nth) => nth)
+    const ids = (from: number, to: number) => this.#ids(all.slice(from, to))
+    if (!(await this.#narrowing.fill(store, { access: selected.access, count: all.length, ids, work }))) return all
+    this.#rows.may = this.#narrowing.columns
     const open: number[] = []
-    work.total += msns.length
-    for (let at = 0; at < msns.length; at += STEP) {
-      const step = msns.slice(at, at + STEP)
+    for (const nth of all) {
+      this.#settle(nth, this.#go(nth), this.#judge(NARROWED), open)
+      if (work.over) await work.pass()
+    }
+    return open
+  }
+
+  /** A hit, or one that stays open, or neither. */
+  #settle(nth: number, { segment, row }: Place, verdict: number, open: number[]): void {
+    if (verdict === YES) this.#hit(this.#open[nth]!, segment.uids[row]!)
+    else if (verdict === MAYBE) open.push(nth)
+  }
+
+  /** To the open message at that place. */
+  #go(nth: number): Place {
+    const msn = this.#open[nth]!
+    const place = this.#context.selected.view.placeAt(msn)!
+    this.#at(place.segment, place.row, place.row + 1, msn)
+    this.#rows.nth = nth
+    return place
+  }
+
+  /** Judges the messages with these columns; returns those that are still open. What is gone matches nothing. */
+  async #stage(
+    places: readonly number[],
+    want: readonly ContentColumn[],
+    judge: (content: ContentRow) => number | Promise<number>,
+  ): Promise<number[]> {
+    const { store, selected, work } = this.#context
+    const open: number[] = []
+    work.total += places.length
+    for (let at = 0; at < places.length; at += STEP) {
+      const step = places.slice(at, at + STEP)
       let i = 0
       for await (const content of store.contents(selected.access, this.#ids(step), want)) {
-        const msn = step[i++]!
+        const nth = step[i++]!
         if (content.header) {
-          const { segment, row } = view.placeAt(msn)!
-          this.#at(segment, row, row + 1, msn)
+          const place = this.#go(nth)
           const judged = judge(content)
-          const verdict = typeof judged === 'number' ? judged : await judged
-          if (verdict === YES) this.#hit(msn, segment.uids[row]!)
-          else if (verdict === MAYBE) open.push(msn)
+          this.#settle(nth, place, typeof judged === 'number' ? judged : await judged, open)
         }
         work.done++
         if (work.over) await work.pass()
@@ -145,10 +181,10 @@ class Search {
     return open
   }
 
-  #ids(msns: readonly number[]): ContentId[] {
+  #ids(places: readonly number[]): ContentId[] {
     const { view } = this.#context.selected
-    return msns.map((msn) => {
-      const { segment, row } = view.placeAt(msn)!
+    return places.map((nth) => {
+      const { segment, row } = view.placeAt(this.#open[nth]!)!
       return segment.contents[row] as ContentId
     })
   }
@@ -158,7 +194,7 @@ class Search {
     return this.#judge(HEADER)
   }
 
-  #judge(loaded: Cost): number {
+  #judge(loaded: Rows['loaded']): number {
     this.#rows.loaded = loaded
     this.#plan.judge(this.#rows, this.#verdicts)
     return this.#verdicts[0]!

@@ -17,7 +17,6 @@ const MAX_K = 5
 const BITS = 6
 const ZEROS = 7
 const BITS_LENGTH = SLOTS / 8
-const MAX_LENGTH = 31
 
 export const sliceOf = (bucket: number): number => Math.floor(bucket / SLICE_BUCKETS)
 
@@ -46,88 +45,97 @@ export class BlockBuilder {
     this.#slot++
   }
 
-  /** The slices, in order. */
-  pack(): Buffer[] {
-    return Array.from({ length: SLICES }, (_, slice) => {
-      const heads = Buffer.alloc(SLICE_BUCKETS)
-      const parts: Buffer[] = [heads]
-      for (let i = 0; i < SLICE_BUCKETS; i++) {
-        const at = (slice * SLICE_BUCKETS + i) * WORDS
-        const { how, data } = packSet(this.#sets.subarray(at, at + WORDS))
-        heads[i] = how === BITS ? BITS << 5 : (how << 5) | data.length
-        parts.push(data)
+  /** One of its SLICES slices, packed. */
+  slice(n: number): Buffer {
+    const packer = new Packer()
+    for (let i = 0; i < SLICE_BUCKETS; i++) {
+      const at = (n * SLICE_BUCKETS + i) * WORDS
+      packer.add(this.#sets.subarray(at, at + WORDS))
+    }
+    return packer.packed()
+  }
+}
+
+class Packer {
+  readonly #out = Buffer.alloc(SLICE_BUCKETS * (1 + BITS_LENGTH))
+  #bucket = 0
+  #end = SLICE_BUCKETS
+  /** Of the set at hand: slots passed over before each member. */
+  readonly #gaps = new Uint8Array(SLOTS)
+  #count = 0
+
+  packed(): Buffer {
+    return Buffer.from(this.#out.subarray(0, this.#end))
+  }
+
+  add(set: Uint32Array): void {
+    const from = this.#end
+    this.#out[this.#bucket++] = this.#put(set) << 5
+    const length = this.#end - from
+    if (length < BITS_LENGTH) this.#out[this.#bucket - 1]! |= length
+  }
+
+  /** How it did. */
+  #put(set: Uint32Array): number {
+    this.#measure(set, 0)
+    if (this.#count === 0) return 0
+    const zeros = this.#count > SLOTS / 2
+    if (zeros) this.#measure(set, ~0)
+    const { k, bits } = this.#best()
+    const length = Math.ceil(bits / 8) + (zeros ? 1 : 0)
+    if (length >= BITS_LENGTH) {
+      for (const word of set) this.#end = this.#out.writeUInt32LE(word, this.#end)
+      return BITS
+    }
+    if (zeros) this.#out[this.#end++] = k
+    this.#rice(k)
+    return zeros ? ZEROS : k
+  }
+
+  /** Fills `gaps`; the set's bits are turned over by `mask`. */
+  #measure(set: Uint32Array, mask: number): void {
+    let count = 0
+    let last = -1
+    for (let word = 0; word < WORDS; word++)
+      for (let left = set[word]! ^ mask; left !== 0; left &= left - 1) {
+        const slot = word * 32 + 31 - Math.clz32(left & -left)
+        this.#gaps[count++] = slot - last - 1
+        last = slot
       }
-      return Buffer.concat(parts)
-    })
+    this.#count = count
   }
-}
 
-interface Packed {
-  readonly how: number
-  readonly data: Buffer
-}
-
-function packSet(set: Uint32Array): Packed {
-  const ones = gapsOf(set, 0)
-  if (ones.length === 0) return { how: 0, data: Buffer.alloc(0) }
-  if (ones.length <= SLOTS / 2) {
-    const k = bestK(ones)
-    const data = rice(ones, k)
-    if (data.length <= MAX_LENGTH) return { how: k, data }
-  } else {
-    const zeros = gapsOf(set, ~0)
-    const k = bestK(zeros)
-    const data = Buffer.concat([Buffer.of(k), rice(zeros, k)])
-    if (data.length <= MAX_LENGTH) return { how: ZEROS, data }
-  }
-  const bits = Buffer.alloc(BITS_LENGTH)
-  for (const [i, word] of set.entries()) bits.writeUInt32LE(word, i * 4)
-  return { how: BITS, data: bits }
-}
-
-/** Slots passed over before each member of the set, its bits turned over by `mask`. */
-function gapsOf(set: Uint32Array, mask: number): number[] {
-  const gaps: number[] = []
-  let last = -1
-  for (let word = 0; word < WORDS; word++)
-    for (let left = set[word]! ^ mask; left !== 0; left &= left - 1) {
-      const slot = word * 32 + 31 - Math.clz32(left & -left)
-      gaps.push(slot - last - 1)
-      last = slot
+  /** The parameter that makes the gaps shortest. */
+  #best(): { k: number; bits: number } {
+    let best = { k: 0, bits: Number.POSITIVE_INFINITY }
+    for (let k = 0; k <= MAX_K; k++) {
+      let bits = this.#count * (k + 1)
+      for (let i = 0; i < this.#count; i++) bits += this.#gaps[i]! >> k
+      if (bits < best.bits) best = { k, bits }
     }
-  return gaps
-}
-
-function bestK(gaps: readonly number[]): number {
-  let best = 0
-  let least = Number.POSITIVE_INFINITY
-  for (let k = 0; k <= MAX_K; k++) {
-    let bits = gaps.length * (k + 1)
-    for (const gap of gaps) bits += gap >> k
-    if (bits < least) [best, least] = [k, bits]
+    return best
   }
-  return best
-}
 
-/** Each gap: its upper part as ones ended by a zero, then k bits. Padded with ones, which no gap begins that ends. */
-function rice(gaps: readonly number[], k: number): Buffer {
-  let bits = gaps.length * (k + 1)
-  for (const gap of gaps) bits += gap >> k
-  const out = Buffer.alloc(Math.ceil(bits / 8), 0xff)
-  let at = 0
-  const zero = () => {
-    out[at >> 3]! &= ~(0x80 >> (at & 7))
-    at++
-  }
-  for (const gap of gaps) {
-    at += gap >> k
-    zero()
-    for (let i = k - 1; i >= 0; i--) {
-      if ((gap >> i) & 1) at++
-      else zero()
+  /** Each gap: its upper part as ones ended by a zero, then k bits. Padded with ones, which no gap begins that ends. */
+  #rice(k: number): void {
+    const out = this.#out
+    let byte = 0
+    let room = 8
+    const put = (bit: number) => {
+      byte = (byte << 1) | bit
+      if (--room > 0) return
+      out[this.#end++] = byte
+      byte = 0
+      room = 8
     }
+    for (let i = 0; i < this.#count; i++) {
+      const gap = this.#gaps[i]!
+      for (let n = gap >> k; n > 0; n--) put(1)
+      put(0)
+      for (let bit = k - 1; bit >= 0; bit--) put((gap >> bit) & 1)
+    }
+    while (room < 8) put(1)
   }
-  return out
 }
 
 /** Takes from `set` (WORDS words) every slot that is not in the bucket. `slice` is the one that holds the bucket. */

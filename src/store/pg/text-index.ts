@@ -155,7 +155,12 @@ async function buildBlock(pool: Pool, access: AccountAccess, ids: readonly Conte
     })
     await turn()
   }
-  return block.pack()
+  const slices: Buffer[] = []
+  for (let n = 0; n < SLICES; n++) {
+    slices.push(block.slice(n))
+    await turn()
+  }
+  return slices
 }
 
 async function textOf(pool: Pool, access: AccountAccess, row: ContentRow, turn: () => Promise<void>): Promise<SearchText> {

@@ -131,9 +131,18 @@ async function narrowBlocks(on: Queryable, account: AccountId, blocks: readonly 
     const block = open.get(row.int())!
     const wanted = bySlice.get(row.int())!
     const data = row.bytes()!
-    for (const { probe, bucket } of wanted) keepBucket(data, bucket, block.left[probe]!)
+    for (const { probe, bucket } of wanted) keep(data, bucket, block.left[probe]!)
   })
   return true
+}
+
+/** A slice that is not what was written rules nothing out. */
+function keep(slice: Buffer, bucket: number, left: Uint32Array): void {
+  try {
+    keepBucket(slice, bucket, left)
+  } catch (err) {
+    if (!(err instanceof RangeError)) throw err
+  }
 }
 
 /** Rules out what is not left. */
