@@ -135,6 +135,7 @@ export const RFCS: readonly Rfc[] = [
     imap: ['OBJECTID'],
   }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
+  rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
   rfc(9051, 'IMAP4rev2', 'part', 'its words and its corrections of IMAP4rev1; it is announced when all of it is there'),
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
   rfc(

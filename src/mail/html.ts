@@ -1,15 +1,22 @@
-/** The text of an HTML part, for searching only: nothing here is ever shown or sanitised. */
+/** The text of an HTML part, to be searched and previewed: nothing here is ever shown as HTML or sanitised. */
 
 /** Their content is no text. What is not closed takes the rest with it, as in a browser. */
 const SILENT = new Set(['script', 'style'])
 /** They stand within words; every other tag parts them. */
 const INLINE = new Set(['a', 'b', 'i', 'u', 's', 'em', 'strong', 'span', 'font', 'small', 'big', 'sub', 'sup', 'wbr', 'code', 'tt', 'mark'])
 
+export interface HtmlTextOptions {
+  /** Elements whose content is left out beside scripts and styles, lower case. */
+  readonly without?: readonly string[]
+  /** Characters, white space included, after which no more is needed. */
+  readonly enough?: number
+}
+
 /** Tags, comments, scripts and styles dropped, entities decoded, white space collapsed. Linear in its input, which is not nested in any way that counts. */
-export function htmlText(html: string): string {
+export function htmlText(html: string, { without = [], enough = Number.POSITIVE_INFINITY }: HtmlTextOptions = {}): string {
   let out = ''
   let at = 0
-  while (at < html.length) {
+  while (at < html.length && out.length < enough) {
     const open = html.indexOf('<', at)
     if (open < 0) break
     out += html.slice(at, open)
@@ -22,9 +29,9 @@ export function htmlText(html: string): string {
     const isEnd = html[open + 1] === '/'
     const name = tagName(html, isEnd ? open + 2 : open + 1)
     if (!INLINE.has(name)) out += ' '
-    at = SILENT.has(name) && !isEnd ? closing(html, name, end) : end
+    at = !isEnd && (SILENT.has(name) || without.includes(name)) ? closing(html, name, end) : end
   }
-  return decodeEntities(out + html.slice(at)).replace(/[ \t\r\n\f\u00a0]+/g, ' ')
+  return decodeEntities(out.length < enough ? out + html.slice(at) : out).replace(/[ \t\r\n\f\u00a0]+/g, ' ')
 }
 
 /** Behind the next `mark`, or the end. */
@@ -42,12 +49,17 @@ function closing(html: string, name: string, from: number): number {
 }
 
 /** Does a tag, an end tag or a declaration follow the `<`? */
-const isTag = (html: string, at: number): boolean => /^[A-Za-z/!?]$/.test(html[at] ?? '')
+function isTag(html: string, at: number): boolean {
+  const c = html.charCodeAt(at)
+  const lower = c | 0x20
+  return (lower >= 0x61 && lower <= 0x7a) || c === 0x2f || c === 0x21 || c === 0x3f
+}
 
 /** Lower-case; '' for declarations. */
 const tagName = (html: string, at: number): string => /^[a-z0-9]*/.exec(html.slice(at, at + 12).toLowerCase())![0]
 
 function decodeEntities(text: string): string {
+  if (!text.includes('&')) return text
   return text.replace(
     /&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z]{2,8}[0-9]{0,2}));?/g,
     (whole, decimal?: string, hex?: string, name?: string) => {
@@ -86,5 +98,12 @@ const ENTITIES = new Map([
     ['bdquo', '„'],
     ['bull', '•'],
     ['trade', '™'],
+    ['ensp', '\u2002'],
+    ['emsp', '\u2003'],
+    ['thinsp', '\u2009'],
+    ['zwnj', '\u200c'],
+    ['zwj', '\u200d'],
+    ['lrm', '\u200e'],
+    ['rlm', '\u200f'],
   ] as const),
 ])

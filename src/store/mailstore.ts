@@ -120,7 +120,7 @@ export interface Expunged {
 }
 
 /** What may be asked of a content, beside its size. */
-export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'header' | 'body'
+export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'preview' | 'header' | 'body'
 
 /** Buffers below 16 KiB hold until the next row is asked for: copy what is kept longer. */
 export interface ContentRow {
@@ -130,6 +130,8 @@ export interface ContentRow {
   readonly bodystructure?: Buffer
   /** The part offsets that `mail/parts.ts` reads. */
   readonly parts?: Buffer
+  /** The first words, UTF-8, from `mail/preview.ts`. */
+  readonly preview?: Buffer
   /** The header block, blank line included. */
   readonly header?: Buffer
   /** What follows the header block, where it is at most one chunk (256 KiB); `undefined` where `read` must be used. */

@@ -12,6 +12,7 @@ import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
+import { preview } from './preview.ts'
 import { qresync } from './qresync.ts'
 import { quotaStorage } from './quota.ts'
 import { savedate } from './savedate.ts'
@@ -49,4 +50,5 @@ export const EXTENSIONS: readonly Extension[] = [
   sort,
   sortDisplay,
   esort,
+  preview,
 ]

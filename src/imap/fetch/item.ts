@@ -1,6 +1,7 @@
 /** What a FETCH item is: where its value comes from and how it is written. */
 import type { ContentColumn } from '../../store/mailstore.ts'
 import type { AtomNode } from '../wire/node.ts'
+import type { ArgumentReader } from '../wire/read.ts'
 import type { LineWriter } from './line.ts'
 import type { FetchRow } from './row.ts'
 import type { Partial } from './section.ts'
@@ -45,5 +46,5 @@ export type Octets =
   /** To be made of a header block that lies within the message. */
   | { readonly kind: 'derived'; readonly from: number; readonly to: number; readonly make: (block: Buffer) => Uint8Array }
 
-/** Names a client may ask for, upper case, and what it gets. Extensions add to a copy of FETCH_ITEMS. A function reads what stands behind the name. */
-export type FetchItems = ReadonlyMap<string, FetchItem | ((asked: AtomNode) => FetchItem)>
+/** Names a client may ask for, upper case, and what it gets. Extensions add to a copy of FETCH_ITEMS. A function reads what stands behind the name: within the token, or after it. */
+export type FetchItems = ReadonlyMap<string, FetchItem | ((asked: AtomNode, r: ArgumentReader) => FetchItem)>

@@ -45,22 +45,22 @@ function readItems(r: ArgumentReader, known: FetchItems): FetchItem[] {
   const macro = MACROS.get(r.nextWord)
   if (macro) {
     r.any()
-    return macro.map((name) => itemOf({ kind: 'atom', text: name }, known))
+    return macro.map((name) => itemOf({ kind: 'atom', text: name }, r, known))
   }
-  if (r.next !== 'list') return [itemOf(r.item(), known)]
+  if (r.next !== 'list') return [itemOf(r.item(), r, known)]
   return r.list((inner) => {
     const items: FetchItem[] = []
-    while (inner.more) items.push(itemOf(inner.item(), known))
+    while (inner.more) items.push(itemOf(inner.item(), inner, known))
     if (items.length === 0) throw new Bad('No data items')
     return items
   })
 }
 
-function itemOf(asked: ReturnType<ArgumentReader['item']>, known: FetchItems): FetchItem {
+function itemOf(asked: ReturnType<ArgumentReader['item']>, r: ArgumentReader, known: FetchItems): FetchItem {
   const name = asked.text.toUpperCase()
   const item = known.get(name)
   if (!item) throw new Bad(MACROS.has(name) ? 'ALL, FAST and FULL stand alone' : 'Unknown data item')
-  if (typeof item === 'function') return item(asked)
+  if (typeof item === 'function') return item(asked, r)
   if (asked.section || asked.partial) throw new Bad('This data item has no section')
   return item
 }

@@ -18,6 +18,13 @@ const good: [name: string, line: string, read: Read, value: unknown][] = [
   ['atom', 'Foo.bar', (r) => r.atom(), 'Foo.bar'],
   ['word', 'messages', (r) => r.word(['MESSAGES']), 'MESSAGES'],
   ['a word that may come', 'nil x', (r) => [r.maybe('X'), r.maybe('NIL'), r.maybe('X')], [false, true, true]],
+  [
+    'a list that may come',
+    'x (Lazy z)',
+    (r) => [r.maybeList(['LAZY']), r.word(), r.maybeList(['LAZY']), r.maybeList(['Z', 'LAZY'])],
+    [false, 'X', false, true],
+  ],
+  ['a list of other things', '(y "z")', (r) => [r.maybeList(['Y', 'Z']), r.list((inner) => [inner.word(), inner.string()])], [false, ['Y', 'z']]],
   ['numbers', '0 4294967295', (r) => [r.number(), r.positive()], [0, 4294967295]],
   ['a set', '2:*,7', (r) => r.set(), [2, 0, 7, 7]],
   ['an astring that is an atom', 'a]b[c', (r) => r.astring(), 'a]b[c'],

@@ -87,6 +87,15 @@ export class ArgumentReader {
     return true
   }
 
+  /** Takes the list that comes next, if it holds nothing but these words. */
+  maybeList(words: readonly string[]): boolean {
+    const node = this.#nodes[this.#at]
+    if (node?.kind !== 'list' || node.items.length === 0) return false
+    if (!node.items.every((item) => item.kind === 'atom' && !item.section && words.includes(item.text.toUpperCase()))) return false
+    this.#at++
+    return true
+  }
+
   /** atom, as written. */
   atom(): string {
     const { text } = this.#plain()

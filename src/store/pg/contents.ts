@@ -8,6 +8,7 @@ import type { AccountId, ContentId } from '../types.ts'
 import { int8Array } from './arrays.ts'
 import { copyOf, Fields } from './fields.ts'
 import type { Pool, Queryable } from './pool.ts'
+import { makePreviews } from './previews.ts'
 import type { Row, Statement } from './rows.ts'
 import { CHUNK_BYTES, STRUCTURE_VERSION, type Staged } from './stage.ts'
 
@@ -20,7 +21,7 @@ const BATCH_BYTES = 1024 * 1024
 /** Batches under way while one is being taken. */
 const READ_AHEAD = 2
 
-const COLUMNS = ['envelope', 'bodystructure', 'parts', 'header'] as const
+const COLUMNS = ['envelope', 'bodystructure', 'parts', 'preview', 'header'] as const
 
 /** One prepared statement for each combination of columns. */
 const statements = new Map<string, Statement>()
@@ -59,15 +60,22 @@ export async function* readContents(
   const load = async (batch: readonly ContentId[]) => {
     const found = new Map<ContentId, Writable>()
     const packed: { row: Writable; data: Buffer }[] = []
+    /** Only a preview may be missing. */
+    const unmade: Writable[] = []
     let bytes = 0
     const fields = new Fields(free)
     await pool.rows(statement, [account, int8Array(batch)], (row) => {
       const content: Writable = { id: row.bigint() as ContentId }
-      for (const column of columns) bytes += (content[column] = row.within(fields.keep)!).length
+      for (const column of columns) {
+        const field = row.within(fields.keep)
+        if (field) bytes += (content[column] = field).length
+        else unmade.push(content)
+      }
       if (body) bytes += takeBody(row, content, { packed, fields })
       found.set(content.id, content)
     })
     for (const { row, data } of packed) row.body = await decompress(data)
+    if (unmade.length > 0) await makePreviews(pool, account, unmade)
     if (bytes > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * found.size) / bytes)))
     return { batch, found, fields }
   }
@@ -145,15 +153,27 @@ async function readChunk(pool: Pool, account: AccountId, id: ContentId, seq: num
 
 const ADOPT: Statement = {
   name: 'content_adopt',
-  text: `insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, structure_version)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ${STRUCTURE_VERSION}
+  text: `insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, preview, structure_version)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ${STRUCTURE_VERSION}
          where (select count(*) from content_chunk where account_id = $1 and content_id = $2) = $4::int4 returning content_id`,
 }
 
 /** Makes a content of staged chunks. They may have been lost with the database's last moments: then Unavailable, and the sender tries again. */
 export async function adoptSpilled(tx: Queryable, account: AccountId, content: Staged): Promise<void> {
-  const { id, size, chunks, crlfGain, sha256, header, envelope, bodystructure, parts } = content
-  const adopted = await tx.rows(ADOPT, [account, id, size, chunks, crlfGain, Buffer.from(sha256, 'hex'), header, envelope, bodystructure, parts])
+  const { id, size, chunks, crlfGain, sha256, header, envelope, bodystructure, parts, preview } = content
+  const adopted = await tx.rows(ADOPT, [
+    account,
+    id,
+    size,
+    chunks,
+    crlfGain,
+    Buffer.from(sha256, 'hex'),
+    header,
+    envelope,
+    bodystructure,
+    parts,
+    preview,
+  ])
   if (adopted === 0) throw new Unavailable('a staged message was lost on its way; send it again')
 }
 

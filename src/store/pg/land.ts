@@ -55,16 +55,16 @@ const LAND: Statement = {
       from locked g where mailbox.account_id = g.account_id and mailbox.id = g.id
       returning mailbox.account_id, mailbox.id, mailbox.uidvalidity, mailbox.uidnext - g.n as first_uid, mailbox.modseq, g.data),
     l as (insert into change (account_id, mailbox_id, modseq, kind, first_uid, data) select account_id, id, modseq, ${CHANGE_KINDS.append}, first_uid, data from m),
-    c as (insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, structure_version)
-      select t.*, ${STRUCTURE_VERSION} from unnest($7::int8[], $8::int8[], $9::int4[], $10::int4[], $11::int4[], $12::bytea[], $13::bytea[], $14::bytea[], $15::bytea[], $16::bytea[]) t(account_id, content_id)
+    c as (insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, preview, structure_version)
+      select t.*, ${STRUCTURE_VERSION} from unnest($7::int8[], $8::int8[], $9::int4[], $10::int4[], $11::int4[], $12::bytea[], $13::bytea[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bytea[]) t(account_id, content_id)
       where exists (select 1 from m where m.account_id = t.account_id)),
     k as (insert into content_chunk (account_id, content_id, seq, raw_size, zstd, data)
       select account_id, content_id, 0, raw_size, zstd = 1, data
-      from unnest($17::int8[], $18::int8[], $19::int4[], $20::int4[], $21::bytea[]) t(account_id, content_id, raw_size, zstd, data)
+      from unnest($18::int8[], $19::int8[], $20::int4[], $21::int4[], $22::bytea[]) t(account_id, content_id, raw_size, zstd, data)
       where exists (select 1 from m where m.account_id = t.account_id)),
     o as (insert into op (account_id, op_id, answer)
       select i.account_id, i.op_id, jsonb_build_array(m.uidvalidity, m.first_uid + i.skip, m.first_uid + i.skip + i.n - 1, m.modseq)
-      from unnest($22::int8[], $23::int4[], $24::uuid[], $25::int4[], $26::int4[]) i(account_id, mailbox_id, op_id, skip, n)
+      from unnest($23::int8[], $24::int4[], $25::uuid[], $26::int4[], $27::int4[]) i(account_id, mailbox_id, op_id, skip, n)
       join m on m.account_id = i.account_id and m.id = i.mailbox_id)
     select account_id, id, uidvalidity, first_uid, modseq from m`,
 }
@@ -94,6 +94,7 @@ export async function land(on: Queryable, landings: readonly Landing<AppendItem 
       byteaArray(contents.map((c) => c.content.envelope)),
       byteaArray(contents.map((c) => c.content.bodystructure)),
       byteaArray(contents.map((c) => c.content.parts)),
+      byteaArray(contents.map((c) => c.content.preview)),
       int8Array(chunks.map((c) => c.account)),
       int8Array(chunks.map((c) => c.content.id)),
       int4Array(chunks.map((c) => c.chunk.rawSize)),

@@ -8,6 +8,8 @@ import { zstdCompress } from 'node:zlib'
 import { CrlfGain } from '../../mail/crlf.ts'
 import { MAX_HEADER_BYTES } from '../../mail/header.ts'
 import { opaqueStructure } from '../../mail/opaque.ts'
+import { unpackParts } from '../../mail/parts.ts'
+import { MAX_PREVIEW_BYTES, previewOf } from '../../mail/preview.ts'
 import { type MessageStructure, StructureParser } from '../../mail/structure.ts'
 import type { AccountAccess } from '../access.ts'
 import { Refusal } from '../errors.ts'
@@ -37,6 +39,8 @@ export interface Staged extends StagedContent {
   readonly envelope: Buffer
   readonly bodystructure: Buffer
   readonly parts: Buffer
+  /** See mail/preview.ts. */
+  readonly preview: Buffer
   /** See mail/crlf.ts. */
   readonly crlfGain: number
   /** How many chunks the body has. */
@@ -95,6 +99,8 @@ export class Stage implements ContentStage {
   #header: Buffer | undefined
   #end = new HeaderEnd()
   #staged = 0
+  /** The first octets of the body, for the preview. */
+  #beginning: Buffer = Buffer.alloc(0)
   #over = false
 
   constructor(pool: Pool, access: AccountAccess, { maxSize, onPoison = () => {}, anatomist = new StructureParser() }: StageOptions) {
@@ -129,9 +135,13 @@ export class Stage implements ContentStage {
     this.#header ??= this.#takeBody(this.#pendingBytes)
     let inline: Chunk | undefined
     if (this.#staged > 0) await this.#stage(this.#takeBody(this.#pendingBytes))
-    else if (this.#pendingBytes > 0) inline = await encode(this.#takeBody(this.#pendingBytes))
+    else if (this.#pendingBytes > 0) {
+      this.#beginning = this.#takeBody(this.#pendingBytes)
+      inline = await encode(this.#beginning)
+    }
     const structure = this.#takeApart((anatomist) => anatomist.end())
     const { envelope, bodystructure, parts } = structure ?? opaqueStructure(this.#header.length, this.#size)
+    const preview = this.#takeApart(() => previewOf({ header: this.#header!, body: this.#beginning }, unpackParts(parts)))
     return {
       account: this.#account,
       id: this.#id,
@@ -141,6 +151,7 @@ export class Stage implements ContentStage {
       envelope,
       bodystructure,
       parts,
+      preview: Buffer.from(preview ?? ''),
       crlfGain: this.#crlf.end(),
       chunks: inline ? 1 : this.#staged,
       inline,
@@ -181,6 +192,8 @@ export class Stage implements ContentStage {
   }
 
   async #stage(raw: Buffer): Promise<void> {
+    // A copy: the chunk itself is not to be kept while the others come.
+    if (this.#staged === 0) this.#beginning = Buffer.from(raw.subarray(0, MAX_PREVIEW_BYTES))
     const { rawSize, zstd, data } = await encode(raw)
     await this.#pool.rows(STAGE_CHUNK, [this.#account, this.#id, this.#staged, rawSize, zstd, data])
     this.#staged++
