@@ -90,6 +90,9 @@ export const RFCS: readonly Rfc[] = [
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
+  rfc(5464, 'The IMAP METADATA Extension', 'part', 'notes of mailboxes and of the server, within limits; other sessions are not told of changes', {
+    imap: ['METADATA'],
+  }),
   rfc(
     5530,
     'IMAP Response Codes',
@@ -148,6 +151,9 @@ export const RFCS: readonly Rfc[] = [
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
   rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'full', 'pages of a search and of a FETCH; of FETCH by sequence numbers too', {
     imap: ['PARTIAL'],
+  }),
+  rfc(9590, 'IMAP Extension for Returning Mailbox METADATA in Extended LIST', 'full', 'each LIST line with its METADATA behind it', {
+    imap: ['LIST-METADATA'],
   }),
   rfc(
     9755,

@@ -36,14 +36,15 @@ export class Bye extends Error {
   }
 }
 
-/** RFC 5530, RFC 9051 §7.1, RFC 6154 §3 (USEATTR), RFC 9208 (OVERQUOTA), RFC 7889 (TOOBIG). */
-const CODES: Readonly<Record<RefusalReason, string>> = {
+/** RFC 5530, RFC 9051 §7.1, RFC 6154 §3 (USEATTR), RFC 5464 §6 (METADATA), RFC 9208 (OVERQUOTA), RFC 7889 (TOOBIG). */
+const CODES: Readonly<Record<RefusalReason, Code | string>> = {
   nonexistent: 'NONEXISTENT',
   'already-exists': 'ALREADYEXISTS',
   cannot: 'CANNOT',
   'has-children': 'HASCHILDREN',
   'special-use': 'USEATTR',
   limit: 'LIMIT',
+  'too-many-entries': ['METADATA', 'TOOMANY'],
   'over-quota': 'OVERQUOTA',
   'read-only': 'NOPERM',
   'in-use': 'INUSE',

@@ -67,6 +67,8 @@ export interface ListReturn {
   readonly subscribed?: true
   /** What `STATUS (…)` asks for. */
   readonly status?: SaidBehind
+  /** RFC 9590. */
+  readonly metadata?: SaidBehind
 }
 
 /** The same of a RETURN option, which may hold words of another table: `STATUS (MESSAGES)`. */

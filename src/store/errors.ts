@@ -9,6 +9,7 @@ export type RefusalReason =
   | 'has-children'
   | 'special-use' // another mailbox has it, or none can have it
   | 'limit' // too many keywords, mailboxes, UIDs
+  | 'too-many-entries' // of metadata
   | 'over-quota'
   | 'read-only'
   | 'in-use' // somebody else holds the lease

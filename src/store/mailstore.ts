@@ -7,6 +7,7 @@ import type { TextPlace } from '../mail/grams.ts'
 import type { AccountAccess, MailboxAccess } from './access.ts'
 import type { MailboxIndex } from './index.ts'
 import type { Lease } from './lease.ts'
+import type { MetadataChange, MetadataEntry, MetadataQuery, NotedOf } from './metadata.ts'
 import type { AccountId, ContentId, MailboxId, ModSeq, SpecialUse, Uid } from './types.ts'
 import type { UidRanges } from './uidset.ts'
 import type { View } from './view.ts'
@@ -191,6 +192,11 @@ export interface MailStore {
   remove(a: AccountAccess, name: string): Promise<void>
   /** Its children move with it. INBOX: all its messages move into a new mailbox (RFC 9051 §6.3.6). */
   rename(a: AccountAccess, from: string, to: string): Promise<void>
+
+  /** Of each of `on`, in that order; by one question. What `a` may see: its own entries and those for all. */
+  metadata(a: AccountAccess, on: readonly NotedOf[], query: MetadataQuery): Promise<MetadataEntry[][]>
+  /** All of it or nothing. Refusal 'nonexistent', 'too-many-entries', 'special-use'. */
+  setMetadata(a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<void>
 
   status(m: MailboxAccess, want?: StatusWant): Promise<MailboxStatus>
   /** Of many, with one statement; by name. Those that are gone by now are missing. */

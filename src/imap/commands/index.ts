@@ -11,6 +11,7 @@ import { remove } from './delete.ts'
 import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
+import { getmetadata } from './getmetadata.ts'
 import { getquota } from './getquota.ts'
 import { getquotaroot } from './getquotaroot.ts'
 import { id } from './id.ts'
@@ -25,6 +26,7 @@ import { noop } from './noop.ts'
 import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { select } from './select.ts'
+import { setmetadata } from './setmetadata.ts'
 import { setquota } from './setquota.ts'
 import { sort } from './sort.ts'
 import { status } from './status.ts'
@@ -55,6 +57,8 @@ export const COMMANDS: readonly AnyCommand[] = [
   getquota,
   getquotaroot,
   setquota,
+  getmetadata,
+  setmetadata,
   append,
   idle,
   check,

@@ -8,6 +8,7 @@ import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { listExtended } from './list-extended.ts'
+import { listMetadata } from './list-metadata.ts'
 import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
@@ -51,4 +52,5 @@ export const EXTENSIONS: readonly Extension[] = [
   sortDisplay,
   esort,
   preview,
+  listMetadata,
 ]

@@ -171,6 +171,14 @@ export class ArgumentReader {
     return this.string()
   }
 
+  /** value of METADATA: nstring, or a literal8; undefined for NIL. RFC 5464 §5. */
+  value(): Buffer | undefined {
+    if (this.maybe('NIL')) return undefined
+    const node = this.any()
+    if (node.kind !== 'string') throw new Bad('Invalid value')
+    return node.octets
+  }
+
   /** mailbox: its Unicode name, `INBOX` exactly for the inbox. A name that is no modified UTF-7 names nothing: No. */
   mailbox(): string {
     return canonicalName(this.#name(this.astringOctets()))

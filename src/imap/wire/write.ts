@@ -89,6 +89,13 @@ export class ResponseWriter {
   nstring(value: string | Uint8Array | undefined): this {
     return value === undefined ? this.nil() : this.string(value)
   }
+  /** A string, or a literal8 where it holds NUL; NIL for undefined. RFC 5464 §5. */
+  value(octets: Uint8Array | undefined): this {
+    if (!octets?.includes(0)) return this.nstring(octets)
+    this.#item(`~{${octets.length}}\r\n`)
+    this.output.write(octets)
+    return this
+  }
   /** A mailbox name in modified UTF-7 or UTF-8, always quoted. client: K-9 takes no names in literals. */
   mailbox(name: string): this {
     return this.string(this.utf8() ? name : encodeMutf7(name))

@@ -16,6 +16,7 @@ import type { Guard } from './guard.ts'
 import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
 import type { SnapshotCache } from './load.ts'
+import { readMetadata, writeMetadata } from './metadata.ts'
 import { createMailbox, INBOX, listMailboxes, listSubscriptions, removeMailbox, renameMailbox, storedName, subscribeMailbox } from './names.ts'
 import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
@@ -72,6 +73,8 @@ export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: Ma
     create: (a, name, specialUse) => createMailbox(transactor, a, name, specialUse),
     remove: (a, name) => removeMailbox(transactor, a, name),
     rename: (a, from, to) => (storedName(from) === INBOX ? emptyInbox({ pool, writer }, a, to) : renameMailbox(transactor, a, from, to)),
+    metadata: (a, on, query) => readMetadata(pool, a, on, query),
+    setMetadata: (a, of, change) => writeMetadata(transactor, a, of, change),
     status: (m, want) => mailboxStatus({ pool, indexes }, m, want),
     statuses: (_, mailboxes, want) => mailboxStatuses({ pool, indexes }, mailboxes, want),
     quota: (a) => quotaOf(pool, a.account),

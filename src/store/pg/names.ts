@@ -159,7 +159,12 @@ export function createMailbox(transactor: Transactor, { account }: AccountAccess
   })
 }
 
-const DELETE: Statement = { name: 'mailbox_delete', text: 'update mailbox set deleted_at = now() where account_id = $1 and id = $2' }
+// What is noted of it goes at once: nobody could read it any more.
+const DELETE: Statement = {
+  name: 'mailbox_delete',
+  text: `with m as (delete from metadata where account_id = $1 and mailbox_id = $2)
+         update mailbox set deleted_at = now() where account_id = $1 and id = $2`,
+}
 
 export function removeMailbox(transactor: Transactor, { account }: AccountAccess, name: string): Promise<void> {
   const wanted = storedName(name)

@@ -1,0 +1,111 @@
+/** Entries of mailboxes and of the server, in one table. Whoever writes holds the row of the account whose mailbox it is, so that its limits hold. */
+import type { AccountAccess } from '../access.ts'
+import { Refusal } from '../errors.ts'
+import { MAX_ENTRIES, MAX_METADATA, type MetadataChange, type MetadataEntry, type MetadataQuery, type NotedOf, SHARED } from '../metadata.ts'
+import type { AccountId, SpecialUse } from '../types.ts'
+import { int4Array, int8Array } from './arrays.ts'
+import { lockNames } from './names.ts'
+import type { Queryable } from './pool.ts'
+import type { Statement } from './rows.ts'
+import { newOp, noteOp, type Transactor, type Tx } from './tx.ts'
+
+/** The server stands beside the mailboxes, whose ids begin at 1. */
+const SERVER = 0
+/** The reader of what all may read. */
+const ALL = 0
+
+interface Key {
+  readonly account: AccountId
+  readonly id: number
+}
+const keyOf = (a: AccountAccess, of: NotedOf): Key => (of === 'server' ? { account: a.account, id: SERVER } : of)
+const readerOf = (a: AccountAccess, entry: string): number => (entry === SHARED || entry.startsWith(`${SHARED}/`) ? ALL : a.account)
+
+const READ: Statement = {
+  name: 'metadata_read',
+  text: `select m.account_id, m.mailbox_id, m.entry, octet_length(m.value), case when octet_length(m.value) <= $6::int8 then m.value else ''::bytea end
+         from unnest($1::int8[], $2::int4[]) w(account_id, id) join metadata m on m.account_id = w.account_id and m.mailbox_id = w.id
+         where m.reader in (${ALL}, $3) and (m.entry = any($4::text[]) or exists (select 1 from unnest($5::text[]) p(below) where starts_with(m.entry, p.below)))
+         order by m.account_id, m.mailbox_id, m.entry`,
+}
+
+/** In the order of `on`, each one's entries by name. One statement for all of them. */
+export async function readMetadata(pool: Queryable, a: AccountAccess, on: readonly NotedOf[], query: MetadataQuery): Promise<MetadataEntry[][]> {
+  const { entries, depth, maxSize = Number.MAX_SAFE_INTEGER } = query
+  const below = depth === 0 ? [] : entries.map((entry) => `${entry}/`)
+  const keys = on.map((of) => keyOf(a, of))
+  const found = new Map<string, MetadataEntry[]>(keys.map(({ account, id }) => [`${account}/${id}`, []]))
+  const values = [int8Array(keys.map((key) => key.account)), int4Array(keys.map((key) => key.id)), a.account, entries, below, maxSize]
+  await pool.rows(READ, values, (row) => {
+    const of = found.get(`${row.long()}/${row.int()}`)!
+    const [entry, size, value] = [row.text(), row.int(), row.bytes()!]
+    // Beside those asked for, `below` found all levels.
+    if (depth === 1 && !entries.includes(entry) && !entries.some((one) => isChild(entry, one))) return
+    of.push({ entry, size, value: size <= maxSize ? Buffer.from(value) : undefined })
+  })
+  return keys.map(({ account, id }) => found.get(`${account}/${id}`)!)
+}
+
+const isChild = (entry: string, of: string): boolean => entry.startsWith(`${of}/`) && !entry.includes('/', of.length + 1)
+
+const MAILBOX: Statement = { name: 'metadata_mailbox', text: 'select 1 from mailbox where account_id = $1 and id = $2 and deleted_at is null' }
+const SET: Statement = {
+  name: 'metadata_set',
+  text: `insert into metadata (account_id, mailbox_id, reader, entry, value, size) values ($1, $2, $3, $4, $5, $6)
+         on conflict (account_id, mailbox_id, reader, entry) do update set value = excluded.value, size = excluded.size`,
+}
+const UNSET: Statement = {
+  name: 'metadata_unset',
+  text: 'delete from metadata where account_id = $1 and mailbox_id = $2 and reader = $3 and entry = $4',
+}
+const COUNT: Statement = {
+  name: 'metadata_count',
+  text: `select (select coalesce(max(n), 0) from (select count(*) as n from metadata where account_id = $1 and mailbox_id = $2 and reader in (${ALL}, $3) group by reader) c)::int4,
+                (select coalesce(sum(size), 0) from metadata where account_id = $1)::int8`,
+}
+
+/** All of it or nothing. Refusal 'nonexistent', 'too-many-entries', 'special-use'. */
+export async function writeMetadata(transactor: Transactor, a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<void> {
+  const key = keyOf(a, of)
+  const op = newOp()
+  await transactor.transact<void>(
+    key.account,
+    op,
+    async (tx) => {
+      await tx.begin()
+      await noteOp(tx, key.account, op, null)
+      await lockNames(tx, key.account)
+      if (of !== 'server' && (await tx.rows(MAILBOX, [key.account, key.id])) === 0) throw new Refusal('nonexistent', 'there is no such mailbox')
+      await writeEntries(tx, a, key, change.entries)
+      if (change.specialUse) await assign(tx, key, change.specialUse === 'none' ? null : change.specialUse)
+      await tx.commit()
+    },
+    () => undefined,
+  )
+}
+
+async function writeEntries(tx: Tx, a: AccountAccess, { account, id }: Key, entries: MetadataChange['entries']): Promise<void> {
+  let sets = false
+  for (const [entry, value] of entries) {
+    const place = [account, id, readerOf(a, entry), entry]
+    if (value) await tx.rows(SET, [...place, value, Buffer.byteLength(entry) + value.length])
+    else await tx.rows(UNSET, place)
+    sets ||= value !== undefined
+  }
+  if (!sets) return
+  await tx.rows(COUNT, [account, id, a.account], (row) => {
+    if (row.int() > MAX_ENTRIES) throw new Refusal('too-many-entries', `a mailbox may have ${MAX_ENTRIES} entries`)
+    if (row.long() > MAX_METADATA) throw new Refusal('too-many-entries', `entries of an account may have ${MAX_METADATA} octets`)
+  })
+}
+
+const TAKEN: Statement = {
+  name: 'metadata_use_taken',
+  text: 'select 1 from mailbox where account_id = $1 and id <> $2 and special_use = $3 and deleted_at is null',
+}
+const ASSIGN: Statement = { name: 'metadata_use', text: 'update mailbox set special_use = $3 where account_id = $1 and id = $2' }
+
+async function assign(tx: Tx, { account, id }: Key, use: SpecialUse | null): Promise<void> {
+  if (use && (await tx.rows(TAKEN, [account, id, use])) > 0) throw new Refusal('special-use', `another mailbox is ${use}`)
+  await tx.rows(ASSIGN, [account, id, use])
+}
