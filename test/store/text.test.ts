@@ -6,12 +6,14 @@ import { canonical } from '../../src/mail/canonical.ts'
 import { TEXT_VERSION } from '../../src/mail/grams.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { TextProbe } from '../../src/store/mailstore.ts'
+import { dumpDatabase, type Part, restoreDatabase } from '../../src/store/pg/dump.ts'
 import { Pool, type Queryable } from '../../src/store/pg/pool.ts'
 import { reapAccount } from '../../src/store/pg/reaper.ts'
 import { SLICES, SLOTS } from '../../src/store/pg/text-block.ts'
 import { accountsToIndex, dropSparseBlocks, indexAccount } from '../../src/store/pg/text-index.ts'
 import { narrowTexts } from '../../src/store/pg/text-narrow.ts'
 import type { ContentId } from '../../src/store/types.ts'
+import { testDatabase } from '../support/postgres.ts'
 import { seeded } from '../support/random.ts'
 import { stage, testStore } from '../support/store.ts'
 
@@ -174,4 +176,32 @@ test('a block goes when most of its contents went, and the others get into a new
   assert.ok((await index(anna)) >= 1)
   const [now] = await store.narrow(anna, ids, [body('zzyzx')])
   assert.ok(now!.subarray(200, SLOTS).every((one) => one === 0))
+})
+
+test('a backup leaves the index out, and what was restored is indexed anew', async () => {
+  const parts: Part[] = []
+  await dumpDatabase(opened.db.connect, async (dump) => {
+    assert.deepEqual(
+      dump.tables.filter(({ name }) => name.startsWith('text_')),
+      [],
+    )
+    for (const table of dump.tables) for await (const octets of dump.rows(table)) parts.push({ table, octets })
+  })
+  const db = await testDatabase()
+  const restored = new Pool({ connect: db.connect, max: 2, log: silentLog() })
+  try {
+    await restoreDatabase(
+      db.connect,
+      (async function* () {
+        yield* parts
+      })(),
+    )
+    assert.deepEqual((await Array.fromAsync(accountsToIndex(restored))).flat(), [anna.account])
+    assert.ok((await indexAccount(restored, anna.account, { stop: new AbortController().signal, rest: 0 })) >= 2)
+    const [may] = await narrowTexts(restored, anna, ids.slice(SLOTS), [body('zzyzx')])
+    assert.ok(may!.some((one) => one === 0))
+  } finally {
+    await restored.close()
+    await db.close()
+  }
 })

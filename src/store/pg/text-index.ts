@@ -208,7 +208,7 @@ const SPARSE: Statement = {
 const DROP: Statement = {
   name: 'text_drop',
   text: `with b as (delete from text_block where account_id = $1 and block = any($2::int4[]) returning first_id),
-         t as (delete from text_slice where account_id = $1 and slice = any($3::int4[]) and block = any($2::int4[]))
+         t as (delete from text_slice where account_id = $1 and block = any($2::int4[]))
          update text_state set cursor = least(cursor, (select min(first_id) - 1 from b)), seen = 0, claim = gen_random_uuid(), busy_until = now() where account_id = $1`,
 }
 /** Blocks dropped by one statement. */
@@ -218,6 +218,5 @@ const DROP_STEP = 16
 export async function dropSparseBlocks(pool: Pool, account: AccountId): Promise<void> {
   const sparse: number[] = []
   await pool.rows(SPARSE, [account], (row) => sparse.push(row.int()))
-  const slices = int4Array(Array.from({ length: SLICES }, (_, slice) => slice))
-  for (let at = 0; at < sparse.length; at += DROP_STEP) await pool.rows(DROP, [account, int4Array(sparse.slice(at, at + DROP_STEP)), slices])
+  for (let at = 0; at < sparse.length; at += DROP_STEP) await pool.rows(DROP, [account, int4Array(sparse.slice(at, at + DROP_STEP))])
 }

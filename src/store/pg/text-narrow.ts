@@ -27,7 +27,7 @@ const BLOCKS: Statement = {
 const READ: Statement = {
   name: 'text_read',
   text: `select b.block, s.slice, t.data from unnest($2::int4[]) b(block) cross join unnest($3::int4[]) s(slice)
-         cross join lateral (select data from text_slice t where t.account_id = $1 and t.slice = s.slice and t.block = b.block offset 0) t`,
+         cross join lateral (select data from text_slice t where t.account_id = $1 and t.block = b.block and t.slice = s.slice offset 0) t`,
 }
 
 /** A block that has contents which are asked for. */

@@ -26,9 +26,9 @@ alter table text_block alter contents set storage external;
 
 create table text_slice (
   account_id bigint not null,
-  slice int not null,
   block int not null,
+  slice int not null,
   data bytea not null,
-  primary key (account_id, slice, block)
+  primary key (account_id, block, slice)
 ) with (toast_tuple_target = 8160);
 alter table text_slice alter data set storage external;
