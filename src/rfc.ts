@@ -82,7 +82,13 @@ export const RFCS: readonly Rfc[] = [
     imap: ['SEARCHRES'],
   }),
   rfc(5233, 'Sieve Email Filtering: Subaddress Extension', 'words', 'user+tag@ goes to user@'),
-  rfc(5256, 'Internet Message Access Protocol - SORT and THREAD Extensions', 'part', 'SORT', { imap: ['SORT'] }),
+  rfc(
+    5256,
+    'Internet Message Access Protocol - SORT and THREAD Extensions',
+    'full',
+    'SORT and THREAD; of a message with more than 500 references, the first and the last of them count',
+    { imap: ['SORT', 'THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES'] },
+  ),
   rfc(5258, 'IMAP LIST Command Extensions', 'full', 'LIST with selections, several patterns and RETURN; no mailbox is remote', {
     imap: ['LIST-EXTENDED'],
   }),

@@ -10,6 +10,7 @@ import { Bad } from './reply.ts'
 import type { Known } from './resync.ts'
 import type { SearchKeys } from './search/parse.ts'
 import type { SortKey } from './search/sort-keys.ts'
+import type { ThreadAlgorithm } from './search/thread/algorithm.ts'
 import type { AuthenticatedSession } from './session.ts'
 import type { ArgumentReader, NamedSets } from './wire/read.ts'
 import type { ResponseWriter } from './wire/write.ts'
@@ -102,6 +103,7 @@ export interface Tables {
   readonly listReturns: Table<ReturnOption>
   readonly sortKeys: Table<SortKey>
   readonly sortReturns: Table<Parameter<SearchOptions>>
+  readonly threadAlgorithms: Table<ThreadAlgorithm>
   /** `$`: as written where a sequence-set may stand. */
   readonly sets: NamedSets
 }
@@ -121,6 +123,7 @@ const NAMES: Readonly<Record<keyof Tables, true>> = {
   sets: true,
   sortKeys: true,
   sortReturns: true,
+  threadAlgorithms: true,
 }
 
 /** All rows of a table by name; throws where two have one name. */

@@ -49,7 +49,7 @@ describe('baseSubject', () => {
     const n = 20_000
     for (const subject of [
       '[a]'.repeat(n),
-      '[a]'.repeat(n) + 'x',
+      `${'[a]'.repeat(n)}x`,
       're:'.repeat(n),
       '[fwd:'.repeat(n) + ']'.repeat(n),
       '(fwd)'.repeat(n),

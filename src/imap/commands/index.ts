@@ -32,6 +32,7 @@ import { sort } from './sort.ts'
 import { status } from './status.ts'
 import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
+import { thread } from './thread.ts'
 import { uidExpunge } from './uid-expunge.ts'
 import { unselect } from './unselect.ts'
 import { xlist } from './xlist.ts'
@@ -69,6 +70,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   fetch,
   search,
   sort,
+  thread,
   store,
   copy,
   move,

@@ -21,6 +21,7 @@ import { searchres } from './searchres.ts'
 import { esort, sort, sortDisplay } from './sort.ts'
 import { specialUse } from './special-use.ts'
 import { statusSize } from './status-size.ts'
+import { threadOrderedSubject, threadReferences } from './thread.ts'
 import { utf8Accept } from './utf8.ts'
 import { within } from './within.ts'
 
@@ -53,4 +54,6 @@ export const EXTENSIONS: readonly Extension[] = [
   esort,
   preview,
   listMetadata,
+  threadOrderedSubject,
+  threadReferences,
 ]

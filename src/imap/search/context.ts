@@ -16,6 +16,9 @@ function gateOf(services: Services): SearchGate {
   return gate
 }
 
+/** Of those who are through the gate already. */
+export const OPEN_GATE: Pick<SearchGate, 'run'> = { run: (_, work) => work() }
+
 export function searchContext({ services, store, selected, out: { output }, ending }: SelectedSession): SearchContext {
   return { store, selected, gate: gateOf(services), work: new Work({ output, ending }) }
 }

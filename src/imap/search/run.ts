@@ -19,7 +19,7 @@ const STEP = 1024
 export interface SearchContext {
   readonly store: Pick<MailStore, 'contents' | 'read' | 'narrow'>
   readonly selected: Selected
-  readonly gate: SearchGate
+  readonly gate: Pick<SearchGate, 'run'>
   readonly work: Work
 }
 

@@ -1,0 +1,34 @@
+/** THREAD and UID THREAD. RFC 5256 §4. */
+import { command, HOLD_EXPUNGE } from '../command.ts'
+import { Bad } from '../reply.ts'
+import { OPEN_GATE, searchContext, withCriteria } from '../search/context.ts'
+import { orRefusal, readCharset, readCriteria } from '../search/parse.ts'
+import { runSearch } from '../search/run.ts'
+import { writeThreads } from '../search/thread/write.ts'
+
+export const thread = command({
+  names: ['THREAD', 'UID THREAD'],
+  rfc: 'RFC 5256 §4',
+  states: ['selected'],
+  sync: HOLD_EXPUNGE,
+  offeredBy: ['THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES'],
+  parse(r, _, { threadAlgorithms, searchKeys }) {
+    const algorithm = threadAlgorithms.get(r.word())
+    if (!algorithm) throw new Bad('Unknown threading algorithm')
+    const criteria = orRefusal(r, () => {
+      readCharset(r)
+      return readCriteria(r, searchKeys, true)
+    })
+    return { algorithm, criteria, options: undefined }
+  },
+  async run(s, args, { name, by }) {
+    await withCriteria(s.selected, args, async ({ key }) => {
+      const context = searchContext(s)
+      const found = await runSearch(context, key)
+      // What it keeps in memory grows with the mailbox: one at a time for each account.
+      const tree = await context.gate.run(s.access.account, () => args.algorithm({ ...context, gate: OPEN_GATE }, found))
+      await writeThreads(s.out, tree, by === 'uid' ? found.uids : found.msns, context.work)
+    })
+    return { ok: `${name} completed` }
+  },
+})
