@@ -60,7 +60,9 @@ async function appendBy(store: MailStore, to: MailboxAccess, { writers, messages
   await Promise.all(
     Array.from({ length: writers }, async () => {
       for (const [n, bytes] of queue)
-        await store.append(to, [{ content: await stage(store, to, bytes), flags: flagsOf(n).split(' ').filter(Boolean), internalDate: Date.now() }])
+        await store.append(to, [
+          { content: await stage(store, to.by, bytes), flags: flagsOf(n).split(' ').filter(Boolean), internalDate: Date.now() },
+        ])
     }),
   )
 }

@@ -6,6 +6,7 @@ import { Disconnected } from '../net/connection.ts'
 import { IdleTimeout, TooSlow } from '../net/lines.ts'
 import { WriteStalled } from '../net/output.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
+import { mayWrite } from '../store/rights.ts'
 import type { AnyCommand, Call } from './command.ts'
 import type { Received } from './receive.ts'
 import type { Entry } from './registry.ts'
@@ -69,9 +70,12 @@ async function argumentsOf(session: Session, command: AnyCommand, call: Call, re
   const reader = new ArgumentReader(await parseArguments(received.args), { stream: received.stream, sets: tables.sets, utf8: session.utf8 })
   const args = command.parse(reader, call, tables)
   reader.end()
-  if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', 'The mailbox was opened with EXAMINE')
+  if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', whyReadOnly(session))
   return args
 }
+
+const whyReadOnly = ({ selected }: Session): string =>
+  selected && mayWrite(selected.access.rights) ? 'The mailbox was opened with EXAMINE' : 'You may only read this mailbox'
 
 /** What the client is told of an error. What ends the connection is thrown on. */
 function asAnswer(error: unknown, session: Session, cmd: string): Answer {

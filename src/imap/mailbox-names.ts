@@ -1,5 +1,6 @@
 /** Mailbox names as a tree: patterns of LIST and LSUB, parents, the order of a listing. Pure. */
-import { HIERARCHY_DELIMITER, MAX_MAILBOX_NAME } from '../store/types.ts'
+import { MAX_FOREIGN_NAME } from '../store/foreign.ts'
+import { HIERARCHY_DELIMITER } from '../store/types.ts'
 import { No } from './reply.ts'
 import { canonicalName } from './wire/mutf7.ts'
 
@@ -18,7 +19,7 @@ export function matcher(pattern: string): (name: string) => boolean {
     .replace(/%+/g, ANY_IN_LEVEL)
   const literals = short.replace(/[*%]/g, '').length
   if (short.length - literals > MAX_WILDCARDS) throw new No('LIMIT', 'Too many wildcards')
-  if (literals > MAX_MAILBOX_NAME) return () => false
+  if (literals > MAX_FOREIGN_NAME) return () => false
   if (literals === short.length) return (name) => name === short
   const forInbox = short.toUpperCase()
   return (name) => matches(name, name === 'INBOX' ? forInbox : short)

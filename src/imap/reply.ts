@@ -47,6 +47,7 @@ const CODES: Readonly<Record<RefusalReason, Code | string>> = {
   'too-many-entries': ['METADATA', 'TOOMANY'],
   'over-quota': 'OVERQUOTA',
   'read-only': 'NOPERM',
+  'not-permitted': 'NOPERM',
   'in-use': 'INUSE',
   'too-big': 'TOOBIG',
   gone: 'NONEXISTENT',

@@ -3,6 +3,7 @@ import type { MailboxAccess } from '../store/access.ts'
 import { MAX_KEYWORDS } from '../store/flags.ts'
 import type { MailboxIndex } from '../store/index.ts'
 import type { SelectedMailbox } from '../store/mailstore.ts'
+import type { Rights } from '../store/rights.ts'
 import type { ModSeq } from '../store/types.ts'
 import { normalise, packRanges, type UidRanges, unpackRanges } from '../store/uidset.ts'
 import type { View } from '../store/view.ts'
@@ -22,6 +23,8 @@ export class Selected {
   readonly #mailbox: SelectedMailbox
   /** This session is deleting the mailbox itself. */
   leaving = false
+  /** Rights by which the client was told which flags it may change. */
+  rightsTold: Rights
   /** Keywords that the client was told of. */
   keywordsTold: number
   #recent: number[] = []
@@ -36,6 +39,7 @@ export class Selected {
     this.readOnly = !mailbox.access.writable
     this.#mailbox = mailbox
     this.keywordsTold = this.keywords.length
+    this.rightsTold = mailbox.access.rights
   }
 
   /** The right to this mailbox, for the store's verbs. */
@@ -54,9 +58,9 @@ export class Selected {
     return this.index.keywords
   }
 
-  /** Whether the mailbox has a slot for one more keyword. */
+  /** Whether the mailbox has a slot for one more keyword that this user may set. */
   get mayAddKeywords(): boolean {
-    return this.keywords.length < MAX_KEYWORDS
+    return this.access.may('w') && this.keywords.length < MAX_KEYWORDS
   }
 
   refresh(how: 'now' | 'maybe'): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import { Unavailable } from '../store/errors.ts'
 import { SYSTEM_FLAGS } from '../store/flags.ts'
+import { namesWithin } from '../store/rights.ts'
 import { formatRanges, outside, toRanges, type UidRanges } from '../store/uidset.ts'
 import type { News, Told } from '../store/view.ts'
 import type { SyncLevel } from './command.ts'
@@ -54,7 +55,8 @@ async function refresh(selected: Selected, look: Look): Promise<void> {
 async function report(session: Session, selected: Selected, expunges: boolean): Promise<Code | undefined> {
   const { out } = session
   const orders = selected.takeOrders()
-  if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale) return undefined
+  if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale && selected.rightsTold === selected.access.rights)
+    return undefined
   const news = selected.view.pull({ expunges, silent: orders.hidden })
   await writeExpunged(session, news.expunged)
   if (news.exists !== undefined) {
@@ -62,7 +64,7 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
     out.untagged().number(news.exists).word('EXISTS').end()
     out.untagged().number(selected.countRecent()).word('RECENT').end()
   }
-  if (selected.keywords.length > selected.keywordsTold) writeFlags(out, selected)
+  if (selected.keywords.length > selected.keywordsTold || selected.rightsTold !== selected.access.rights) writeFlags(out, selected)
   await writeFetches(session, selected, news.flags, orders)
   const isMore = news.expunged.length > 0 || news.exists !== undefined
   const { settled, modseq } = selected.view
@@ -90,12 +92,15 @@ export async function writeChanged(session: Session, selected: Selected, uids: U
   await writeFetches(session, selected, [], { told: uids, numbered: [] })
 }
 
-/** FLAGS and PERMANENTFLAGS: at SELECT, and again when the mailbox got a new keyword (RFC 9051 §7.3.5). */
+/** FLAGS and PERMANENTFLAGS: at SELECT, and again when the mailbox got a new keyword (RFC 9051 §7.3.5) or its owner gave or took rights (RFC 4314 §5.1.1). */
 export function writeFlags(out: ResponseWriter, selected: Selected): void {
   const names = [...SYSTEM_FLAGS, ...selected.keywords]
   selected.keywordsTold = selected.keywords.length
   out.untagged().word('FLAGS').flags(names).end()
-  const permanent = selected.readOnly ? [] : selected.mayAddKeywords ? [...names, '\\*'] : names
+  const { rights } = selected.access
+  selected.rightsTold = rights
+  const changeable = selected.readOnly ? [] : namesWithin(rights, names)
+  const permanent = !selected.readOnly && selected.mayAddKeywords ? [...changeable, '\\*'] : changeable
   out
     .untagged()
     .word('OK')

@@ -70,6 +70,7 @@ export interface ListReturn {
   readonly status?: SaidBehind
   /** RFC 9590. */
   readonly metadata?: SaidBehind
+  readonly myRights?: SaidBehind
 }
 
 /** The same of a RETURN option, which may hold words of another table: `STATUS (MESSAGES)`. */

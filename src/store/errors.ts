@@ -12,6 +12,7 @@ export type RefusalReason =
   | 'too-many-entries' // of metadata
   | 'over-quota'
   | 'read-only'
+  | 'not-permitted' // somebody else's mailbox, and not this right to it
   | 'in-use' // somebody else holds the lease
   | 'too-big'
   | 'gone' // the lease or the mailbox went away under the session

@@ -24,6 +24,7 @@ export const DRAFT = 16
 export const flagBit = (bit: number): Flags => (bit < 32 ? { lo: (1 << bit) >>> 0, hi: 0 } : { lo: 0, hi: (1 << (bit - 32)) >>> 0 })
 export const union = (a: Flags, b: Flags): Flags => ({ lo: (a.lo | b.lo) >>> 0, hi: (a.hi | b.hi) >>> 0 })
 export const without = (a: Flags, b: Flags): Flags => ({ lo: (a.lo & ~b.lo) >>> 0, hi: (a.hi & ~b.hi) >>> 0 })
+export const intersection = (a: Flags, b: Flags): Flags => ({ lo: (a.lo & b.lo) >>> 0, hi: (a.hi & b.hi) >>> 0 })
 export const sameFlags = (a: Flags, b: Flags): boolean => a.lo === b.lo && a.hi === b.hi
 export const isNone = (a: Flags): boolean => a.lo === 0 && a.hi === 0
 

@@ -8,6 +8,7 @@ import type { AccountAccess, MailboxAccess } from './access.ts'
 import type { MailboxIndex } from './index.ts'
 import type { Lease } from './lease.ts'
 import type { MetadataChange, MetadataEntry, MetadataQuery, NotedOf } from './metadata.ts'
+import type { AclChange, AclEntry, Right, Rights } from './rights.ts'
 import type { AccountId, ContentId, MailboxId, ModSeq, SpecialUse, Uid } from './types.ts'
 import type { UidRanges } from './uidset.ts'
 import type { View } from './view.ts'
@@ -19,6 +20,16 @@ export interface MailboxInfo {
   /** Unicode, levels divided by HIERARCHY_DELIMITER; `INBOX` exactly for the inbox. */
   readonly name: string
   readonly specialUse?: SpecialUse | undefined
+  /** Of somebody else's mailbox: what may be done with it. Absent: everything. */
+  readonly rights?: Rights
+}
+
+/** Where mailboxes of others have their names, with the delimiter at the end (RFC 2342 §5). */
+export interface Namespaces {
+  /** Of other users. */
+  readonly others: string | undefined
+  /** Of nobody in particular. */
+  readonly shared: string | undefined
 }
 
 /** What costs more than a row, and is only counted where asked. */
@@ -181,12 +192,17 @@ export interface SelectedMailbox extends AsyncDisposable {
 }
 
 export interface MailStore {
+  /** The account's own, and those of others that it may look up. */
   mailboxes(a: AccountAccess): Promise<MailboxInfo[]>
+  namespaces(a: AccountAccess): Promise<Namespaces>
   subscriptions(a: AccountAccess): Promise<string[]>
   subscribe(a: AccountAccess, name: string, on: boolean): Promise<void>
-  /** Refusal 'nonexistent'. `INBOX` in any case is the inbox. */
-  open(a: AccountAccess, name: string, writable: boolean): Promise<MailboxAccess>
-  /** Makes missing parents too; one mailbox of an account at most has a special use. Refusal 'already-exists', 'cannot', 'limit', 'special-use'. */
+  /**
+   * Refusal 'nonexistent'. `INBOX` in any case is the inbox. Of another's mailbox the rights are those of its list, and `needed` must be among them: Refusal
+   * 'not-permitted', or 'nonexistent' where it may not be looked up either.
+   */
+  open(a: AccountAccess, name: string, writable: boolean, ...needed: readonly Right[]): Promise<MailboxAccess>
+  /** Makes missing parents too; one mailbox of an account at most has a special use. Refusal 'already-exists', 'cannot', 'limit', 'special-use', 'not-permitted'. */
   create(a: AccountAccess, name: string, specialUse?: SpecialUse): Promise<MailboxInfo>
   /** Refusal 'has-children': there are no \Noselect ghosts. */
   remove(a: AccountAccess, name: string): Promise<void>
@@ -198,8 +214,16 @@ export interface MailStore {
   /** All of it or nothing. Refusal 'nonexistent', 'too-many-entries', 'special-use'. */
   setMetadata(a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<void>
 
+  /** Needs a, as the three after it do. The owner is the first entry. */
+  acl(m: MailboxAccess): Promise<AclEntry[]>
+  /** Without `change` the entry goes. Refusal 'nonexistent' (no such user), 'cannot', 'limit'. */
+  changeAcl(m: MailboxAccess, identifier: string, change?: AclChange): Promise<void>
+  /** What the identifier has whatever the list says, and what it may be given. */
+  grantable(m: MailboxAccess, identifier: string): Promise<{ readonly always: Rights; readonly may: Rights }>
+
+  /** What is asked of a mailbox needs r, here and below, where nothing else is said; a mailbox of one's own gives all rights. */
   status(m: MailboxAccess, want?: StatusWant): Promise<MailboxStatus>
-  /** Of many, with one statement; by name. Those that are gone by now are missing. */
+  /** Of many, with one statement; by name. Those that are gone by now, or may not be read, are missing. */
   statuses(a: AccountAccess, mailboxes: readonly MailboxInfo[], want?: StatusWant): Promise<ReadonlyMap<string, MailboxStatus>>
   /** Sum of the sizes of all messages of the account, in octets, and its limit if any. */
   quota(a: AccountAccess): Promise<{ readonly used: number; readonly limit: number | undefined }>
@@ -207,7 +231,7 @@ export interface MailStore {
 
   /** `maxSize` in octets; Refusal 'too-big' from `write` beyond it. */
   stage(a: AccountAccess, maxSize: number): ContentStage
-  /** All of them or none. Refusal 'over-quota', 'limit' (keywords, UIDs). */
+  /** Needs i; flags that may not be set are left out. All of them or none. Refusal 'over-quota' (of the owner), 'limit' (keywords, UIDs). */
   append(m: MailboxAccess, messages: readonly NewMessage[]): Promise<Appended>
   /**
    * One content for many recipients, each all or nothing; resolves when all are durable. Quota is not asked: that was at RCPT. `attempt` (any string) names what
@@ -215,25 +239,29 @@ export interface MailStore {
    */
   deliver(content: StagedContent, internalDate: number, to: readonly Delivery[], attempt?: string): Promise<Delivered>
 
+  /** Needs s for \Seen, t for \Deleted, w for others: does what it may, Refusal 'not-permitted' if that is nothing. */
   flags(m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone>
+  /** Needs e. */
   expunge(m: MailboxAccess, op: ExpungeOp): Promise<Expunged>
   /** UIDs that went by changes after `since` up to `until`; undefined where the log does not reach back so far. Costs what it finds, not what there is. */
   expungedSince(m: MailboxAccess, since: ModSeq, until: ModSeq): Promise<UidRanges | undefined>
+  /** Needs i in the target, which may be another account's; flags that may not be set there are left behind. */
   copy(m: MailboxAccess, uids: UidRanges, to: MailboxAccess): Promise<Copied>
+  /** Needs t and e beside. RFC 6851 §3.3. */
   move(m: MailboxAccess, uids: UidRanges, to: MailboxAccess): Promise<Copied>
 
   /**
    * Columns of contents, yielded in the order asked, in batches read ahead by at most 4 MiB. A content that no longer exists is yielded with its id only.
    * Ids come from the access's own index or view, never from a client.
    */
-  contents(a: AccountAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): AsyncIterable<ContentRow>
+  contents(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): AsyncIterable<ContentRow>
   /**
    * One array for each probe: at the place of an id 0 where an index says that its content does not hold the text, 1 where that must be read. For whom 0 is said there, it is certain;
    * whatever is not indexed is 1. At most some ten thousand ids at a time, for the sake of memory.
    */
-  narrow(a: AccountAccess, ids: readonly ContentId[], probes: readonly TextProbe[]): Promise<Uint8Array[]>
+  narrow(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], probes: readonly TextProbe[]): Promise<Uint8Array[]>
   /** Contents of the account that gain octets where every line must end in CRLF (POP3), and how many: none or few. See mail/crlf.ts. */
-  crlfGains(a: AccountAccess): Promise<ReadonlyMap<ContentId, number>>
+  crlfGains(a: AccountAccess | MailboxAccess): Promise<ReadonlyMap<ContentId, number>>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */
-  read(a: AccountAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
+  read(a: AccountAccess | MailboxAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
 }

@@ -43,6 +43,9 @@ export const MAX_MAILBOX_NAME = 255
 export const MAX_MAILBOX_DEPTH = 20
 export const MAX_MAILBOXES = 1_000
 export const HIERARCHY_DELIMITER = '/'
+/** Entries of one mailbox's access control list, and mailboxes of others that one account is given. */
+export const MAX_ACL_ENTRIES = 100
+export const MAX_SHARED_WITH = 5_000
 
 export const SPECIAL_USES = ['\\Sent', '\\Drafts', '\\Trash', '\\Junk', '\\Archive'] as const
 export type SpecialUse = (typeof SPECIAL_USES)[number]

@@ -115,7 +115,7 @@ test('deliveries at once, each to two: any one reply lost', async () => {
     const before = [await store.status(inbox), await store.status(benInbox)].map((s) => s.exists)
     const contents = await Promise.all([100, 100, 300_000, 100, 100, 100].map(stage))
     proxy.cutReply(n)
-    const to = [inbox, benInbox].map((m) => ({ to: m, mailbox: m.mailbox, flags: [] }))
+    const to = [inbox, benInbox].map((m) => ({ to: m.by, mailbox: m.mailbox, flags: [] }))
     const done = await Promise.allSettled(contents.map((content) => store.deliver(content, 1, to)))
     const cut = proxy.cut
     proxy.cutReply(0)

@@ -312,7 +312,7 @@ test('delivery to two mailboxes of one account, small and large', async () => {
     await store.deliver(
       await stage(bytes),
       1,
-      [a, b, a].map((m) => ({ to: m, mailbox: m.mailbox, flags: [] })),
+      [a, b, a].map((m) => ({ to: m.by, mailbox: m.mailbox, flags: [] })),
     )
     assert.deepEqual([(await store.status(a)).exists, (await store.status(b)).exists], [1, 1])
   }
@@ -373,7 +373,7 @@ test('two processes deliver into the same mailboxes of two accounts: every UID o
       content,
       n,
       // In turn one, two or all of them, in any order.
-      boxes.filter((_, i) => (n + i) % 3 !== 0).map((m) => ({ to: m, mailbox: m.mailbox, flags: [] })),
+      boxes.filter((_, i) => (n + i) % 3 !== 0).map((m) => ({ to: m.by, mailbox: m.mailbox, flags: [] })),
     )
   }
   await Promise.all(Array.from({ length: EACH }, (_, n) => [one(store, n), one(other.store, n)]).flat())

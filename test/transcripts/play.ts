@@ -23,6 +23,8 @@ export interface Played {
 export interface PlayOptions {
   readonly house: ImapHouse
   readonly user: string
+  /** Who `@peer` sessions belong to. */
+  readonly peer?: string
   /** What clients send comes octet by octet. */
   readonly split?: boolean
 }
@@ -63,11 +65,15 @@ class Player {
   readonly #words = new Bindings()
   readonly #sessions = new Map<string, WireClient>()
   readonly #anonymous = new Set<string>()
+  readonly #peer: string
+  readonly #ofPeer = new Set<string>()
   #options: ServeOptions = {}
   #server: ImapServer | undefined
 
-  constructor({ house, user, split = false }: PlayOptions) {
+  constructor({ house, user, peer = '', split = false }: PlayOptions) {
     this.#house = house
+    this.#peer = peer
+    if (peer) this.#words.set('peer', `${peer}@example.test`)
     this.#user = user
     this.#split = split
     this.#words.set('user', `${user}@example.test`)
@@ -121,7 +127,7 @@ class Player {
     this.#sessions.set(name, client)
     if (!this.#anonymous.has(name)) {
       await client.line()
-      const [answer] = await client.command('login', `LOGIN ${this.#user}@example.test "${PASSWORD}"`)
+      const [answer] = await client.command('login', `LOGIN ${this.#ofPeer.has(name) ? this.#peer : this.#user}@example.test "${PASSWORD}"`)
       assert.match(answer ?? '', /^login OK/)
     }
     return client
@@ -162,6 +168,10 @@ class Player {
       case 'anonymous':
         this.#anonymous.add(rest)
         await this.#session(rest)
+        return
+      // @peer 2: this session is of another user.
+      case 'peer':
+        this.#ofPeer.add(rest)
         return
       // @options {"limits": {"bad": 2}, "disable": ["IDLE"]}: of the service, before the first session.
       case 'options':

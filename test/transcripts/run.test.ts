@@ -16,18 +16,21 @@ const files = globSync(`${folder}**/*.txt`)
   .filter((file) => file.includes(process.env['ONLY'] ?? ''))
   .sort()
 const userOf = (i: number): string => `user${i}`
+/** Dialogues between users have a second one. */
+const peerOf = (i: number): string => `peer${i}`
+const hasPeer = (file: string): boolean => /^@peer /m.test(readFileSync(file, 'utf8'))
 
 describe('imap dialogues', { concurrency: 4 }, () => {
   let house: ImapHouse
   before(async () => {
-    house = await imapHouse(files.flatMap((_, i) => [userOf(i), `split${i}`]))
+    house = await imapHouse(files.flatMap((file, i) => [userOf(i), `split${i}`, ...(hasPeer(file) ? [peerOf(i)] : [])]))
   })
   after(() => house.close())
 
   files.forEach((file, i) => {
     test(relative(folder, file).split(sep).join('/'), async () => {
       const script = readFileSync(file, 'utf8')
-      const { updated, failure } = await play(script, { house, user: userOf(i) })
+      const { updated, failure } = await play(script, { house, user: userOf(i), peer: peerOf(i) })
       if (process.env['UPDATE'] && updated !== script) writeFileSync(file, updated)
       else if (failure) throw failure
     })

@@ -10,7 +10,8 @@ export const close = command({
   async run(s) {
     const { selected } = s
     const { settled } = selected.view
-    const { modseqs } = selected.readOnly ? NOTHING : await s.store.expunge(selected.access, { deletedOnly: true })
+    // Without the right to expunge it is closed all the same (RFC 4314 §4).
+    const { modseqs } = selected.readOnly || !selected.access.may('e') ? NOTHING : await s.store.expunge(selected.access, { deletedOnly: true })
     await s.unselect()
     // RFC 7162 §3.2.8. Only where nothing that the client was not told of lies before this expunge: it would never hear of it.
     const isNext = modseqs.length > 0 && modseqs[0] === settled + 1 && modseqs.at(-1) === settled + modseqs.length

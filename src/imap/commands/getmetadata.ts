@@ -56,7 +56,7 @@ const depthOf = (word: '0' | '1' | 'INFINITY'): MetadataQuery['depth'] => (word 
 
 async function find(s: AuthenticatedSession, name: string, query: MetadataQuery): Promise<MetadataEntry[]> {
   if (name === '') return [...(await noted(s, 'server', query)), ...known(s, query, undefined)]
-  const { account, mailbox } = await s.store.open(s.access, name, false)
+  const { account, mailbox } = await s.store.open(s.access, name, false, 'l', 'r')
   const found = await noted(s, { account, id: mailbox }, query)
   if (!isMeant(SPECIAL_USE, query)) return found
   const info = (await s.store.mailboxes(s.access)).find((one) => one.account === account && one.id === mailbox)

@@ -8,24 +8,29 @@ import { close } from './close.ts'
 import { copy } from './copy.ts'
 import { create } from './create.ts'
 import { remove } from './delete.ts'
+import { deleteacl } from './deleteacl.ts'
 import { enable } from './enable.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
+import { getacl } from './getacl.ts'
 import { getmetadata } from './getmetadata.ts'
 import { getquota } from './getquota.ts'
 import { getquotaroot } from './getquotaroot.ts'
 import { id } from './id.ts'
 import { idle } from './idle.ts'
 import { list } from './list.ts'
+import { listrights } from './listrights.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { lsub } from './lsub.ts'
 import { move } from './move.ts'
+import { myrights } from './myrights.ts'
 import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
 import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { select } from './select.ts'
+import { setacl } from './setacl.ts'
 import { setmetadata } from './setmetadata.ts'
 import { setquota } from './setquota.ts'
 import { sort } from './sort.ts'
@@ -60,6 +65,11 @@ export const COMMANDS: readonly AnyCommand[] = [
   setquota,
   getmetadata,
   setmetadata,
+  setacl,
+  deleteacl,
+  getacl,
+  listrights,
+  myrights,
   append,
   idle,
   check,

@@ -41,7 +41,7 @@ function mailboxOrRefusal(r: ArgumentReader): string | No {
 
 async function open(s: AuthenticatedSession, name: string, call: Call, known: Known | undefined): Promise<Done> {
   const writable = call.name === 'SELECT'
-  const access = await s.store.open(s.access, name, writable)
+  const access = await s.store.open(s.access, name, writable, 'r')
   const selected = await watched(s, name, access)
   try {
     await describe(s, selected)
@@ -51,7 +51,7 @@ async function open(s: AuthenticatedSession, name: string, call: Call, known: Kn
     throw error
   }
   s.selected = selected
-  return { ok: `${call.name} completed`, code: [writable ? 'READ-WRITE' : 'READ-ONLY'] }
+  return { ok: `${call.name} completed`, code: [access.writable ? 'READ-WRITE' : 'READ-ONLY'] }
 }
 
 async function watched(s: AuthenticatedSession, name: string, access: Awaited<ReturnType<typeof s.store.open>>): Promise<Selected> {

@@ -9,7 +9,7 @@ export const status = command({
   sync: 'all',
   parse: (r, _, { statusItems }) => ({ name: r.mailbox(), items: r.list((inner) => readStatusItems(inner, statusItems)) }),
   async run(s, { name, items }) {
-    const status = await s.store.status(await s.store.open(s.access, name, false), wantOf(items))
+    const status = await s.store.status(await s.store.open(s.access, name, false, 'r'), wantOf(items))
     writeStatus(s, name, { items, status })
     return { ok: 'STATUS completed' }
   },

@@ -9,6 +9,7 @@ import { esearch } from './esearch.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { listExtended } from './list-extended.ts'
 import { listMetadata } from './list-metadata.ts'
+import { listMyRights } from './list-myrights.ts'
 import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
 import { objectid } from './objectid.ts'
@@ -16,6 +17,7 @@ import { partial } from './partial.ts'
 import { preview } from './preview.ts'
 import { qresync } from './qresync.ts'
 import { quotaStorage } from './quota.ts'
+import { rights } from './rights.ts'
 import { savedate } from './savedate.ts'
 import { searchres } from './searchres.ts'
 import { esort, sort, sortDisplay } from './sort.ts'
@@ -40,6 +42,8 @@ export const EXTENSIONS: readonly Extension[] = [
   listExtended,
   condstore,
   listStatus,
+  listMyRights,
+  rights,
   statusSize,
   utf8Accept,
   esearch,

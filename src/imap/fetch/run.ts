@@ -54,7 +54,8 @@ async function fromIndex({ selected, output }: FetchContext, { by, ranges }: Fet
 /** Sets \Seen where a body item asks for it, before the octets are sent: so that the response can say so (RFC 9051 §6.4.5). */
 async function markSeen({ store, selected }: FetchContext, { by, ranges, items }: Fetch): Promise<Pick<FlagsDone, 'changed' | 'modseqs'>> {
   const nothing = { changed: [], modseqs: [] }
-  if (selected.readOnly || !items.some((item) => item.seen)) return nothing
+  // Without the right to it a FETCH leaves \Seen alone, and does not fail for it (RFC 4314 §4).
+  if (selected.readOnly || !selected.access.may('s') || !items.some((item) => item.seen)) return nothing
   const unseen = toRanges(unseenUids(selected, by, ranges))
   return unseen.length === 0 ? nothing : await store.flags(selected.access, unseen, { mode: 'add', names: ['\\Seen'] })
 }

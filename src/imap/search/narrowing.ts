@@ -1,5 +1,5 @@
 /** What the store's index of texts rules out, before any message is read. */
-import type { AccountAccess } from '../../store/access.ts'
+import type { MailboxAccess } from '../../store/access.ts'
 import type { MailStore, TextProbe } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
 import type { Work } from '../work.ts'
@@ -27,7 +27,7 @@ export class Narrowing {
   /** Fills the columns for these contents; false where there is nothing to be ruled out. */
   async fill(
     store: Pick<MailStore, 'narrow'>,
-    on: { access: AccountAccess; count: number; ids: (from: number, to: number) => ContentId[]; work: Work },
+    on: { access: MailboxAccess; count: number; ids: (from: number, to: number) => ContentId[]; work: Work },
   ): Promise<boolean> {
     const { access, count, ids, work } = on
     if (this.#probes.length === 0 || count < WORTH) return false

@@ -1,7 +1,7 @@
 /** Reading contents: many small ones at once with read-ahead, or a range of a large one piece by piece. */
 import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
-import type { AccountAccess } from '../access.ts'
+import type { AccountAccess, MailboxAccess } from '../access.ts'
 import { Unavailable } from '../errors.ts'
 import type { ContentColumn, ContentRow } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
@@ -10,6 +10,7 @@ import { copyOf, Fields } from './fields.ts'
 import type { Pool, Queryable } from './pool.ts'
 import { makePreviews } from './previews.ts'
 import type { Row, Statement } from './rows.ts'
+import { mayRead } from './sharing.ts'
 import { CHUNK_BYTES, STRUCTURE_VERSION, type Staged } from './stage.ts'
 
 const decompress = promisify(zstdDecompress)
@@ -47,10 +48,12 @@ type Writable = { -readonly [K in keyof ContentRow]: ContentRow[K] }
 
 export async function* readContents(
   pool: Pool,
-  { account }: AccountAccess,
+  by: AccountAccess | MailboxAccess,
   ids: readonly ContentId[],
   want: readonly ContentColumn[],
 ): AsyncGenerator<ContentRow> {
+  await mayRead(pool, by)
+  const { account } = by
   const statement = statementFor(want)
   const columns = COLUMNS.filter((column) => want.includes(column))
   const body = want.includes('body')
@@ -117,7 +120,14 @@ const CHUNK: Statement = {
 }
 
 /** Each piece is a short statement of its own; the next one is read while the caller writes this one. A content that is gone throws. */
-export async function* readRange(pool: Pool, { account }: AccountAccess, id: ContentId, range: { from: number; to: number }): AsyncGenerator<Buffer> {
+export async function* readRange(
+  pool: Pool,
+  by: AccountAccess | MailboxAccess,
+  id: ContentId,
+  range: { from: number; to: number },
+): AsyncGenerator<Buffer> {
+  await mayRead(pool, by)
+  const { account } = by
   const { from, to } = range
   let header: Buffer | undefined
   let chunks = 0

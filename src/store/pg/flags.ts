@@ -1,21 +1,27 @@
 /** STORE: change flags. One `change` row however many messages; only what really changes is in it. */
-import type { MailboxAccess } from '../access.ts'
+import { type MailboxAccess, notPermitted } from '../access.ts'
 import { CHANGE_KINDS, packFlags } from '../change.ts'
-import { Refusal } from '../errors.ts'
+import { type Flags, intersection, isNone } from '../flags.ts'
 import type { MailboxIndex } from '../index.ts'
 import type { FlagsDone, FlagsOp } from '../mailstore.ts'
+import { flagsWithin, namesWithin } from '../rights.ts'
 import { MAX_CHANGE_MESSAGES, type ModSeq } from '../types.ts'
 import { countUids, type UidRanges } from '../uidset.ts'
 import { flagsEffect, masksFor, pieces, unchangedOf } from './effects.ts'
 import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
-export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone> {
-  if (!m.writable) throw new Refusal('read-only', 'the mailbox was opened read-only')
-  return writeState(writer, m, (index) => plan(index, uids, op))
+/** Of the flags that are asked for those change that the actor may change; Refusal only if there are none (RFC 4314 §4). The caller has asked for the rights. */
+export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRanges, asked: FlagsOp): Promise<FlagsDone> {
+  const { rights } = m
+  const within = flagsWithin(rights)
+  const op = { ...asked, names: namesWithin(rights, asked.names) }
+  if (isNone(within) || (op.names.length === 0 && asked.names.length > 0 && op.mode !== 'replace')) throw notPermitted()
+  return writeState(writer, m, (index) => plan(index, uids, { op, within }))
 }
 
-function plan(index: MailboxIndex, uids: UidRanges, op: FlagsOp): Plan<FlagsDone> {
-  const masks = masksFor(op, index.keywords)
+function plan(index: MailboxIndex, uids: UidRanges, { op, within }: { op: FlagsOp; within: Flags }): Plan<FlagsDone> {
+  const { remove, ...others } = masksFor(op, index.keywords)
+  const masks = { ...others, remove: intersection(remove, within) }
   const effect = flagsEffect(index, uids, masks, unchangedOf(op, index.keywords))
   const writes: Write[] = []
   for (const piece of pieces(effect.changed, MAX_CHANGE_MESSAGES)) {

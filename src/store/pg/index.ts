@@ -32,6 +32,8 @@ export interface OpenStoreOptions {
   readonly alone?: boolean
   /** At most so many; CONNECTIONS if absent. BACKGROUND_CONNECTIONS are beside them. */
   readonly connections?: number
+  /** Whether users may see mailboxes of others that these share, and public ones; true if absent. */
+  readonly sharing?: boolean
   /** Whether this process also does what one of a host's is enough for; true if absent. */
   readonly background?: boolean
   /** Where this host keeps what it knew of its database: see mark.ts. Several processes may name the same. None: only what this process sees itself counts. */
@@ -80,7 +82,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   )
   const onPoison = (err: unknown, content: bigint) =>
     log.error({ err, content: String(content) }, 'a message could not be taken apart: it is kept as it is')
-  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved, onPoison })
+  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved, sharing: o.sharing ?? true, onPoison })
   return {
     store,
     accounts,

@@ -166,9 +166,14 @@ export class Indexes {
     return index
   }
 
+  /** The bus may have lost pokes for so long that it is not trusted. */
+  get isDoubtful(): boolean {
+    return this.#bus.silentFor() > SILENCE
+  }
+
   /** Compares with the database and catches up. */
   async refresh(on: MailboxKey, how: 'now' | 'maybe'): Promise<void> {
-    if (how === 'maybe' && this.#bus.silentFor() <= SILENCE) return
+    if (how === 'maybe' && !this.isDoubtful) return
     const entry = this.#entry(on)
     const modseq = await this.#modseq(entry)
     if (modseq === undefined) this.#gone(entry)

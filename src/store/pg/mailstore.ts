@@ -1,29 +1,33 @@
 /** The mailbox verbs on Postgres: each stands in the file of its name; here they are put together. */
-import type { AccountAccess, MailboxAccess } from '../access.ts'
+import type { MailboxAccess } from '../access.ts'
 import type { Bus } from '../bus.ts'
 import { Refusal, Unavailable } from '../errors.ts'
 import type { Appended, Copied, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
+import { namesWithin } from '../rights.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { countUids } from '../uidset.ts'
+import { changeAcl, grantableRights, listAcl } from './acl.ts'
 import { Appender, MailboxGone } from './append.ts'
-import { crlfGains, readContents, readRange } from './contents.ts'
+import { copySpilled, crlfGains, readContents, readRange } from './contents.ts'
 import { transfer } from './copy.ts'
 import { Deliveries } from './deliver.ts'
-import { EVERY_UID } from './effects.ts'
 import { expunge } from './expunge.ts'
 import { storeFlags } from './flags.ts'
 import type { Guard } from './guard.ts'
 import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
+import { isSpilled } from './land.ts'
 import type { SnapshotCache } from './load.ts'
 import { readMetadata, writeMetadata } from './metadata.ts'
-import { createMailbox, INBOX, listMailboxes, listSubscriptions, removeMailbox, renameMailbox, storedName, subscribeMailbox } from './names.ts'
+import { listSubscriptions, subscribeMailbox } from './names.ts'
+import { createPlaces } from './places.ts'
 import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
 import { selectMailbox } from './select.ts'
+import { mayRead, permit, permitToWrite } from './sharing.ts'
 import { expungedSince } from './since.ts'
 import { Stage, type Staged, type StageOptions } from './stage.ts'
-import { mailboxStatus, mailboxStatuses, openMailbox } from './status.ts'
+import { mailboxStatus, mailboxStatuses } from './status.ts'
 import { narrowTexts } from './text-narrow.ts'
 import { Transactor } from './tx.ts'
 import type { StateWriter } from './write.ts'
@@ -40,6 +44,8 @@ export interface MailStoreParts {
   readonly guard?: Guard
   /** Hears of every mailbox whose log this store makes longer. */
   readonly moved?: (account: AccountId, mailbox: MailboxId) => void
+  /** Whether mailboxes of others may be had; true if absent. */
+  readonly sharing?: boolean
   /** Hears of a message that could not be taken apart. */
   readonly onPoison?: StageOptions['onPoison']
 }
@@ -47,7 +53,7 @@ export interface MailStoreParts {
 /** A verb that hands out so many UIDs at once answers when a beat has noted how far the log came: what may be lost unseen stays below UID_LEAP. */
 export const MANY_UIDS = 10_000
 
-export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: MailStoreParts): PgMailStore {
+export function createMailStore({ pool, bus, cache, guard, moved, sharing = true, onPoison }: MailStoreParts): PgMailStore {
   const indexes = new Indexes(pool, bus, cache, guard)
   guard?.onChange(() => indexes.renew())
   const noted = async (copied: Copied): Promise<Copied> => {
@@ -66,33 +72,52 @@ export function createMailStore({ pool, bus, cache, guard, moved, onPoison }: Ma
   const deliveries = new Deliveries(pool, appender)
   const writer = { transactor, indexes }
   return {
-    mailboxes: (a) => listMailboxes(pool, a.account),
+    ...createPlaces({ pool, writer, sharing }),
     subscriptions: (a) => listSubscriptions(pool, a.account),
     subscribe: (a, name, on) => subscribeMailbox(transactor, a, name, on),
-    open: (a, name, writable) => openMailbox(pool, a, name, writable),
-    create: (a, name, specialUse) => createMailbox(transactor, a, name, specialUse),
-    remove: (a, name) => removeMailbox(transactor, a, name),
-    rename: (a, from, to) => (storedName(from) === INBOX ? emptyInbox({ pool, writer }, a, to) : renameMailbox(transactor, a, from, to)),
     metadata: (a, on, query) => readMetadata(pool, a, on, query),
     setMetadata: (a, of, change) => writeMetadata(transactor, a, of, change),
+    acl: (m) => listAcl(pool, m),
+    changeAcl: (m, identifier, change) => changeAcl(transactor, m, identifier, change),
+    grantable: (m, identifier) => grantableRights(pool, m, identifier),
     status: (m, want) => mailboxStatus({ pool, indexes }, m, want),
-    statuses: (_, mailboxes, want) => mailboxStatuses({ pool, indexes }, mailboxes, want),
+    statuses: (a, mailboxes, want) => mailboxStatuses({ pool, indexes }, { a, mailboxes }, want),
     quota: (a) => quotaOf(pool, a.account),
-    select: (m, watcher) => selectMailbox({ pool, indexes }, m, watcher),
+    select: (m, watcher) => selectMailbox({ pool, bus, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, { maxSize, ...(onPoison && { onPoison }) }),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
     deliver: (content, date, to, attempt) => {
       const done = deliveries.deliver({ content: asStaged(content), date, attempt }, to)
       return to.length > 1 ? within(done) : done
     },
-    flags: (m, uids, op) => storeFlags(writer, m, uids, op),
-    expunge: (m, op) => expunge(writer, m, op),
-    expungedSince: (m, since, until) => expungedSince(pool, m, since, until),
-    copy: (from, uids, to) => transfer(writer, { from, to, uids, move: false }).then(noted),
-    move: (from, uids, to) => transfer(writer, { from, to, uids, move: true }).then(noted),
+    async flags(m, uids, op) {
+      await permitToWrite(pool, m)
+      return storeFlags(writer, m, uids, op)
+    },
+    async expunge(m, op) {
+      await permitToWrite(pool, m, 'e')
+      return expunge(writer, m, op)
+    },
+    async expungedSince(m, since, until) {
+      await permit(pool, m, 'r')
+      return expungedSince(pool, m, since, until)
+    },
+    async copy(from, uids, to) {
+      await permit(pool, from, 'r')
+      await permitToWrite(pool, to, 'i')
+      return transfer({ pool, writer }, { from, to, uids, move: false }).then(noted)
+    },
+    async move(from, uids, to) {
+      await permitToWrite(pool, from, 'r', 't', 'e')
+      await permitToWrite(pool, to, 'i')
+      return transfer({ pool, writer }, { from, to, uids, move: true }).then(noted)
+    },
     contents: (a, ids, want) => readContents(pool, a, ids, want),
     narrow: (a, ids, probes) => narrowTexts(pool, a, ids, probes),
-    crlfGains: (a) => crlfGains(pool, a.account),
+    async crlfGains(a) {
+      await mayRead(pool, a)
+      return crlfGains(pool, a.account)
+    },
     read: (a, id, from, to) => readRange(pool, a, id, { from, to }),
     async close() {
       indexes.close()
@@ -112,26 +137,22 @@ async function append(
   m: MailboxAccess,
   messages: readonly NewMessage[],
 ): Promise<Appended> {
-  if (!m.writable) throw new Refusal('read-only', 'the mailbox was opened read-only')
+  await permitToWrite(pool, m, 'i')
   await refuseOverQuota(
     pool,
     m.account,
     messages.reduce((sum, message) => sum + message.content.size, 0),
   )
   const rows = []
-  for (const { content, flags, internalDate } of messages)
-    rows.push({ content: asStaged(content), flags: await flagsFor(writer, m, flags), date: internalDate })
+  for (const { content, flags, internalDate } of messages) {
+    const staged = asStaged(content)
+    // Staged by whoever appends, in an account of its own: its chunks go along.
+    if (isSpilled(staged) && staged.account !== m.account) await copySpilled(pool, staged, m.account)
+    rows.push({ content: staged, flags: await flagsFor(writer, m, namesWithin(m.rights, flags)), date: internalDate })
+  }
   try {
     return (await appender.append({ account: m.account, mailbox: m.mailbox, messages: rows })).at
   } catch (err) {
     throw err instanceof MailboxGone ? new Refusal('nonexistent', 'the mailbox was deleted') : err
   }
-}
-
-/** RENAME INBOX: its messages go into a new mailbox, INBOX stays. RFC 9051 §6.3.6. */
-async function emptyInbox({ pool, writer }: { pool: Pool; writer: StateWriter }, a: AccountAccess, to: string): Promise<void> {
-  await createMailbox(writer.transactor, a, to)
-  const from = await openMailbox(pool, a, INBOX, true)
-  const target = await openMailbox(pool, a, to, true)
-  await transfer(writer, { from, to: target, uids: EVERY_UID, move: true })
 }

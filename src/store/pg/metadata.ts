@@ -1,12 +1,13 @@
 /** Entries of mailboxes and of the server, in one table. Whoever writes holds the row of the account whose mailbox it is, so that its limits hold. */
-import type { AccountAccess } from '../access.ts'
+import { type AccountAccess, nonexistent, notPermitted } from '../access.ts'
 import { Refusal } from '../errors.ts'
 import { MAX_ENTRIES, MAX_METADATA, type MetadataChange, type MetadataEntry, type MetadataQuery, type NotedOf, SHARED } from '../metadata.ts'
-import type { AccountId, SpecialUse } from '../types.ts'
+import type { AccountId, MailboxId, SpecialUse } from '../types.ts'
 import { int4Array, int8Array } from './arrays.ts'
 import { lockNames } from './names.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
+import { rightsOn, visibleTo } from './sharing.ts'
 import { newOp, noteOp, type Transactor, type Tx } from './tx.ts'
 
 /** The server stands beside the mailboxes, whose ids begin at 1. */
@@ -34,8 +35,9 @@ export async function readMetadata(pool: Queryable, a: AccountAccess, on: readon
   const { entries, depth, maxSize = Number.MAX_SAFE_INTEGER } = query
   const below = depth === 0 ? [] : entries.map((entry) => `${entry}/`)
   const keys = on.map((of) => keyOf(a, of))
+  const asked = await readable(pool, a, keys)
   const found = new Map<string, MetadataEntry[]>(keys.map(({ account, id }) => [`${account}/${id}`, []]))
-  const values = [int8Array(keys.map((key) => key.account)), int4Array(keys.map((key) => key.id)), a.account, entries, below, maxSize]
+  const values = [int8Array(asked.map((key) => key.account)), int4Array(asked.map((key) => key.id)), a.account, entries, below, maxSize]
   await pool.rows(READ, values, (row) => {
     const of = found.get(`${row.long()}/${row.int()}`)!
     const [entry, size, value] = [row.text(), row.int(), row.bytes()!]
@@ -44,6 +46,14 @@ export async function readMetadata(pool: Queryable, a: AccountAccess, on: readon
     of.push({ entry, size, value: size <= maxSize ? Buffer.from(value) : undefined })
   })
   return keys.map(({ account, id }) => found.get(`${account}/${id}`)!)
+}
+
+/** What is noted of a mailbox is for those who may look it up and read it (RFC 5464 §3.3). */
+async function readable(pool: Queryable, a: AccountAccess, keys: readonly Key[]): Promise<readonly Key[]> {
+  if (keys.every(({ account }) => account === a.account)) return keys
+  const others = (await visibleTo(pool, a.account)).filter(({ rights }) => rights?.includes('r'))
+  const seen = new Set(others.map(({ account, id }) => `${account}/${id}`))
+  return keys.filter(({ account, id }) => account === a.account || seen.has(`${account}/${id}`))
 }
 
 const isChild = (entry: string, of: string): boolean => entry.startsWith(`${of}/`) && !entry.includes('/', of.length + 1)
@@ -76,12 +86,20 @@ export async function writeMetadata(transactor: Transactor, a: AccountAccess, of
       await noteOp(tx, key.account, op, null)
       await lockNames(tx, key.account)
       if (of !== 'server' && (await tx.rows(MAILBOX, [key.account, key.id])) === 0) throw new Refusal('nonexistent', 'there is no such mailbox')
+      if (key.account !== a.account) await mayWrite(tx, a, key, change)
       await writeEntries(tx, a, key, change.entries)
       if (change.specialUse) await assign(tx, key, change.specialUse === 'none' ? null : change.specialUse)
       await tx.commit()
     },
     () => undefined,
   )
+}
+
+/** To somebody else's mailbox: w for what all read, r for one's own (RFC 5464 §3.3); its special use is its owner's. */
+async function mayWrite(tx: Tx, a: AccountAccess, { account, id }: Key, { entries, specialUse }: MetadataChange): Promise<void> {
+  const rights = await rightsOn(tx, a.account, { account, mailbox: id as MailboxId })
+  const needed = [...entries.keys()].some((entry) => readerOf(a, entry) === ALL) ? 'lrw' : 'lr'
+  if (specialUse || [...needed].some((right) => !rights.includes(right))) throw rights.includes('l') ? notPermitted() : nonexistent()
 }
 
 async function writeEntries(tx: Tx, a: AccountAccess, { account, id }: Key, entries: MetadataChange['entries']): Promise<void> {

@@ -1,12 +1,14 @@
 /** Mailbox names: LIST, CREATE, DELETE, RENAME, SUBSCRIBE. Whoever changes names holds the account's row, and writes what it did into `account_change`. */
 import { randomInt } from 'node:crypto'
-import type { AccountAccess } from '../access.ts'
 import { Refusal } from '../errors.ts'
+import { MAX_FOREIGN_NAME } from '../foreign.ts'
 import type { MailboxInfo } from '../mailstore.ts'
 import { type AccountId, HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME, MAX_MAILBOXES, type MailboxId, type SpecialUse } from '../types.ts'
 import { LOOK } from './indexes.ts'
+import { forgetAcl, inheritAcl } from './inherit.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
+import type { Guest } from './sharing.ts'
 import { newOp, noteOp, settleOp, type Transactor, type Tx } from './tx.ts'
 
 export const INBOX = 'INBOX'
@@ -36,13 +38,13 @@ export async function listSubscriptions(on: Queryable, account: AccountId): Prom
 }
 
 /** The name as it is stored. Refusal 'cannot' for one that no mailbox may have. RFC 9051 §5.1. */
-export function storedName(name: string): string {
+export function storedName(name: string, longest = MAX_MAILBOX_NAME): string {
   const folded = name.normalize('NFC')
   const parts = folded.split(HIERARCHY_DELIMITER)
   if (parts[0]!.toUpperCase() === INBOX) parts[0] = INBOX
   if (parts.some((part) => part === '')) throw new Refusal('cannot', 'a mailbox name has no empty level')
   if (parts.length > MAX_MAILBOX_DEPTH) throw new Refusal('limit', `mailboxes may be ${MAX_MAILBOX_DEPTH} levels deep`)
-  if (Buffer.byteLength(folded) > MAX_MAILBOX_NAME) throw new Refusal('limit', `a mailbox name may have ${MAX_MAILBOX_NAME} octets`)
+  if (Buffer.byteLength(folded) > longest) throw new Refusal('limit', `a mailbox name may have ${longest} octets`)
   for (const char of folded) {
     const code = char.codePointAt(0)!
     if (code < 32 || code === 127 || (code >= 0x80 && code < 0xa0) || code === 0x2028 || code === 0x2029)
@@ -80,7 +82,7 @@ const NOTE_CHANGE: Statement = {
   text: 'insert into account_change (account_id, modseq, kind, mailbox_id, data) values ($1, $2, $3, $4, $5)',
 }
 
-export type NameChangeKind = 'create' | 'delete' | 'rename' | 'subscribe' | 'unsubscribe'
+export type NameChangeKind = 'create' | 'delete' | 'rename' | 'subscribe' | 'unsubscribe' | 'acl'
 
 export async function noteNameChange(
   tx: Queryable,
@@ -139,14 +141,23 @@ export async function insertMailbox(tx: Queryable, names: LockedNames, name: str
   // Never lower than the clock, so that a name that comes back after a restore is told apart too.
   names.nextUidvalidity = Math.max(names.nextUidvalidity + 1, Math.floor(Date.now() / 1000) + randomInt(2))
   await tx.rows(INSERT, [names.account, id, name, specialUse ?? null, names.nextUidvalidity])
+  const parent = parentOf(name)
+  if (parent !== undefined) await inheritAcl(tx, { account: names.account, mailbox: id }, parent)
   await noteNameChange(tx, names, 'create', { id, name })
   return { account: names.account, id, name, ...(specialUse && { specialUse }) }
 }
 
-export function createMailbox(transactor: Transactor, { account }: AccountAccess, name: string, specialUse?: SpecialUse): Promise<MailboxInfo> {
+/** Whose names change, and who changes them if it is not the account itself. */
+export interface NamesOf {
+  readonly account: AccountId
+  readonly guest?: Guest
+}
+
+export function createMailbox(transactor: Transactor, { account, guest }: NamesOf, name: string, specialUse?: SpecialUse): Promise<MailboxInfo> {
   const wanted = storedName(name)
   return changeNames(transactor, account, async (tx, names) => {
     const there = await listMailboxes(tx, account)
+    await guest?.mayCreate(tx, there, wanted)
     const taken = new Set(there.map((mailbox) => mailbox.name))
     if (taken.has(wanted)) throw new Refusal('already-exists', 'there is a mailbox of that name')
     if (specialUse && there.some((mailbox) => mailbox.specialUse === specialUse)) throw new Refusal('special-use', `another mailbox is ${specialUse}`)
@@ -166,16 +177,18 @@ const DELETE: Statement = {
          update mailbox set deleted_at = now() where account_id = $1 and id = $2`,
 }
 
-export function removeMailbox(transactor: Transactor, { account }: AccountAccess, name: string): Promise<void> {
+export function removeMailbox(transactor: Transactor, { account, guest }: NamesOf, name: string): Promise<void> {
   const wanted = storedName(name)
   if (wanted === INBOX) throw new Refusal('cannot', 'INBOX cannot be deleted')
   return changeNames(transactor, account, async (tx, names) => {
     const there = await listMailboxes(tx, account)
     const found = there.find((mailbox) => mailbox.name === wanted)
     if (!found) throw new Refusal('nonexistent', 'there is no such mailbox')
+    await guest?.mayRemove(tx, found.id)
     if (there.some((mailbox) => isBelow(mailbox.name, wanted)))
       throw new Refusal('has-children', 'the mailbox has others below it; delete those first')
     await tx.rows(DELETE, [account, found.id])
+    await forgetAcl(tx, account, found.id)
     await noteNameChange(tx, names, 'delete', { id: found.id, name: wanted })
     tx.touch(account, found.id, LOOK)
   })
@@ -207,16 +220,20 @@ async function uidvalidityOf(tx: Tx, account: AccountId, id: MailboxId): Promise
 }
 
 /** A mailbox and all below it. INBOX is the caller's: its messages move instead. */
-export function renameMailbox(transactor: Transactor, { account }: AccountAccess, from: string, to: string): Promise<void> {
+export function renameMailbox(transactor: Transactor, { account, guest }: NamesOf, from: string, to: string): Promise<void> {
   const [old, wanted] = [storedName(from), storedName(to)]
   return changeNames(transactor, account, async (tx, names) => {
     const there = await listMailboxes(tx, account)
     const found = there.find((mailbox) => mailbox.name === old)
     if (!found) throw new Refusal('nonexistent', 'there is no such mailbox')
+    await guest?.mayRemove(tx, found.id)
+    await guest?.mayCreate(tx, there, wanted)
     if (isBelow(wanted, old)) throw new Refusal('cannot', 'a mailbox cannot move below itself')
     const moving = there
       .filter((mailbox) => mailbox === found || isBelow(mailbox.name, old))
       .map((mailbox) => ({ mailbox, to: wanted + mailbox.name.slice(old.length) }))
+    // What is below goes along, so it takes the same right.
+    for (const { mailbox } of moving) await guest?.mayRemove(tx, mailbox.id)
     const taken = new Set(there.map((mailbox) => mailbox.name))
     if (moving.some((one) => taken.has(one.to))) throw new Refusal('already-exists', 'there is a mailbox of that name')
     for (const one of moving) storedName(one.to)
@@ -233,8 +250,8 @@ const UNSUBSCRIBE: Statement = { name: 'unsubscribe', text: 'delete from subscri
 /** Subscriptions may name what does not exist, so they need a bound of their own. */
 const MAX_SUBSCRIPTIONS = 2 * MAX_MAILBOXES
 
-export function subscribeMailbox(transactor: Transactor, { account }: AccountAccess, name: string, on: boolean): Promise<void> {
-  const wanted = storedName(name)
+export function subscribeMailbox(transactor: Transactor, { account }: NamesOf, name: string, on: boolean): Promise<void> {
+  const wanted = storedName(name, MAX_FOREIGN_NAME)
   return changeNames(transactor, account, async (tx, names) => {
     if (on && (await listSubscriptions(tx, account)).length >= MAX_SUBSCRIPTIONS) throw new Refusal('limit', 'too many subscriptions')
     await tx.rows(on ? SUBSCRIBE : UNSUBSCRIBE, [account, wanted])

@@ -1,22 +1,38 @@
 /** A selected mailbox: a seat at the shared index. */
 import type { MailboxAccess } from '../access.ts'
+import type { Bus } from '../bus.ts'
 import type { MailboxIndex } from '../index.ts'
 import type { MailboxWatcher, SelectedMailbox } from '../mailstore.ts'
 import type { Uid } from '../types.ts'
 import type { View } from '../view.ts'
 import type { Indexes, Watch } from './indexes.ts'
 import type { Pool } from './pool.ts'
+import { type RightsWatch, watchRights } from './rights-watch.ts'
+import { permit } from './sharing.ts'
 import { claimRecent } from './status.ts'
 
 export async function selectMailbox(
-  { pool, indexes }: { pool: Pool; indexes: Indexes },
+  { pool, bus, indexes }: { pool: Pool; bus: Bus; indexes: Indexes },
   access: MailboxAccess,
   watcher: MailboxWatcher,
 ): Promise<SelectedMailbox> {
+  await permit(pool, access, 'r')
   // Up to date at SELECT whatever the bus lost (RFC 9051 §6.3.2: the client takes EXISTS and UIDNEXT from here).
   await indexes.get(access)
   await indexes.refresh(access, 'now')
-  return new Selected({ pool, indexes }, access, await indexes.watch(access, watcher))
+  const watch = await indexes.watch(access, watcher)
+  if (access.own) return new Selected({ pool, indexes }, access, { watch })
+  const lost = (): void => watcher.gone('You may not read this mailbox any more')
+  const rights = watchRights({ pool, bus }, access, { lost, changed: () => watcher.changed() })
+  const selected = new Selected({ pool, indexes }, access, { watch, rights })
+  try {
+    // From here on it is heard what the owner does; this is for what was done before.
+    await permit(pool, access, 'r')
+    return selected
+  } catch (err) {
+    await selected.close()
+    throw err
+  }
 }
 
 /** UIDs below this were claimed by some session of this process: of 500 that hear of one message, one asks the database. */
@@ -27,12 +43,19 @@ class Selected implements SelectedMailbox {
   readonly #pool: Pool
   readonly #indexes: Indexes
   readonly #watch: Watch
+  /** Of somebody else's mailbox. */
+  readonly #rights: RightsWatch | undefined
 
-  constructor({ pool, indexes }: { pool: Pool; indexes: Indexes }, access: MailboxAccess, watch: Watch) {
+  constructor(
+    { pool, indexes }: { pool: Pool; indexes: Indexes },
+    access: MailboxAccess,
+    { watch, rights }: { readonly watch: Watch; readonly rights?: RightsWatch },
+  ) {
     this.access = access
     this.#pool = pool
     this.#indexes = indexes
     this.#watch = watch
+    this.#rights = rights
   }
 
   get index(): MailboxIndex {
@@ -43,8 +66,9 @@ class Selected implements SelectedMailbox {
     return this.#watch.view
   }
 
-  refresh(how: 'now' | 'maybe'): Promise<void> {
-    return this.#indexes.refresh(this.access, how)
+  async refresh(how: 'now' | 'maybe'): Promise<void> {
+    if (how === 'now' || this.#indexes.isDoubtful) await this.#rights?.look()
+    await this.#indexes.refresh(this.access, how)
   }
 
   async claimRecent(): Promise<readonly [Uid, Uid] | undefined> {
@@ -62,6 +86,7 @@ class Selected implements SelectedMailbox {
   }
 
   async close(): Promise<void> {
+    this.#rights?.close()
     this.#watch.close()
   }
 

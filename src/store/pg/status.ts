@@ -1,6 +1,5 @@
 /** A mailbox's row as clients ask for it: counters, no messages read but for those with \Deleted. */
-import type { MailboxAccess } from '../access.ts'
-import { type AccountAccess, grantMailbox } from '../access.ts'
+import { type AccountAccess, grantMailbox, type MailboxAccess, nonexistent } from '../access.ts'
 import { Refusal } from '../errors.ts'
 import { DELETED } from '../flags.ts'
 import type { DeletedStatus, MailboxInfo, MailboxStatus, StatusWant } from '../mailstore.ts'
@@ -10,24 +9,33 @@ import type { Indexes } from './indexes.ts'
 import { storedName } from './names.ts'
 import type { Pool } from './pool.ts'
 import type { Row, Statement } from './rows.ts'
+import { permit, visibleTo } from './sharing.ts'
 
 const OPEN: Statement = { name: 'mailbox_open', text: 'select id from mailbox where account_id = $1 and name = $2 and deleted_at is null' }
 
+/** One of the account's own. */
 export async function openMailbox(pool: Pool, to: AccountAccess, name: string, writable: boolean): Promise<MailboxAccess> {
-  let id: MailboxId | undefined
-  await pool.rows(OPEN, [to.account, nameOrNothing(name)], (row) => {
-    id = row.int() as MailboxId
-  })
-  if (id === undefined) throw new Refusal('nonexistent', 'there is no such mailbox')
+  const id = await findOwn(pool, to.account, name)
+  if (id === undefined) throw nonexistent()
   return grantMailbox(to, id, writable)
 }
 
+export async function findOwn(pool: Pool, account: AccountId, name: string): Promise<MailboxId | undefined> {
+  const stored = nameOrNothing(name)
+  if (stored === undefined) return undefined
+  let id: MailboxId | undefined
+  await pool.rows(OPEN, [account, stored], (row) => {
+    id = row.int() as MailboxId
+  })
+  return id
+}
+
 /** A name that no mailbox may have is one that does not exist. */
-function nameOrNothing(name: string): string {
+function nameOrNothing(name: string): string | undefined {
   try {
     return storedName(name)
   } catch {
-    throw new Refusal('nonexistent', 'there is no such mailbox')
+    return undefined
   }
 }
 
@@ -56,6 +64,7 @@ interface Readers {
 }
 
 export async function mailboxStatus({ pool, indexes }: Readers, m: MailboxAccess, want: StatusWant = {}): Promise<MailboxStatus> {
+  await permit(pool, m, 'r')
   let status: MailboxStatus | undefined
   await pool.rows(STATUS, [m.account, m.mailbox], (row) => {
     status = statusOf(row)
@@ -64,11 +73,20 @@ export async function mailboxStatus({ pool, indexes }: Readers, m: MailboxAccess
   return want.deleted ? { ...status, deleted: await deletedIn(indexes, status) } : status
 }
 
+/** Whoever asks has seen the names; what may be read of others' mailboxes is looked up again. */
+async function readable(pool: Pool, a: AccountAccess, mailboxes: readonly MailboxInfo[]): Promise<readonly MailboxInfo[]> {
+  if (mailboxes.every(({ account }) => account === a.account)) return mailboxes
+  const others = (await visibleTo(pool, a.account)).filter(({ rights }) => rights?.includes('r'))
+  const keys = new Set(others.map(({ account, id }) => `${account}/${id}`))
+  return mailboxes.filter(({ account, id }) => account === a.account || keys.has(`${account}/${id}`))
+}
+
 export async function mailboxStatuses(
   { pool, indexes }: Readers,
-  mailboxes: readonly MailboxInfo[],
+  asked: { readonly a: AccountAccess; readonly mailboxes: readonly MailboxInfo[] },
   want: StatusWant = {},
 ): Promise<Map<string, MailboxStatus>> {
+  const mailboxes = await readable(pool, asked.a, asked.mailboxes)
   const names = new Map(mailboxes.map(({ account, id, name }) => [`${account}/${id}`, name]))
   const found = new Map<string, MailboxStatus>()
   await pool.rows(STATUSES, [int8Array(mailboxes.map((one) => one.account)), int4Array(mailboxes.map((one) => one.id))], (row) => {

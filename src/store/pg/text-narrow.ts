@@ -1,11 +1,12 @@
 /** What the index of texts says of a search: which contents cannot hold a text. The search reads the others, whether they were indexed or not. */
 import { gramsOf, TEXT_VERSION } from '../../mail/grams.ts'
-import type { AccountAccess } from '../access.ts'
+import type { AccountAccess, MailboxAccess } from '../access.ts'
 import type { TextProbe } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import { int4Array } from './arrays.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
+import { mayRead } from './sharing.ts'
 import { keepBucket, SLOTS, sliceOf, WORDS } from './text-block.ts'
 
 /** Grams of one text that are asked for: after these little is left that a further one could rule out. */
@@ -42,10 +43,12 @@ interface Block {
 /** One array for each probe: at an id's place 0 where its content cannot hold the text, 1 where it may. */
 export async function narrowTexts(
   on: Queryable,
-  { account }: AccountAccess,
+  by: AccountAccess | MailboxAccess,
   ids: readonly ContentId[],
   probes: readonly TextProbe[],
 ): Promise<Uint8Array[]> {
+  await mayRead(on, by)
+  const { account } = by
   const may = probes.map(() => new Uint8Array(ids.length).fill(1))
   let all = 0
   const grams = probes.map(({ place, text }) => {

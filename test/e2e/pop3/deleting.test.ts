@@ -225,7 +225,7 @@ test('a database that is away at QUIT: said so, nothing deleted', async () => {
 /** As another server would, once the lease ran out: the holder's lease is let go behind its back, and given anew. */
 async function takeOver(user: string): Promise<void> {
   const inbox = await house.inbox(user)
-  const held = await house.heldLease(inbox)
+  const held = await house.heldLease(inbox.by)
   await house.leases.release(held)
   const taken = await house.leases.acquire(inbox)
   await house.leases.release(taken)

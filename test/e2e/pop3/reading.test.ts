@@ -87,8 +87,8 @@ test('unique-ids: one form, none twice, the same in the next session and after a
   }
   await quit(first)
   const from = await house.inbox('ben')
-  await house.store.create(from, 'Elsewhere')
-  const to = await house.store.open(from, 'Elsewhere', true)
+  await house.store.create(from.by, 'Elsewhere')
+  const to = await house.store.open(from.by, 'Elsewhere', true)
   await house.store.move(from, [2, 2], to)
   await house.store.move(to, [1, 1], from)
   const second = await Client.login(house, listener, 'ben')
