@@ -63,6 +63,7 @@ export const RFCS: readonly Rfc[] = [
     imap: ['IMAP4rev1'],
   }),
   rfc(3502, 'IMAP MULTIAPPEND Extension', 'words', 'not announced; the store appends several at once'),
+  rfc(3516, 'IMAP4 Binary Content Extension', 'full', 'parts decoded, their sizes exact; APPEND of messages with NUL', { imap: ['BINARY'] }),
   rfc(3691, 'IMAP UNSELECT command', 'full', 'UNSELECT', { imap: ['UNSELECT'] }),
   rfc(3848, 'ESMTP and LMTP Transmission Types Registration', 'full', 'ESMTP, ESMTPS, ESMTPA, ESMTPSA in Received'),
   rfc(

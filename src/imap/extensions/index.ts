@@ -2,6 +2,7 @@
 import { SASL_MECHANISMS } from '../../auth/sasl/index.ts'
 import { type Extension, extension } from '../extension.ts'
 import { appendlimit } from './appendlimit.ts'
+import { binary } from './binary.ts'
 import { children } from './children.ts'
 import { condstore } from './condstore.ts'
 import { createSpecialUse } from './create-special-use.ts'
@@ -60,4 +61,5 @@ export const EXTENSIONS: readonly Extension[] = [
   listMetadata,
   threadOrderedSubject,
   threadReferences,
+  binary,
 ]

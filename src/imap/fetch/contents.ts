@@ -3,6 +3,7 @@ import { Disconnected } from '../../net/connection.ts'
 import type { ContentColumn } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
 import type { UidRanges } from '../../store/uidset.ts'
+import { DecodedWriter, type EncodedSource } from './decoded.ts'
 import type { FetchItem, OctetsItem, ValueItem } from './item.ts'
 import { type Fetch, type FetchContext, FLUSH_AT } from './job.ts'
 import { LineWriter, Phrase } from './line.ts'
@@ -14,6 +15,7 @@ import { Turns } from './turns.ts'
 
 /** Contents asked of the store in one go; it reads ahead within them. */
 const STEP = 4096
+const NUMBER_ROOM = 16
 
 export class ContentFetch {
   readonly #context: FetchContext
@@ -23,6 +25,11 @@ export class ContentFetch {
   readonly #proof: ContentColumn
   readonly #prefixes: readonly Phrase[]
   readonly #line: LineWriter
+  readonly #decoded: DecodedWriter
+  readonly #encoded: EncodedSource = {
+    within: (range) => octetsWithin(this.#row.content!, this.#row.size, range),
+    read: (range) => this.#read(range),
+  }
   readonly #row: FetchRow
   readonly #marked: (uid: number) => boolean
   /** What marked messages tell although it was not asked for. */
@@ -37,11 +44,15 @@ export class ContentFetch {
     this.#proof = this.#want.find((column) => column !== 'body')!
     this.#prefixes = prefixes(fetch.items)
     this.#line = new LineWriter(context.output)
+    this.#decoded = new DecodedWriter(this.#line, context.output)
     this.#row = new FetchRow(context.selected)
     this.#marked = membership(marked)
     const beside = context.changed.filter((item) => !fetch.items.includes(item))
     this.#beside = beside.map((item) => ({ item, prefix: new Phrase(` ${item.name} `) }))
   }
+
+  /** Items that could not be decoded. */
+  undecodable = 0
 
   /** Resolves to the number of messages whose content is gone for good: they get no response. */
   async run(): Promise<number> {
@@ -127,7 +138,7 @@ export class ContentFetch {
 
   /** Writes name and value; what it returns, if anything, must be waited for before the next item. */
   #item(item: FetchItem, prefix: Phrase): Promise<void> | undefined {
-    this.#line.room(prefix.length + (item.kind === 'value' ? item.room : 0))
+    this.#line.room(prefix.length + (item.kind === 'value' ? item.room : NUMBER_ROOM))
     this.#line.phrase(prefix)
     if (item.kind === 'octets') return this.#octets(item)
     item.write(this.#row, this.#line)
@@ -137,9 +148,13 @@ export class ContentFetch {
   #octets(item: OctetsItem): Promise<void> | undefined {
     const octets = item.locate(this.#row)
     switch (octets.kind) {
+      case 'undecodable':
+        this.undecodable++
+        return this.#nothing(item)
       case 'none':
-        writeNil(this.#line)
-        return undefined
+        return this.#nothing(item)
+      case 'encoded':
+        return this.#decoded.write(octets, item, this.#encoded)
       case 'bytes':
         return this.#bytes(octets.bytes, item)
       case 'range': {
@@ -155,6 +170,11 @@ export class ContentFetch {
       default:
         return octets satisfies never
     }
+  }
+
+  #nothing({ sizeOnly }: OctetsItem): undefined {
+    if (sizeOnly) this.#line.number(0)
+    else writeNil(this.#line)
   }
 
   #bytes(bytes: Uint8Array, { partial }: OctetsItem): undefined {

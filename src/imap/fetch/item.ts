@@ -2,6 +2,7 @@
 import type { ContentColumn } from '../../store/mailstore.ts'
 import type { AtomNode } from '../wire/node.ts'
 import type { ArgumentReader } from '../wire/read.ts'
+import type { Encoded } from './decoded.ts'
 import type { LineWriter } from './line.ts'
 import type { FetchRow } from './row.ts'
 import type { Partial } from './section.ts'
@@ -30,6 +31,8 @@ export interface ValueItem extends Named {
 export interface OctetsItem extends Named {
   readonly kind: 'octets'
   readonly partial?: Partial | undefined
+  /** Not the octets, but how many there are: of `encoded` ones when they are decoded. */
+  readonly sizeOnly?: boolean
   /** Where the octets are, before `partial` is applied. */
   locate(row: FetchRow): Octets
 }
@@ -43,6 +46,10 @@ export type Octets =
   | { readonly kind: 'range'; readonly from: number; readonly to: number }
   /** In memory already. */
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  /** From … to (exclusive) of the message, without their transfer encoding. */
+  | ({ readonly kind: 'encoded' } & Encoded)
+  /** Encoded in a way that nobody knows (RFC 3516 §4.2 UNKNOWN-CTE). */
+  | { readonly kind: 'undecodable' }
   /** To be made of a header block that lies within the message. */
   | { readonly kind: 'derived'; readonly from: number; readonly to: number; readonly make: (block: Buffer) => Uint8Array }
 

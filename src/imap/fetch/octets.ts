@@ -15,6 +15,7 @@ const EMPTY = new Phrase('""')
 const LINE_END = new Phrase('}\r\n')
 const HEAD_ROOM = 32
 const OPEN_BRACE = 0x7b
+const TILDE = 0x7e
 
 /** What of a range a partial fetch asks for; nothing beyond its end (RFC 9051 §6.4.5: an empty string). */
 export function cut({ from, to }: Range, partial: Partial | undefined): Range {
@@ -45,12 +46,13 @@ export function writeNil(line: LineWriter): void {
 /**
  * What stands before `length` octets of a value. Always a literal, but for none at all: what is in a message may hold CR, LF, 8-bit octets and NUL,
  * and clients are used to it. NUL goes as it is: RFC 3501 §4.3.1 has no way to send it, rev2's literal8 only in BINARY, and left out it would make
- * every count wrong.
+ * every count wrong. `form8`: as literal8 (RFC 3516 §4.2).
  */
-export function writeLiteralHead(line: LineWriter, length: number): void {
+export function writeLiteralHead(line: LineWriter, length: number, { form8 = false } = {}): void {
   line.room(HEAD_ROOM)
   if (length === 0) line.phrase(EMPTY)
   else {
+    if (form8) line.byte(TILDE)
     line.byte(OPEN_BRACE)
     line.number(length)
     line.phrase(LINE_END)

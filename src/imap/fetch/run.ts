@@ -16,6 +16,8 @@ import { Turns } from './turns.ts'
 export interface Fetched {
   /** Messages that got no response, because their content is gone for good. */
   readonly vanished: number
+  /** Items that were asked for decoded, and are encoded in a way that nobody knows. */
+  readonly undecodable: number
 }
 
 /** Writes a response for each message there is. Throws Disconnected when one cannot be finished. */
@@ -23,13 +25,14 @@ export async function runFetch(context: FetchContext, fetch: Fetch): Promise<Fet
   const values = fetch.items.filter((item) => item.kind === 'value' && item.needs.length === 0) as ValueItem[]
   if (values.length === fetch.items.length) {
     await fromIndex(context, fetch, values)
-    return { vanished: 0 }
+    return { vanished: 0, undecodable: 0 }
   }
   const marked = await markSeen(context, fetch)
-  const vanished = await new ContentFetch(context, fetch, marked.changed).run()
+  const contents = new ContentFetch(context, fetch, marked.changed)
+  const vanished = await contents.run()
   // Their flags were in the responses. Only now: if the fetch fails on its way, sync tells them instead.
   context.selected.hide(marked.modseqs)
-  return { vanished }
+  return { vanished, undecodable: contents.undecodable }
 }
 
 async function fromIndex({ selected, output }: FetchContext, { by, ranges }: Fetch, items: readonly ValueItem[]): Promise<void> {

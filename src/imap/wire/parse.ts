@@ -23,7 +23,8 @@ export async function parseArguments({ text, slots }: Scanned): Promise<Node[]> 
 async function fill(slot: Slot, before: readonly Node[]): Promise<Node> {
   switch (slot.kind) {
     case 'run':
-      return { kind: 'atom', text: slot.text }
+      if (slot.section === undefined) return { kind: 'atom', text: slot.text }
+      return { kind: 'atom', text: slot.text, section: slot.section === '' ? [] : [{ kind: 'atom', text: slot.section }] }
     case 'literal':
       return { kind: 'string', form: slot.form, octets: slot.octets }
     case 'list': {

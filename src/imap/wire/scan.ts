@@ -12,6 +12,8 @@ const LIBRARY_NESTING = 16
 /** The only runs that the tokenizer gets: short, and of characters that mean nothing to it. It is quadratic in long ones. */
 const SIMPLE_RUN = /^\\?[A-Za-z0-9.$_+/=&-]{1,128}$/
 const SECTION_NAME = /^(?:BODY|BODY\.PEEK|BINARY|BINARY\.PEEK)$/i
+/** A name with a section that the tokenizer does not know (RFC 3516 §7). */
+const SIZED_SECTION = /^(BINARY\.SIZE)\[([0-9.]{0,512})\]$/i
 /** `1.2.HEADER.FIELDS`. */
 const SECTION_TEXT = /^[A-Za-z0-9.]{1,512}$/
 const PARTIAL = /^<[0-9]{1,10}(?:\.[0-9]{1,10})?>/
@@ -19,9 +21,9 @@ const PARTIAL = /^<[0-9]{1,10}(?:\.[0-9]{1,10})?>/
 export const MAX_TOKENS = 10_000
 const MARKER = /^(~?)\{([0-9]{1,20})(\+?)\}$/
 
-/** What stands in a slot: an atom as written, a literal, or the text of a list that is parsed apart. */
+/** What stands in a slot: an atom as written, one with a section, a literal, or the text of a list that is parsed apart. */
 export type Slot =
-  | { readonly kind: 'run'; readonly text: string }
+  | { readonly kind: 'run'; readonly text: string; readonly section?: string }
   | { readonly kind: 'literal'; readonly form: 'literal' | 'literal8'; readonly octets: Buffer }
   | { readonly kind: 'list'; readonly text: string }
 
@@ -155,7 +157,9 @@ export class Scanner {
     if (end === at) throw new Bad('Expected an argument')
     const run = line.slice(at, end)
     if (run.includes('{')) throw new Bad('Invalid literal')
-    if (SIMPLE_RUN.test(run) && run.toUpperCase() !== 'NIL') this.#write(run)
+    const sized = SIZED_SECTION.exec(run)
+    if (sized) this.#slot({ kind: 'run', text: sized[1]!, section: sized[2]! })
+    else if (SIMPLE_RUN.test(run) && run.toUpperCase() !== 'NIL') this.#write(run)
     else this.#slot({ kind: 'run', text: run })
     this.#tokenDone()
     return end
