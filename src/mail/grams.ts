@@ -5,7 +5,7 @@
  */
 import { canonical } from './canonical.ts'
 import { headerFields, unfold } from './header.ts'
-import type { SearchText } from './text.ts'
+import { MAX_TEXT_BYTES, type SearchText } from './text.ts'
 import { decodeWords } from './words.ts'
 
 /** Rises with any change of what is here, or of what the text of a message is (text.ts, canonical.ts): what was made under another number is made anew. */
@@ -28,16 +28,17 @@ const FIELDS: ReadonlyMap<string, number> = new Map(['subject', 'from', 'to', 'c
 /** Calls `take` with the bucket of each gram of the message, in any order and more than once. `header` is the block, `text` what TextCollector made of the message. */
 export function messageGrams(header: Buffer, text: SearchText, take: (bucket: number) => void): void {
   let block = ''
-  for (const { name, value, to } of headerFields(header)) {
+  // What a search finds in all of the header may differ from what its fields say: white space before a colon (RFC 5322 §4.5), a block longer than is looked at.
+  let differs = header.length > MAX_TEXT_BYTES
+  for (const { name, from, value, to } of headerFields(header)) {
+    differs ||= value - 1 - from > name.length
     const content = canonical(decodeWords(unfold(header, value, to)))
     const place = FIELDS.get(name)
     if (place !== undefined) grams(content, place, take)
     block += `${name}: ${content}\n`
   }
   grams(block, HEADER, take)
-  // Obsolete forms and very long blocks: a search may look at either.
-  const lines = canonical(text.header)
-  if (lines !== block) grams(lines, HEADER, take)
+  if (differs) grams(canonical(text.header), HEADER, take)
   grams(canonical(text.body), BODY, take)
 }
 
@@ -47,12 +48,13 @@ export function messageGrams(header: Buffer, text: SearchText, take: (bucket: nu
  */
 export function gramsOf(place: TextPlace, text: string): number[] {
   const found = new Map<number, number>()
-  const collect = (from: string, where: number) => grams(from, where, (bucket, at) => void found.set(bucket, rarity(from, at)))
+  const collect = (from: string, where: number, less = 0) => grams(from, where, (bucket, at) => void found.set(bucket, rarity(from, at) - less))
   if (place === 'body') collect(text, BODY)
   else if (place === 'header') collect(text, HEADER)
   else {
     const own = FIELDS.get(place.field)
-    if (own === undefined || text === '') collect(`${place.field}:`, HEADER)
+    // Many messages have the field: what it says is asked for first.
+    if (own === undefined || text === '') collect(`${place.field}:`, HEADER, NAME)
     collect(text, own ?? HEADER)
   }
   return [...found.keys()].sort((a, b) => found.get(b)! - found.get(a)!)
@@ -60,6 +62,8 @@ export function gramsOf(place: TextPlace, text: string): number[] {
 
 /** What Latin letters there are, the most frequent first. */
 const FREQUENT = ' etaoinsrhldcumfpgwybvkxjqz'
+/** More than any rarity. */
+const NAME = 100
 
 /** The higher the rarer is the gram at that place, by its letters: a guess, good for an order. */
 function rarity(text: string, at: number): number {
