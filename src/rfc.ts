@@ -108,6 +108,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(5464, 'The IMAP METADATA Extension', 'part', 'notes of mailboxes and of the server, within limits; other sessions are not told of changes', {
     imap: ['METADATA'],
   }),
+  rfc(5465, 'The IMAP NOTIFY Extension', 'words', 'how MULTISEARCH names mailboxes'),
   rfc(
     5530,
     'IMAP Response Codes',
@@ -141,7 +142,7 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['CONDSTORE', 'QRESYNC'] },
   ),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
-  rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'words', 'how a response names its mailbox'),
+  rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'full', 'ESEARCH; INBOX is the only one of "inboxes"', { imap: ['MULTISEARCH'] }),
   rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),
   rfc(7889, 'The IMAP APPENDLIMIT Extension', 'full', 'one limit for all mailboxes', { imap: ['APPENDLIMIT'] }),
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),

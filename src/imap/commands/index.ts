@@ -10,6 +10,7 @@ import { create } from './create.ts'
 import { remove } from './delete.ts'
 import { deleteacl } from './deleteacl.ts'
 import { enable } from './enable.ts'
+import { esearch } from './esearch.ts'
 import { expunge } from './expunge.ts'
 import { fetch } from './fetch.ts'
 import { getacl } from './getacl.ts'
@@ -81,6 +82,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   search,
   sort,
   thread,
+  esearch,
   store,
   copy,
   move,

@@ -14,6 +14,8 @@ export interface Question {
   readonly options: Partial<SearchOptions> | undefined
   /** A mod-sequence is to be told. */
   readonly modseq: boolean
+  /** Of a mailbox that need not be the selected one: RFC 7377 §2.1. */
+  readonly mailbox?: { readonly name: string; readonly uidvalidity: number }
 }
 
 /** `found` in the order of the results: a sort's first is the least, its last the greatest (RFC 5267 §3.1). */
@@ -24,11 +26,11 @@ export async function writeFound(
   found: Found,
   old: 'SEARCH' | 'SORT' = 'SEARCH',
 ): Promise<void> {
-  const { options, by } = asked
+  const { options, by, tag, mailbox } = asked
   const modseq = asked.modseq && found.msns.length > 0 ? highestModseq(selected, told(found, options).msns) : undefined
   if (!options) return await writeNumbers(out.output, numbersOf(found, by), { name: old, modseq })
   if (isSilent(options)) return
-  await writeExtended(out, { tag: asked.tag, by, options, modseq }, found)
+  await writeExtended(out, { tag, by, options, modseq, mailbox }, found)
 }
 
 /** SAVE alone suppresses the response: RFC 5182 §1. */
@@ -37,17 +39,14 @@ const isSilent = ({ save, ...others }: Partial<SearchOptions>): boolean => save 
 /** No option that says what to tell means ALL: RFC 4731 §3.1. */
 const wantsAll = ({ all, min, max, count, page }: Partial<SearchOptions>): boolean => all === true || !(min || max || count || page)
 
-export interface Extended {
-  readonly tag: string
-  readonly by: By
+interface Extended extends Pick<Question, 'tag' | 'by'> {
   readonly options: Partial<SearchOptions>
-  readonly modseq?: number | undefined
-  /** Of a mailbox that need not be the selected one: RFC 7377 §2.1. */
-  readonly mailbox?: { readonly name: string; readonly uidvalidity: number }
+  readonly modseq: number | undefined
+  readonly mailbox: Question['mailbox'] | undefined
 }
 
 /** Items that nothing was found for are left out, but for COUNT and PARTIAL. client: New Outlook wants the tag quoted, so it always is. */
-export async function writeExtended(out: ResponseWriter, { tag, by, options, modseq, mailbox }: Extended, found: Found): Promise<void> {
+async function writeExtended(out: ResponseWriter, { tag, by, options, modseq, mailbox }: Extended, found: Found): Promise<void> {
   const numbers = numbersOf(found, by)
   const { min, max, count, page } = options
   out.untagged().word('ESEARCH').open().word('TAG').string(tag)

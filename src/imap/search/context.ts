@@ -1,7 +1,7 @@
 /** What the commands that search have in common. */
 import { No } from '../reply.ts'
 import type { Selected } from '../selected.ts'
-import type { SelectedSession, Services } from '../session.ts'
+import type { AuthenticatedSession, SelectedSession, Services } from '../session.ts'
 import type { SearchOptions } from '../tables.ts'
 import { Work } from '../work.ts'
 import { SearchGate } from './gate.ts'
@@ -19,7 +19,10 @@ function gateOf(services: Services): SearchGate {
 /** Of those who are through the gate already. */
 export const OPEN_GATE: Pick<SearchGate, 'run'> = { run: (_, work) => work() }
 
-export function searchContext({ services, store, selected, out: { output }, ending }: SelectedSession): SearchContext {
+/** `selected`: another mailbox than the one that the session has selected. */
+export function searchContext(s: SelectedSession): SearchContext
+export function searchContext(s: AuthenticatedSession, selected: Selected): SearchContext
+export function searchContext({ services, store, out: { output }, ending, ...s }: AuthenticatedSession, selected = s.selected!): SearchContext {
   return { store, selected, gate: gateOf(services), work: new Work({ output, ending }) }
 }
 

@@ -70,7 +70,7 @@ export const SEARCH_KEYS: SearchKeys = new Map<string, SearchKey | ((r: KeyReade
   ['SUBJECT', field('subject')],
   ['TEXT', (r) => textHas(r.bodyText())],
   ['TO', field('to')],
-  ['UID', (r) => inUidSet(r.arguments.set())],
+  ['UID', (r) => inUidSet(r.uids())],
   ['UNANSWERED', not(IS_ANSWERED)],
   ['UNDELETED', not(IS_DELETED)],
   ['UNDRAFT', not(IS_DRAFT)],

@@ -1,6 +1,7 @@
 /** The arguments of SEARCH and UID SEARCH. RFC 9051 §6.4.4, §9 search; CHARSET as in RFC 3501 §6.4.4. */
 import { Bad, No } from '../reply.ts'
 import { readParameters, type SearchOptions, type Tables } from '../tables.ts'
+import { type NumberSet, SAVED } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import { inSet } from './index-keys.ts'
 import { and, not, or, type SearchKey } from './key.ts'
@@ -26,6 +27,8 @@ export interface Criteria {
   readonly key: SearchKey
   /** A key asked for mod-sequences, so the answer tells one: RFC 7162 §3.1.5. */
   readonly modseq: boolean
+  /** It speaks of sequence numbers, or of `$`. */
+  readonly numbered: boolean
 }
 
 export interface SearchArgs {
@@ -63,7 +66,7 @@ export function readCharset(r: ArgumentReader): void {
 /** All that is left. `strict`: a charset was named. Throws Bad, and No for a size that is not supported. */
 export function readCriteria(r: ArgumentReader, known: SearchKeys, strict: boolean): Criteria {
   const reader = new KeyReader(r, known, strict)
-  return { key: reader.all(), modseq: reader.modseq }
+  return { key: reader.all(), modseq: reader.modseq, numbered: reader.numbered }
 }
 
 /** After a refusal the rest of the line is not looked at. */
@@ -87,6 +90,8 @@ export class KeyReader {
   #bodyTexts = 0
   /** Set by a key that asks for mod-sequences. */
   modseq = false
+  /** Messages were named by sequence number, or by `$`. */
+  numbered = false
 
   constructor(r: ArgumentReader, known: SearchKeys, strict: boolean) {
     this.#r = r
@@ -119,6 +124,13 @@ export class KeyReader {
     return this.text()
   }
 
+  /** uid-set: a set of UIDs, or `$`. */
+  uids(): NumberSet {
+    const set = this.#r.set()
+    if (set === SAVED) this.numbered = true
+    return set
+  }
+
   #key(): SearchKey {
     if (++this.#depth > MAX_DEPTH) throw new Bad('Search keys nested too deeply')
     if (++this.#keys > MAX_KEYS) throw new No('LIMIT', 'Too many search keys')
@@ -141,12 +153,17 @@ export class KeyReader {
 
   #named(): SearchKey {
     const name = this.#r.nextWord
-    if (this.#r.nextIsSet) return inSet(this.#r.set())
+    if (this.#r.nextIsSet) return this.#numbers()
     if (name === 'OR') return this.#or()
     const known = this.#known.get(name)
     if (!known) throw new Bad(this.#r.more ? 'Unknown search key' : 'Missing search key')
     this.#r.any()
     return typeof known === 'function' ? known(this) : known
+  }
+
+  #numbers(): SearchKey {
+    this.numbered = true
+    return inSet(this.#r.set())
   }
 
   /** `OR a OR b c`: programs write long ones, so the second key is no recursion. */

@@ -1,0 +1,81 @@
+/** ESEARCH: one search through many mailboxes. RFC 7377. */
+import { Refusal } from '../../store/errors.ts'
+import { toRanges } from '../../store/uidset.ts'
+import { command, LOGGED_IN } from '../command.ts'
+import { Bad, No } from '../reply.ts'
+import { saved, writeFound } from '../search/answer.ts'
+import { searchContext, withCriteria } from '../search/context.ts'
+import { type Criteria, orRefusal, readSearch } from '../search/parse.ts'
+import { runSearch } from '../search/run.ts'
+import { isSelectedOnly, namesOfSources, readSources, SELECTED_ONLY } from '../search/sources.ts'
+import { Selected } from '../selected.ts'
+import type { AuthenticatedSession } from '../session.ts'
+import type { SearchOptions } from '../tables.ts'
+
+interface Job {
+  readonly tag: string
+  readonly criteria: Criteria
+  readonly options: Partial<SearchOptions>
+}
+
+export const esearch = command({
+  names: ['ESEARCH'],
+  rfc: 'RFC 7377 §2.1',
+  states: LOGGED_IN,
+  sync: 'all',
+  capability: 'MULTISEARCH',
+  announce: LOGGED_IN,
+  parse(r, _, tables) {
+    const sources = orRefusal(r, () => readSources(r))
+    const args = sources instanceof No ? { options: undefined, criteria: sources } : readSearch(r, tables)
+    const wanted = sources instanceof No ? SELECTED_ONLY : sources
+    // Another mailbox has other sequence numbers, and `$` is one mailbox's.
+    const isNumbered = !(args.criteria instanceof No) && args.criteria.numbered
+    if (!isSelectedOnly(wanted) && (isNumbered || args.options?.save)) throw new Bad('Only a search of the selected mailbox may say this')
+    return { ...args, options: args.options ?? {}, sources: wanted }
+  },
+  async run(s, { sources, options, criteria }, { name, tag }) {
+    const { selected } = s
+    const ofSelected = sources.some(({ kind }) => kind === 'selected')
+    if (ofSelected && !selected) throw new Bad('No mailbox is selected')
+    const search = async (searched: Criteria): Promise<void> => {
+      const job = { tag, criteria: searched, options }
+      if (ofSelected) await searchOne(s, selected!, job)
+      for (const other of await namesOfSources(s, sources)) await searchNamed(s, other, { ...job, done: ofSelected })
+    }
+    if (selected) await withCriteria(selected, { criteria, options }, search)
+    else if (criteria instanceof No) throw criteria
+    else await search(criteria)
+    return { ok: `${name} completed` }
+  },
+})
+
+/** What is not there, or not the user's to read, is passed over. `done`: the selected one was searched already. */
+async function searchNamed(s: AuthenticatedSession, name: string, job: Job & { readonly done: boolean }): Promise<void> {
+  try {
+    const access = await s.store.open(s.access, name, false)
+    if (s.selected?.access.account === access.account && s.selected.access.mailbox === access.mailbox) {
+      if (!job.done) await searchOne(s, s.selected, job)
+      return
+    }
+    const mailbox = new Selected(name, await s.store.select(access, { changed: () => undefined, gone: () => undefined }))
+    try {
+      await searchOne(s, mailbox, job)
+    } finally {
+      await mailbox.close()
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+  }
+}
+
+/** No response where nothing matches, whatever was asked for. */
+async function searchOne(s: AuthenticatedSession, mailbox: Selected, { tag, criteria, options }: Job): Promise<void> {
+  const found = await runSearch(searchContext(s, mailbox), criteria.key)
+  if (found.uids.length > 0) {
+    const { name, index } = mailbox
+    const of = { name, uidvalidity: index.uidvalidity }
+    await writeFound(s.out, mailbox, { tag, by: 'uid', options, modseq: criteria.modseq, mailbox: of }, found)
+  }
+  if (options.save) mailbox.save(toRanges(saved(found, options)))
+}
