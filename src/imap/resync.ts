@@ -7,7 +7,7 @@ import { Bad } from './reply.ts'
 import type { Selected } from './selected.ts'
 import type { AuthenticatedSession, SelectedSession } from './session.ts'
 import { writeChanged, writeVanished } from './sync.ts'
-import { type By, type NumberSet, resolveSet } from './wire/numset.ts'
+import { type By, type NumberSet, resolveSet, SAVED } from './wire/numset.ts'
 
 export const QRESYNC = 'QRESYNC'
 
@@ -43,7 +43,8 @@ export async function tellVanished(s: SelectedSession, { by, set, since }: { by:
   requireQresync(s)
   if (by !== 'uid' || since === undefined) throw new Bad('VANISHED belongs to UID FETCH with CHANGEDSINCE')
   const { uidnext } = s.selected.view
-  if (uidnext === 1) return
+  // `$` names none that are gone.
+  if (uidnext === 1 || set === SAVED) return
   const uids = within(resolveSet(set, uidnext - 1), [1, uidnext - 1])
   await writeVanished(s.out, await vanished(s, s.selected, { uids, since, above: 0 }), true)
 }

@@ -1,6 +1,7 @@
 /** SEARCH and UID SEARCH. RFC 9051 §6.4.4, answered as RFC 3501 §7.2.5 has it, or with RETURN as RFC 4731 has it. */
 import { toRanges } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
 import { readSearch } from '../search/parse.ts'
@@ -16,6 +17,7 @@ export const search = command({
     const { out, selected } = s
     const { options } = args
     await withCriteria(selected, args, async ({ key, modseq }) => {
+      if (modseq) s.enable(CONDSTORE)
       const found = await runSearch(searchContext(s), key)
       await writeFound(out, selected, { tag, by, options, modseq }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))

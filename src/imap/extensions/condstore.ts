@@ -1,6 +1,7 @@
 import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
 import { MODSEQ } from '../fetch/items.ts'
+import { readModSeqKey } from '../search/modseq-key.ts'
 import type { StatusItem } from '../tables.ts'
 
 /** Its name, which commands that imply it turn on. */
@@ -26,6 +27,7 @@ export const condstore = extension({
     fetchModifiers: new Map([['CHANGEDSINCE', (r) => ({ changedSince: r.modseq() })]]),
     storeModifiers: new Map([['UNCHANGEDSINCE', (r) => ({ unchangedSince: r.modseq() })]]),
     selectParameters: new Map([[CONDSTORE, () => ({ condstore: true })]]),
+    searchKeys: new Map([['MODSEQ', readModSeqKey]]),
     statusItems: new Map([['HIGHESTMODSEQ', highestModSeq]]),
   },
 })

@@ -3,7 +3,7 @@ import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
 import { Bad } from '../reply.ts'
 import { type Known, QRESYNC } from '../resync.ts'
-import { resolveSet, STAR } from '../wire/numset.ts'
+import { resolveSet, SAVED, STAR } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import { CONDSTORE } from './condstore.ts'
 
@@ -41,6 +41,6 @@ function readPairs(r: ArgumentReader): NonNullable<Known['pairs']> {
 /** A set without `*`, ascending (RFC 7162 §7 known-uids, known-sequence-set). */
 function knownSet(r: ArgumentReader): UidRanges {
   const set = r.set()
-  if (set.includes(STAR)) throw new Bad('* is none of the numbers that a client knows')
+  if (set === SAVED || set.includes(STAR)) throw new Bad('Only numbers that the client knows')
   return resolveSet(set, STAR)
 }
