@@ -111,6 +111,8 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
     store,
     accounts,
     drivers,
+    /** The way to its database. */
+    connect: database.connect,
     access,
     serve,
     /** Changes what the user may store, as a new config file would. */
