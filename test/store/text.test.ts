@@ -1,11 +1,13 @@
 /** The index of texts: what it rules out is never there, whatever was indexed when; and it rules out nearly all that is not. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLog } from '../../src/log.ts'
 import { canonical } from '../../src/mail/canonical.ts'
 import { TEXT_VERSION } from '../../src/mail/grams.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { TextProbe } from '../../src/store/mailstore.ts'
+import { startBackground } from '../../src/store/pg/background.ts'
 import { dumpDatabase, type Part, restoreDatabase } from '../../src/store/pg/dump.ts'
 import { Pool, type Queryable } from '../../src/store/pg/pool.ts'
 import { reapAccount } from '../../src/store/pg/reaper.ts'
@@ -203,5 +205,31 @@ test('a backup leaves the index out, and what was restored is indexed anew', asy
   } finally {
     await restored.close()
     await db.close()
+  }
+})
+
+test('in the background, by who sweeps; what keeps one account from being indexed is no matter to others', async () => {
+  await fill(ben, 'INBOX', raws.slice(100, 100 + SLOTS))
+  const warnings: unknown[] = []
+  const log = { ...silentLog(), warn: (...said: unknown[]) => void warnings.push(said) } as ReturnType<typeof silentLog>
+  const background = startBackground({ pool, retention: 3600, log, sweeps: false, indexInterval: 5 })
+  try {
+    // A message that cannot be read at all: its chunk is no zstd.
+    await fill(
+      anna,
+      'INBOX',
+      Array.from({ length: SLOTS }, (_, n) => Buffer.from(`Subject: ${n}\r\n\r\n${'again and again '.repeat(9_999)}`)),
+    )
+    await sql('spoil', "update content_chunk set data = 'rubbish' where account_id = $1 and zstd", [anna.account])
+    const before = await rowsOf('text_block', anna)
+    await sleep(100)
+    assert.equal(await rowsOf('text_block', ben), 0)
+    background.sweeps(true)
+    for (let i = 0; i < 200 && ((await rowsOf('text_block', ben)) === 0 || warnings.length === 0); i++) await sleep(50)
+    assert.equal(await rowsOf('text_block', ben), 1)
+    assert.equal(await rowsOf('text_block', anna), before)
+    assert.match(JSON.stringify(warnings), /texts could not be indexed/)
+  } finally {
+    await background.stop()
   }
 })

@@ -26,13 +26,23 @@ const INDEX_INTERVAL = 60_000
 export interface Background {
   /** A mailbox's log grew by one change. */
   moved(account: AccountId, mailbox: MailboxId): void
-  /** Whether it sweeps and reaps from now on. */
+  /** Whether it sweeps, reaps and indexes from now on. */
   sweeps(on: boolean): void
   stop(): Promise<void>
 }
 
-/** `retention` in seconds. `sweeps`: whether it begins with sweeping and reaping. */
-export function startBackground({ pool, retention, log, sweeps }: { pool: Pool; retention: number; log: Log; sweeps: boolean }): Background {
+export interface BackgroundOptions {
+  readonly pool: Pool
+  /** In seconds. */
+  readonly retention: number
+  readonly log: Log
+  /** Whether it begins with sweeping, reaping and indexing. */
+  readonly sweeps: boolean
+  /** Milliseconds; INDEX_INTERVAL if absent. */
+  readonly indexInterval?: number
+}
+
+export function startBackground({ pool, retention, log, sweeps, indexInterval = INDEX_INTERVAL }: BackgroundOptions): Background {
   const stop = new AbortController()
   const grown = new Map<string, { key: MailboxKey; changes: number }>()
   let sweeping = sweeps
@@ -62,7 +72,7 @@ export function startBackground({ pool, retention, log, sweeps }: { pool: Pool; 
   const loops = [
     every(FOLD_INTERVAL, look, { stop: stop.signal, log }),
     every(REAP_INTERVAL, clean, { stop: stop.signal, log }),
-    every(INDEX_INTERVAL, index, { stop: stop.signal, log }),
+    every(indexInterval, index, { stop: stop.signal, log }),
   ]
   return {
     moved(account, mailbox) {
