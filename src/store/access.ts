@@ -64,7 +64,10 @@ export class MailboxAccess {
   /** Throws Refusal where one of the rights is missing: to whom may not look it up, the mailbox does not exist (RFC 4314 §6). */
   need(...rights: readonly Right[]): void {
     if (rights.every((right) => this.may(right))) return
-    throw this.may('l') ? notPermitted() : nonexistent()
+    throw this.refusal()
+  }
+  refusal(): Refusal {
+    return this.may('l') ? notPermitted() : nonexistent()
   }
   /** The same for what changes the mailbox. */
   needToWrite(...rights: readonly Right[]): void {

@@ -1,5 +1,5 @@
 /** STORE: change flags. One `change` row however many messages; only what really changes is in it. */
-import { type MailboxAccess, notPermitted } from '../access.ts'
+import type { MailboxAccess } from '../access.ts'
 import { CHANGE_KINDS, packFlags } from '../change.ts'
 import { type Flags, intersection, isNone } from '../flags.ts'
 import type { MailboxIndex } from '../index.ts'
@@ -15,7 +15,7 @@ export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRange
   const { rights } = m
   const within = flagsWithin(rights)
   const op = { ...asked, names: namesWithin(rights, asked.names) }
-  if (isNone(within) || (op.names.length === 0 && asked.names.length > 0 && op.mode !== 'replace')) throw notPermitted()
+  if (isNone(within) || (op.names.length === 0 && asked.names.length > 0 && op.mode !== 'replace')) throw m.refusal()
   return writeState(writer, m, (index) => plan(index, uids, { op, within }))
 }
 

@@ -55,6 +55,15 @@ export function storedName(name: string, longest = MAX_MAILBOX_NAME): string {
   return parts.join(HIERARCHY_DELIMITER)
 }
 
+/** A name that no mailbox may have is one that does not exist. */
+export function nameOrNothing(name: string): string | undefined {
+  try {
+    return storedName(name)
+  } catch {
+    return undefined
+  }
+}
+
 const parentOf = (name: string): string | undefined => {
   const at = name.lastIndexOf(HIERARCHY_DELIMITER)
   return at < 0 ? undefined : name.slice(0, at)

@@ -8,6 +8,7 @@ import type { MailboxInfo } from '../mailstore.ts'
 import { type AclEntry, NO_RIGHTS, type Right, type Rights, rightsOf } from '../rights.ts'
 import { type AccountId, HIERARCHY_DELIMITER, MAX_SHARED_WITH, type MailboxId } from '../types.ts'
 import type { MailboxKey } from './indexes.ts'
+import { nameOrNothing } from './names.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 
@@ -41,7 +42,8 @@ export async function rightsOn(on: Queryable, actor: AccountId, { account, mailb
 /** `name` as the actor calls it. Refusal 'nonexistent' where the actor has no right at all to it, too. */
 export async function openShared(on: Queryable, by: AccountAccess, name: string, writable: boolean): Promise<MailboxAccess> {
   const place = foreignName(name)
-  if (!place) throw nonexistent()
+  // Nothing is folded: each mailbox of others has one name.
+  if (!place || nameOrNothing(place.name) !== place.name) throw nonexistent()
   let found: MailboxKey | undefined
   let address = ''
   const entries: AclEntry[] = []

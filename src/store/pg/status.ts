@@ -6,7 +6,7 @@ import type { DeletedStatus, MailboxInfo, MailboxStatus, StatusWant } from '../m
 import type { AccountId, MailboxId, ModSeq, Uid } from '../types.ts'
 import { int4Array, int8Array } from './arrays.ts'
 import type { Indexes } from './indexes.ts'
-import { storedName } from './names.ts'
+import { nameOrNothing } from './names.ts'
 import type { Pool } from './pool.ts'
 import type { Row, Statement } from './rows.ts'
 import { permit, visibleTo } from './sharing.ts'
@@ -28,15 +28,6 @@ export async function findOwn(pool: Pool, account: AccountId, name: string): Pro
     id = row.int() as MailboxId
   })
   return id
-}
-
-/** A name that no mailbox may have is one that does not exist. */
-function nameOrNothing(name: string): string | undefined {
-  try {
-    return storedName(name)
-  } catch {
-    return undefined
-  }
 }
 
 const COUNTERS = 'm.account_id, m.id, m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen, greatest(0, m.uidnext - m.recent_uid), m.bytes'
