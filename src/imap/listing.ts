@@ -50,10 +50,13 @@ export async function select(names: Names, selection: ListSelection, wanted: (na
   const candidates = new Set([...mailboxes.keys(), ...withChildren, ...(selection.subscribed ? subscribed : [])])
   const above = new Set<string>()
   const unheard = new Set<string>()
+  // Selected names that were compared already: a pattern can be dear.
+  const heard = new Map<string, boolean>()
   if (filtered && selection.recursive) {
     const turns = new Turns()
     for (const name of [...candidates].filter(isSelected)) {
       const isHeard = wanted(name)
+      heard.set(name, isHeard)
       for (const parent of parents(name)) {
         above.add(parent)
         candidates.add(parent)
@@ -62,7 +65,7 @@ export async function select(names: Names, selection: ListSelection, wanted: (na
       if (turns.over) await turns.pass()
     }
   }
-  const found = await matching(candidates, (name) => (!filtered || isSelected(name) || unheard.has(name)) && wanted(name))
+  const found = await matching(candidates, (name) => (!filtered || isSelected(name) || unheard.has(name)) && (heard.get(name) ?? wanted(name)))
   return found.map((name) => ({ name, mailbox: mailboxes.get(name), childInfo: above.has(name) }))
 }
 

@@ -5,7 +5,7 @@ import { No } from './reply.ts'
 import { canonicalName } from './wire/mutf7.ts'
 
 /** Wildcards that a pattern may hold, runs of them counting as one: no client needs more than a few. */
-const MAX_WILDCARDS = 50
+export const MAX_WILDCARDS = 50
 const ANY = '*'
 const ANY_IN_LEVEL = '%'
 

@@ -1,11 +1,12 @@
 import type { MailboxInfo } from '../../store/mailstore.ts'
-import { HIERARCHY_DELIMITER } from '../../store/types.ts'
+import { HIERARCHY_DELIMITER, MAX_MAILBOX_NAME, MAX_MAILBOXES } from '../../store/types.ts'
 import { command, LOGGED_IN } from '../command.ts'
 import { attributes, FLUSH_AT, type Listed, type Names, namesOf, readOptions, select, writeListed } from '../listing.ts'
-import { matcher } from '../mailbox-names.ts'
-import { Bad } from '../reply.ts'
+import { MAX_WILDCARDS, matcher } from '../mailbox-names.ts'
+import { Bad, No } from '../reply.ts'
 import type { AuthenticatedSession } from '../session.ts'
 import type { ListReturn, ListSelection, Tables } from '../tables.ts'
+import { canonicalName } from '../wire/mutf7.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 
 interface ListArgs {
@@ -16,8 +17,10 @@ interface ListArgs {
   readonly extended: boolean
 }
 
-/** Patterns in one command. */
-const MAX_PATTERNS = 50
+/** Patterns in one command: as many as a client may have mailboxes. */
+const MAX_PATTERNS = MAX_MAILBOXES
+/** Characters of those with wildcards, where there are several: every name is compared with each, and all together may cost what one may. */
+const MAX_WILD = MAX_MAILBOX_NAME + MAX_WILDCARDS
 
 /** LIST: the names that a pattern wants, in IMAP4rev1's form and in that of RFC 5258. RFC 9051 §6.3.9, attributes: RFC 6154, RFC 3348. */
 export const list = command({
@@ -30,9 +33,9 @@ export const list = command({
     // Only here an empty pattern means something: it asks for the delimiter.
     if (!extended && patterns[0] === '') s.out.untagged().word('LIST').flags(['\\Noselect']).string(HIERARCHY_DELIMITER).mailbox('').end()
     else {
-      const matchers = patterns.filter((pattern) => pattern !== '').map(matcher)
+      const wanted = anyOf(patterns.filter((pattern) => pattern !== ''))
       const names = await namesOf(s, { subscriptions: selection.subscribed === true || returns.subscribed === true })
-      const found = await select(names, selection, (name) => matchers.some((matches) => matches(name)))
+      const found = await select(names, selection, wanted)
       await write(s, { found, names }, { selection, patterns, returns, extended })
     }
     return { ok: 'LIST completed' }
@@ -60,6 +63,16 @@ function patternList(r: ArgumentReader): string[] {
   while (r.more) patterns.push(r.pattern())
   if (patterns.length > MAX_PATTERNS) throw new Bad('Too many patterns')
   return patterns
+}
+
+/** Throws No where they cost too much. */
+function anyOf(patterns: readonly string[]): (name: string) => boolean {
+  const isWild = (pattern: string): boolean => /[*%]/.test(pattern)
+  const wild = patterns.filter(isWild)
+  if (wild.length > 1 && wild.reduce((sum, pattern) => sum + pattern.length, 0) > MAX_WILD) throw new No('LIMIT', 'Too many wildcards')
+  const exact = new Set(patterns.filter((pattern) => !isWild(pattern)).map(canonicalName))
+  const matchers = wild.map(matcher)
+  return (name) => exact.has(name) || matchers.some((matches) => matches(name))
 }
 
 async function write(
