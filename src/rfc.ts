@@ -58,6 +58,7 @@ export const RFCS: readonly Rfc[] = [
     { smtp: ['STARTTLS'] },
   ),
   rfc(3348, 'IMAP4 Child Mailbox Extension', 'full', '\\HasChildren and \\HasNoChildren', { imap: ['CHILDREN'] }),
+  rfc(3454, 'Preparation of Internationalized Strings ("stringprep")', 'words', 'the tables of SASLprep'),
   rfc(3463, 'Enhanced Mail System Status Codes', 'full', 'in every SMTP reply', { smtp: ['ENHANCEDSTATUSCODES'] }),
   rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
     imap: ['IMAP4rev1'],
@@ -66,6 +67,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(3516, 'IMAP4 Binary Content Extension', 'full', 'parts decoded, their sizes exact; APPEND of messages with NUL', { imap: ['BINARY'] }),
   rfc(3691, 'IMAP UNSELECT command', 'full', 'UNSELECT', { imap: ['UNSELECT'] }),
   rfc(3848, 'ESMTP and LMTP Transmission Types Registration', 'full', 'ESMTP, ESMTPS, ESMTPA, ESMTPSA in Received'),
+  rfc(4013, 'SASLprep: Stringprep Profile for User Names and Passwords', 'part', 'passwords for SCRAM; not the rule for right-to-left text'),
   rfc(
     4314,
     'IMAP4 Access Control List (ACL) Extension',
@@ -74,18 +76,19 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['ACL', 'RIGHTS'] },
   ),
   rfc(4315, 'IMAP UIDPLUS extension', 'full', 'UID EXPUNGE, APPENDUID, COPYUID', { imap: ['UIDPLUS'] }),
-  rfc(4422, 'Simple Authentication and Security Layer', 'full', 'the frame of PLAIN and LOGIN'),
+  rfc(4422, 'Simple Authentication and Security Layer', 'full', 'the frame of all mechanisms'),
   rfc(4466, 'Collected Extensions to IMAP4 ABNF', 'words', 'where parameters and modifiers of commands stand'),
   rfc(4616, 'The PLAIN SASL Mechanism', 'full', 'after TLS; the authorization identity is empty or the user', { imap: ['AUTH=PLAIN'] }),
   rfc(4648, 'The Base16, Base32 and Base64 Data Encodings', 'full', 'base64, strictly'),
   rfc(4731, 'IMAP4 Extension to SEARCH Command for Controlling What Kind of Information Is Returned', 'full', 'RETURN (MIN MAX ALL COUNT)', {
     imap: ['ESEARCH'],
   }),
-  rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH PLAIN and LOGIN after TLS', { smtp: ['AUTH'] }),
+  rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH after TLS', { smtp: ['AUTH'] }),
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
   rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
   rfc(5051, 'i;unicode-casemap - Simple Unicode Collation Algorithm', 'full', 'what SORT and THREAD compare texts by'),
+  rfc(5056, 'On the Use of Channel Bindings to Secure Channels', 'words', 'logins that are bound to their TLS channel'),
   rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
   rfc(5182, 'IMAP Extension for Referencing the Last SEARCH Result', 'full', 'RETURN (SAVE) and `$` wherever a set of messages may stand', {
     imap: ['SEARCHRES'],
@@ -115,10 +118,18 @@ export const RFCS: readonly Rfc[] = [
     'part',
     'AUTHENTICATIONFAILED, UNAVAILABLE, INUSE, LIMIT, ALREADYEXISTS, NONEXISTENT, CANNOT, SERVERBUG and others where they fit',
   ),
+  rfc(
+    5802,
+    'Salted Challenge Response Authentication Mechanism (SCRAM)',
+    'full',
+    'with SHA-256 only, and channel binding; failures are told by the protocols, not by `e=`',
+  ),
+  rfc(5803, 'LDAP Schema for Storing SCRAM Secrets', 'words', 'how a verifier is written down'),
   rfc(5819, 'IMAP4 Extension for Returning STATUS Information in Extended LIST', 'full', 'each LIST line with its STATUS behind it', {
     imap: ['LIST-STATUS'],
   }),
   rfc(5891, 'Internationalized Domain Names in Applications: Protocol', 'part', 'domains are kept as A-labels'),
+  rfc(5929, 'Channel Bindings for TLS', 'part', 'tls-server-end-point'),
   rfc(5957, 'Display-Based Address Sorting for the IMAP4 SORT Extension', 'full', 'DISPLAYFROM and DISPLAYTO', { imap: ['SORT=DISPLAY'] }),
   rfc(6152, 'SMTP Service Extension for 8-bit MIME Transport', 'full', '8BITMIME: octets are kept as they come', { smtp: ['8BITMIME'] }),
   rfc(
@@ -143,6 +154,9 @@ export const RFCS: readonly Rfc[] = [
   ),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'full', 'ESEARCH; INBOX is the only one of "inboxes"', { imap: ['MULTISEARCH'] }),
+  rfc(7677, 'SCRAM-SHA-256 and SCRAM-SHA-256-PLUS SASL Mechanisms', 'full', 'in IMAP, POP3 and submission; -PLUS over TLS 1.3', {
+    imap: ['AUTH=SCRAM-SHA-256', 'AUTH=SCRAM-SHA-256-PLUS'],
+  }),
   rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),
   rfc(7889, 'The IMAP APPENDLIMIT Extension', 'full', 'one limit for all mailboxes', { imap: ['APPENDLIMIT'] }),
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
@@ -165,6 +179,7 @@ export const RFCS: readonly Rfc[] = [
     'one root an account, STORAGE; the configuration sets it, so SETQUOTA is refused and QUOTASET not announced',
     { imap: ['QUOTA', 'QUOTA=RES-STORAGE'] },
   ),
+  rfc(9266, 'Channel Bindings for TLS 1.3', 'full', 'tls-exporter; not over TLS 1.2'),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
   rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'full', 'pages of a search and of a FETCH; of FETCH by sequence numbers too', {
     imap: ['PARTIAL'],

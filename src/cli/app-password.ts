@@ -1,5 +1,6 @@
 /** `postern mailbox app-password …`: a password for one program, made up here and shown once. */
 import { generateAppPassword, hashAppPassword } from '../auth/app-password.ts'
+import { formatVerifier, makeVerifier } from '../auth/scram.ts'
 import { addAppPassword, editConfig, removeAppPassword } from '../config/edit.ts'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { SCOPES } from '../config/names.ts'
@@ -7,7 +8,7 @@ import { Refused } from '../serve/refused.ts'
 import { words } from '../serve/words.ts'
 import { type Arguments, type Surroundings, Usage } from './args.ts'
 import { DONE } from './failure.ts'
-import { addressIn, configFile, editable, indexOf } from './mailbox-file.ts'
+import { addressIn, configFile, editable, indexOf, saltingIn } from './mailbox-file.ts'
 
 type Verb = (args: Arguments, around: Surroundings) => Promise<number>
 
@@ -29,11 +30,14 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
 async function add(args: Arguments, around: Surroundings): Promise<number> {
   const { address, name } = named(args)
   const scopes = args.scope === undefined ? [...SCOPES] : scopesIn(args.scope)
+  const file = editable(args, around)
   const password = generateAppPassword()
-  await editConfig(editable(args, around), words, (loaded) => {
+  const verifier = await makeVerifier(password, saltingIn(file, address))
+  const made = { name, hash: hashAppPassword(password), ...(verifier && { scram: formatVerifier(verifier) }), scopes }
+  await editConfig(file, words, (loaded) => {
     const index = indexOf(loaded, address)
     if (passwordsOf(loaded, index).some((one) => one.name === name)) throw new Refused(`${address} has an app password named ${name} already`)
-    addAppPassword(loaded.source, index, { name, hash: hashAppPassword(password), scopes })
+    addAppPassword(loaded.source, index, made)
   })
   around.out(`${address} has the app password ${name} for ${scopes.join(', ')}, shown this once: ${password}`)
   return DONE

@@ -1,7 +1,8 @@
 /** `postern mailbox …`: edits the list of mailboxes in the config file. A running server notices; a stopped one will. */
 import { createInterface } from 'node:readline'
 import { hashPassword, MAX_PASSWORD_OCTETS } from '../auth/password.ts'
-import { addMailbox, editConfig, removeMailbox, setPasswordHash } from '../config/edit.ts'
+import { formatVerifier, makeVerifier, newSalting, type ScramSalting } from '../auth/scram.ts'
+import { addMailbox, editConfig, removeMailbox, setPassword } from '../config/edit.ts'
 import { loadConfig } from '../config/load.ts'
 import { domainOf } from '../mail/address.ts'
 import { generatePassword } from '../serve/passwords.ts'
@@ -10,7 +11,7 @@ import { words } from '../serve/words.ts'
 import { appPassword } from './app-password.ts'
 import { type Arguments, type Command, type Surroundings, Usage } from './args.ts'
 import { DONE } from './failure.ts'
-import { addressOf, configFile, editable, indexOf } from './mailbox-file.ts'
+import { addressOf, configFile, editable, indexOf, saltingIn } from './mailbox-file.ts'
 
 export const mailbox: Command = {
   name: 'mailbox',
@@ -46,14 +47,14 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
 async function add(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
   const { password, generated } = await passwordFor(args, around)
-  const password_hash = await hashed(password)
+  const { hash: password_hash, scram } = await hashed(password, newSalting())
   await editConfig(editable(args, around), words, ({ config, source }) => {
     if (config.mailboxes.some((m) => m.address === address)) throw new Refused(`there is already a mailbox ${address}`)
     if (!config.domains.includes(domainOf(address)))
       throw new Refused(`the domain of ${address} is not served here; local domains: ${config.domains.join(', ')} ("domains" in ${source.file})`)
     const owner = config.mailboxes.find((m) => m.aliases.includes(address))
     if (owner) throw new Refused(`${address} is an alias of ${owner.address}`)
-    addMailbox(source, { address, ...(args.name !== undefined && { name: args.name }), password_hash })
+    addMailbox(source, { address, ...(args.name !== undefined && { name: args.name }), password_hash, ...(scram !== undefined && { scram }) })
   })
   around.out(generated ? `${address} is there. Its password, shown this once: ${password}` : `${address} is there.`)
   return DONE
@@ -62,8 +63,9 @@ async function add(args: Arguments, around: Surroundings): Promise<number> {
 async function passwd(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
   const { password, generated } = await passwordFor(args, around)
-  const hash = await hashed(password)
-  await editConfig(editable(args, around), words, (loaded) => setPasswordHash(loaded.source, indexOf(loaded, address), hash))
+  const file = editable(args, around)
+  const made = await hashed(password, saltingIn(file, address))
+  await editConfig(file, words, (loaded) => setPassword(loaded.source, indexOf(loaded, address), made))
   around.out(generated ? `${address} has a new password, shown this once: ${password}` : `${address} has a new password.`)
   return DONE
 }
@@ -94,9 +96,11 @@ async function passwordFor({ passwordStdin }: Arguments, { stdin }: Surroundings
   throw new Refused('there is no password on standard input')
 }
 
-async function hashed(password: string): Promise<string> {
+async function hashed(password: string, salting: ScramSalting): Promise<{ hash: string; scram: string | undefined }> {
   if (password === '') throw new Refused('the password is empty')
-  return hashPassword(password).catch((cause: unknown) => {
+  const hash = await hashPassword(password).catch((cause: unknown) => {
     throw cause instanceof RangeError ? new Refused(`the password has more than ${MAX_PASSWORD_OCTETS} octets, or is no text`) : cause
   })
+  const verifier = await makeVerifier(password, salting)
+  return { hash, scram: verifier && formatVerifier(verifier) }
 }

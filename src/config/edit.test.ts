@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { canonical, canonicalDomain } from '../mail/address.ts'
 import { ConfigRefused } from './complain.ts'
-import { addMailbox, editConfig, removeMailbox, setPasswordHash } from './edit.ts'
+import { addMailbox, editConfig, removeMailbox, setPassword } from './edit.ts'
 import { loadConfig } from './load.ts'
 import type { Words } from './schema.ts'
 import { firstConfig } from './template.ts'
@@ -17,6 +17,7 @@ const words: Words = {
   domain: canonicalDomain,
   isHash: (text) => text.startsWith('$argon2id$'),
   isAppHash: () => true,
+  scramSalting: (text) => /^SCRAM-SHA-256\$(\d+)/.exec(text)?.[1],
   capabilities: { disable: new Set(), enable: new Set() },
 }
 const dir = mkdtempSync(join(tmpdir(), 'postern-edit-'))
@@ -54,7 +55,7 @@ test('adding, changing and removing keep every other line, the owner and the mod
   if (process.getuid?.() === 0) chownSync(file, 65534, 65534)
   const before = statSync(file)
   await editConfig(file, words, ({ source }) => addMailbox(source, { address: 'c@example.test', password_hash: '$argon2id$3' }))
-  await editConfig(file, words, ({ source }) => setPasswordHash(source, 0, '$argon2id$4'))
+  await editConfig(file, words, ({ source }) => setPassword(source, 0, { scram: undefined, hash: '$argon2id$4' }))
   assert.deepEqual(addresses(file), ['ann@example.test', 'bob@example.test', 'c@example.test'])
   assert.equal(loadConfig(file, words).config.mailboxes[0]!.password_hash, '$argon2id$4')
   assert.deepEqual(comments(readFileSync(file, 'utf8')), comments(TEXT))
@@ -75,7 +76,9 @@ test('an edit that would make the file wrong is not made', async () => {
 })
 
 test('from the first file, in an empty list, through a link', async () => {
-  const first = fresh(firstConfig({ hostname: 'h.test', domain: 'example.test', address: 'me@example.test', passwordHash: '$argon2id$x' }))
+  const first = fresh(
+    firstConfig({ hostname: 'h.test', domain: 'example.test', address: 'me@example.test', passwordHash: '$argon2id$x', scram: undefined }),
+  )
   const link = join(dir, 'link.yaml')
   symlinkSync(first, link)
   await editConfig(link, words, ({ source }) => addMailbox(source, { address: 'b@example.test', password_hash: '$argon2id$3' }))

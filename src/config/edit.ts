@@ -22,6 +22,7 @@ import type { Words } from './schema.ts'
 export interface NewMailbox {
   readonly address: string
   readonly password_hash: string
+  readonly scram?: string
   readonly name?: string
 }
 
@@ -51,13 +52,16 @@ export function addMailbox({ doc }: Source, mailbox: NewMailbox): void {
 }
 
 /** `index` of the checked config: the file's list has the same order. */
-export function setPasswordHash({ doc }: Source, index: number, hash: string): void {
+export function setPassword({ doc }: Source, index: number, { hash, scram }: { readonly hash: string; readonly scram: string | undefined }): void {
   doc.setIn(['mailboxes', index, 'password_hash'], hash)
+  if (scram === undefined) doc.deleteIn(['mailboxes', index, 'scram'])
+  else doc.setIn(['mailboxes', index, 'scram'], scram)
 }
 
 export interface NewAppPassword {
   readonly name: string
   readonly hash: string
+  readonly scram?: string
   readonly scopes: readonly string[]
 }
 

@@ -17,6 +17,7 @@ const words: Words = {
   domain: canonicalDomain,
   isHash: (text) => text.startsWith('$argon2id$'),
   isAppHash: (text) => text.startsWith('$sha256$'),
+  scramSalting: (text) => /^SCRAM-SHA-256\$(\d+)/.exec(text)?.[1],
   capabilities: { disable: new Set(['IDLE', 'MOVE']), enable: new Set(['UIDONLY']) },
 }
 const EXAMPLE = join(import.meta.dirname, '..', '..', 'config', 'postern.example.yaml')
@@ -86,6 +87,18 @@ describe('what is wrong is said with its place and what would be right', () => {
       GOOD.replace('aliases: [info@example.test]', 'app_passwords: [{name: x, hash: $sha256$1}, {name: x, hash: $sha256$2}]'),
       '6:56',
       'ann@example.test has two app passwords named x',
+    ],
+    [
+      'a verifier',
+      GOOD.replace('aliases: [info@example.test]', 'scram: secret'),
+      '6:12',
+      'mailboxes[1].scram must be a SCRAM-SHA-256$ verifier as "postern mailbox passwd" writes it',
+    ],
+    [
+      'verifiers that one exchange cannot check',
+      GOOD.replace('aliases: [info@example.test]', 'scram: SCRAM-SHA-256$1\n    app_passwords: [{name: x, hash: $sha256$, scram: SCRAM-SHA-256$2}]'),
+      '7:54',
+      'all scram lines of ann@example.test must have the same count and salt',
     ],
     ['a type', `${GOOD}listeners: {mx: {port: "25"}}`, '9:24', 'listeners.mx.port must be a port number, 1 to 65535, not "25"'],
     ['a yes', `${GOOD}listeners: {mx: {enabled: yes}}`, '9:27', 'listeners.mx.enabled must be true or false, not "yes"'],
@@ -168,7 +181,13 @@ test('the example is right, and has every setting', () => {
 })
 
 test('the first file: the example with its settings as comments', () => {
-  const text = firstConfig({ hostname: 'vm.example.test', domain: 'example.test', address: '"o\'d"@example.test', passwordHash: '$argon2id$x' })
+  const text = firstConfig({
+    hostname: 'vm.example.test',
+    domain: 'example.test',
+    address: '"o\'d"@example.test',
+    passwordHash: '$argon2id$x',
+    scram: undefined,
+  })
   const config = check(text)
   assert.deepEqual(config, {
     hostname: 'vm.example.test',

@@ -48,7 +48,7 @@ export function checkConfig(source: Source, words: Words): Loaded {
   const result = schema.safeParse(withoutEmpty(toPlain(source)))
   if (!result.success) throw complainAll(source, result.error.issues, (path) => keysAt(schema, path))
   const config = result.data
-  checkTogether(source, config)
+  checkTogether(source, config, words)
   return { config, source }
 }
 
@@ -90,14 +90,14 @@ function inner(type: z.ZodType | undefined): z.ZodType | undefined {
 }
 
 /** What no single setting can tell. */
-function checkTogether(source: Source, config: Config): void {
+function checkTogether(source: Source, config: Config, words: Words): void {
   const local = new Set(config.domains)
   const owners = new Map<string, string>()
   for (const [i, { address }] of config.mailboxes.entries()) {
     if (owners.has(address)) throw complain(source, ['mailboxes', i, 'address'], `there is already a mailbox ${address}`)
     owners.set(address, address)
   }
-  for (const [i, mailbox] of config.mailboxes.entries()) checkAppPasswords(source, i, mailbox)
+  for (const [i, mailbox] of config.mailboxes.entries()) checkAppPasswords(source, i, { mailbox, words })
   for (const [i, { address, aliases }] of config.mailboxes.entries()) {
     for (const [key, each] of [[['address'], address] as const, ...aliases.map((a, n) => [['aliases', n], a] as const)]) {
       const path = ['mailboxes', i, ...key]
@@ -120,10 +120,18 @@ function checkTogether(source: Source, config: Config): void {
     throw complain(source, ['relay'], 'relay needs user and password (or password_file) together, or neither')
 }
 
-function checkAppPasswords(source: Source, mailbox: number, { address, app_passwords: passwords }: MailboxConfig): void {
+function checkAppPasswords(source: Source, at: number, { mailbox, words }: { readonly mailbox: MailboxConfig; readonly words: Words }): void {
+  const { address, scram: own, app_passwords: passwords } = mailbox
   const names = new Set<string>()
-  for (const [i, { name }] of passwords.entries()) {
-    if (names.has(name)) throw complain(source, ['mailboxes', mailbox, 'app_passwords', i, 'name'], `${address} has two app passwords named ${name}`)
+  let salting = own === undefined ? undefined : words.scramSalting(own)
+  for (const [i, { name, scram }] of passwords.entries()) {
+    const path = ['mailboxes', at, 'app_passwords', i]
+    if (names.has(name)) throw complain(source, [...path, 'name'], `${address} has two app passwords named ${name}`)
     names.add(name)
+    if (scram === undefined) continue
+    salting ??= words.scramSalting(scram)
+    // The salt goes to the client before it has said which of its passwords it uses.
+    if (words.scramSalting(scram) !== salting)
+      throw complain(source, [...path, 'scram'], `all scram lines of ${address} must have the same count and salt: make this app password anew`)
   }
 }

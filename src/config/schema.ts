@@ -15,6 +15,8 @@ export interface Words {
   readonly isHash: (text: string) => boolean
   /** The same of an app password. */
   readonly isAppHash: (text: string) => boolean
+  /** Salting of a SCRAM verifier, equal for those that one exchange can check; undefined: it is none. */
+  readonly scramSalting: (text: string) => string | undefined
   /** Names of IMAP capabilities, upper case: those that can be missed, and those that are only there on request. */
   readonly capabilities: { readonly disable: ReadonlySet<string>; readonly enable: ReadonlySet<string> }
 }
@@ -70,9 +72,13 @@ export function schemaFor(words: Words) {
   }
   const disable = capabilities(words.capabilities.disable, 'an IMAP capability that can be missed')
   const pop3 = section({ after_download: oneOf(['client', 'delete', 'keep']).default('client') }).optional()
+  const scram = text('a SCRAM verifier')
+    .refine((value) => words.scramSalting(value) !== undefined, said('a SCRAM-SHA-256$ verifier as "postern mailbox passwd" writes it'))
+    .optional()
   const appPassword = section({
     name: text('a name for the program or device').max(MAX_NAME, said(`a name of up to ${MAX_NAME} characters`)),
     hash: text('its hash').refine(words.isAppHash, said('a $sha256$ hash as "postern mailbox app-password add" writes it')),
+    scram,
     scopes: z
       .array(oneOf(SCOPES), said(`a list of ${SCOPES.join(', ')}`))
       .min(1, said(`a list of at least one of ${SCOPES.join(', ')}`))
@@ -87,6 +93,7 @@ export function schemaFor(words: Words) {
       words.isHash,
       said('an argon2id hash as "postern mailbox passwd" writes it, never the password itself'),
     ),
+    scram,
     aliases: z.array(address, said('a list of addresses')).default([]),
     quota: size.optional(),
     pop3,

@@ -8,15 +8,19 @@ export interface FirstConfig {
   readonly domain: string
   readonly address: string
   readonly passwordHash: string
+  readonly scram: string | undefined
 }
 
 /** YAML text for a new file. */
 export function firstConfig(chosen: FirstConfig, example = readFileSync(EXAMPLE, 'utf8')): string {
-  const { hostname, domain, address, passwordHash } = chosen
+  const { hostname, domain, address, passwordHash, scram } = chosen
   const filled = new Map([
     ['hostname', [`hostname: ${hostname}`]],
     ['domains', [`domains: [${domain}]`]],
-    ['mailboxes', ['mailboxes:', `  - address: ${JSON.stringify(address)}`, `    password_hash: ${passwordHash}`]],
+    [
+      'mailboxes',
+      ['mailboxes:', `  - address: ${JSON.stringify(address)}`, `    password_hash: ${passwordHash}`, ...(scram ? [`    scram: ${scram}`] : [])],
+    ],
   ])
   const lines: string[] = []
   let section = ''

@@ -1,11 +1,11 @@
-/** What LOGIN and AUTHENTICATE have in common: from a name and a password to a session that is somebody's. */
+/** What LOGIN and AUTHENTICATE have in common: from the answer to a login to a session that is somebody's. */
+import type { LoginResult } from '../auth/login.ts'
 import { type Done, No } from './reply.ts'
 import type { Session } from './session.ts'
 
 /** Throws No with the codes of RFC 5530 §3; the text is the same for every reason why a login is wrong. */
-export async function admit(s: Session, user: string, password: string): Promise<Done> {
-  const { authenticator, presence, limits } = s.services
-  const result = await authenticator.login({ user, password, service: 'imaps', remote: s.remote, signal: s.ending })
+export async function admit(s: Session, result: LoginResult): Promise<Done> {
+  const { presence, limits } = s.services
   switch (result.kind) {
     case 'invalid':
       throw new No('AUTHENTICATIONFAILED', 'Wrong user name or password')

@@ -1,6 +1,7 @@
 /** One connection: greeting, commands one after the other, BYE. Timers and floods are dealt with here; what a command does is not known here. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
+import { channelBindings } from '../net/channel-binding.ts'
 import { type Connection, Disconnected } from '../net/connection.ts'
 import { LineReader, LineTooLong } from '../net/lines.ts'
 import { Output, WriteStalled } from '../net/output.ts'
@@ -50,7 +51,7 @@ class ImapConnection implements Exchange {
     const { socket, remote } = connection
     const out = new ResponseWriter(new Output(socket))
     const admitted = (): void => connection.admitted()
-    this.session = new Session(services, { log: log.child({ remote }), remote, out, exchange: this, admitted })
+    this.session = new Session(services, { log: log.child({ remote }), remote, out, exchange: this, bindings: channelBindings(socket), admitted })
     this.#connection = connection
     this.#reader = new LineReader(socket, { stop: this.session.ending })
     this.#receiver = new Receiver(this.#reader, out, services.limits)

@@ -1,6 +1,8 @@
 /** One client's session: who it is, what it has selected, where answers go. Commands get it narrowed to the state they declare. */
 import type { Authenticator } from '../auth/login.ts'
+import { mechanismsMissing } from '../auth/sasl/index.ts'
 import type { Log } from '../log.ts'
+import type { Bindings } from '../net/channel-binding.ts'
 import type { AccountAccess } from '../store/access.ts'
 import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
@@ -36,6 +38,8 @@ export interface SessionOf {
   readonly remote: string
   readonly out: ResponseWriter
   readonly exchange: Exchange
+  /** Of its TLS channel, for logins. */
+  readonly bindings: Bindings | undefined
   /** The listener's: the client has proved who it is. */
   readonly admitted: () => void
 }
@@ -47,6 +51,7 @@ export class Session {
   log: Log
   readonly remote: string
   readonly out: ResponseWriter
+  readonly bindings: Bindings | undefined
   /** Reading more from the client within a command: AUTHENTICATE, IDLE. */
   readonly exchange: Exchange
   /** Set by `admit`, for good. */
@@ -65,7 +70,8 @@ export class Session {
 
   constructor(services: Services, of: SessionOf) {
     this.services = services
-    this.registry = services.registryWithout([])
+    this.bindings = of.bindings
+    this.registry = this.#anonymousRegistry()
     this.log = of.log
     this.remote = of.remote
     this.out = of.out
@@ -105,10 +111,14 @@ export class Session {
     this.reports = { ...this.reports, ...found.reports }
   }
 
+  #anonymousRegistry(): Registry {
+    return this.services.registryWithout(mechanismsMissing(this.bindings))
+  }
+
   /** The client is who it says, and does without these capabilities. `leave` is called once, when the session ends. */
   admit(access: AccountAccess, disable: readonly string[], leave: () => void): void {
     this.access = access
-    if (disable.length > 0) this.registry = this.services.registryWithout(disable)
+    this.registry = this.services.registryWithout(disable)
     this.#leave = leave
     this.log = this.log.child({ account: access.account, user: access.actor })
     this.#admitted()

@@ -14,7 +14,7 @@ export interface Command<Args = unknown, S extends State = State> {
   readonly rfc: string
   readonly states: readonly S[]
   /** Its line in CAPA, while it is registered (RFC 2449 §6). */
-  readonly capability?: string
+  readonly capability?: string | ((session: Session) => string)
   /** Costs the client nothing and us something: more of them than `idleCommands` allows have to wait. */
   readonly paced?: boolean
   /** The connection ends after it, however it went. */

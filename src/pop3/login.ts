@@ -1,4 +1,5 @@
-/** From a user name and a password to an open maildrop: who it is, a place among the sessions, the lease, and the messages as they stand. */
+/** From the answer to a login to an open maildrop: who it is, a place among the sessions, the lease, and the messages as they stand. */
+import type { LoginResult } from '../auth/login.ts'
 import type { Log } from '../log.ts'
 import type { MailboxAccess } from '../store/access.ts'
 import type { Login } from '../store/accounts.ts'
@@ -10,10 +11,9 @@ import { type Done, No } from './reply.ts'
 import type { OpenMaildrop, Session } from './session.ts'
 
 /** `+OK` with the maildrop open (RFC 1939 §4), or No. Whatever was taken on the way is given back when it fails. */
-export async function logIn(session: Session, user: string, password: string): Promise<Done> {
-  const { services, remote, gone } = session
+export async function logIn(session: Session, result: LoginResult): Promise<Done> {
+  const { services, remote } = session
   session.user = undefined
-  const result = await services.authenticator.login({ user, password, service: 'pop3s', remote, signal: gone })
   switch (result.kind) {
     case 'invalid':
       throw new No('The user name or the password is wrong', { code: 'AUTH' })

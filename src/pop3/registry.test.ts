@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
+import { login } from '../auth/sasl/login.ts'
+import { plain } from '../auth/sasl/plain.ts'
 import type { Pop3Policy } from '../store/types.ts'
 import { COMMANDS } from './commands/index.ts'
 import { createRegistry } from './registry.ts'
 import type { Session } from './session.ts'
 
 const registry = createRegistry(COMMANDS)
-const session = (pop3?: Pop3Policy): Session => ({ open: pop3 && { login: { pop3 } } }) as unknown as Session
+const mechanisms = [plain, login]
+const session = (pop3?: Pop3Policy): Session => ({ mechanisms, open: pop3 && { login: { pop3 } } }) as unknown as Session
 
 test('every file of commands/ is a registered command of its name', () => {
   const files = readdirSync(new URL('commands', import.meta.url)).filter((file) => file !== 'index.ts')
@@ -15,7 +18,7 @@ test('every file of commands/ is a registered command of its name', () => {
 })
 
 test('CAPA is what is registered', () => {
-  const lines = ['USER', 'SASL PLAIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE', 'EXPIRE 0 USER', 'IMPLEMENTATION Postern']
+  const lines = ['USER', 'SASL PLAIN LOGIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE', 'EXPIRE 0 USER', 'IMPLEMENTATION Postern']
   assert.deepEqual(registry.capabilities(session()), lines)
   const withoutTop = createRegistry(COMMANDS.filter((command) => command.name !== 'TOP'))
   assert.deepEqual(

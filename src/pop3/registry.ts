@@ -29,6 +29,9 @@ export function createRegistry(commands: readonly AnyCommand[], behaviours: read
   const byName = new Map(commands.map((command) => [command.name, command]))
   return {
     command: (name) => byName.get(name.toUpperCase()),
-    capabilities: (session) => [...commands.flatMap((command) => command.capability ?? []), ...behaviours.map((b) => b.capability(session))],
+    capabilities: (session) => [
+      ...commands.flatMap(({ capability = [] }) => (typeof capability === 'function' ? capability(session) : capability)),
+      ...behaviours.map((b) => b.capability(session)),
+    ],
   }
 }

@@ -1,6 +1,9 @@
 /** POP3 over TLS: RFC 1939, 2449, 3206, 5034, 8314. */
 import type { Authenticator } from '../auth/login.ts'
+import { mechanismsFor } from '../auth/sasl/index.ts'
+import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
+import { channelBindings } from '../net/channel-binding.ts'
 import type { Serve } from '../net/connection.ts'
 import { LineReader } from '../net/lines.ts'
 import { Output } from '../net/output.ts'
@@ -21,6 +24,8 @@ export interface Pop3Deps {
   readonly log: Log
   readonly hostname: string
   readonly limits?: Partial<Pop3Limits>
+  /** All that there are, if absent. */
+  readonly mechanisms?: readonly SaslMechanism[]
 }
 
 export function pop3Service(deps: Pop3Deps): Serve {
@@ -40,7 +45,10 @@ export function pop3Service(deps: Pop3Deps): Serve {
     if (shutdown.aborted) stop.abort()
     const lines = new LineReader(socket, { stop: stop.signal })
     const out = new Output(socket)
-    const session = new Session(services, { log: log.child({ remote }), remote, lines, out, stop, gone: gone.signal, admitted })
+    const bindings = channelBindings(socket)
+    const mechanisms = mechanismsFor(bindings, deps.mechanisms)
+    const parts = { log: log.child({ remote }), remote, lines, out, stop, gone: gone.signal, admitted, bindings, mechanisms }
+    const session = new Session(services, parts)
     await converse(session, registry)
   }
 }

@@ -2,7 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Authenticator } from '../auth/login.ts'
+import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
+import type { Bindings } from '../net/channel-binding.ts'
 import { Disconnected } from '../net/connection.ts'
 import type { LineReader } from '../net/lines.ts'
 import type { Output } from '../net/output.ts'
@@ -39,6 +41,10 @@ export interface SessionParts {
   /** Aborted when the connection is gone. */
   readonly gone: AbortSignal
   readonly admitted: () => void
+  /** That AUTH may name. */
+  readonly mechanisms: readonly SaslMechanism[]
+  /** Of its TLS channel, for logins. */
+  readonly bindings: Bindings | undefined
 }
 
 /** Who is logged in, and the open maildrop. */
@@ -65,6 +71,8 @@ export class Session {
   readonly stop: AbortController
   readonly gone: AbortSignal
   readonly admitted: () => void
+  readonly mechanisms: readonly SaslMechanism[]
+  readonly bindings: Bindings | undefined
   /** Given by USER, for the PASS that follows. */
   user: string | undefined
   /** Set by PASS and AUTH, for good. */
@@ -79,6 +87,8 @@ export class Session {
     this.stop = parts.stop
     this.gone = parts.gone
     this.admitted = parts.admitted
+    this.mechanisms = parts.mechanisms
+    this.bindings = parts.bindings
     this.#tokens = services.limits.idleCommands.burst
   }
 

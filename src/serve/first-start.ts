@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { hostname as machineName } from 'node:os'
 import { dirname } from 'node:path'
 import { hashPassword } from '../auth/password.ts'
+import { formatVerifier, makeVerifier, newSalting } from '../auth/scram.ts'
 import { firstConfig } from '../config/template.ts'
 import { canonical, canonicalDomain, domainOf } from '../mail/address.ts'
 import { generatePassword, keepFirstPassword } from './passwords.ts'
@@ -53,7 +54,8 @@ export async function writeFirstConfig(o: FirstStart): Promise<boolean> {
   if (existsSync(o.configFile)) return false
   const names = firstNames(o.machine ?? machineName(), o.mailbox)
   const password = generatePassword()
-  const text = firstConfig({ ...names, passwordHash: await hashPassword(password) })
+  const verifier = await makeVerifier(password, newSalting())
+  const text = firstConfig({ ...names, passwordHash: await hashPassword(password), scram: verifier && formatVerifier(verifier) })
   keepFirstPassword(o.dataDir, { address: names.address, password, shown: false })
   try {
     mkdirSync(dirname(o.configFile), { recursive: true })

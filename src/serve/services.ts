@@ -1,5 +1,6 @@
 /** The services: who serves what. */
 import type { Authenticator } from '../auth/login.ts'
+import { SASL_MECHANISMS } from '../auth/sasl/index.ts'
 import type { Config, ServiceName } from '../config/schema.ts'
 import { imapService } from '../imap/server.ts'
 import type { Log } from '../log.ts'
@@ -33,7 +34,9 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   const { config, opened, hasRoom, drivers, authenticator, tls, limits, relay, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
-  const { hostname } = config
+  const { hostname, disable = [] } = config
+  // By IMAP's names for them; of no other capability has another protocol anything to do without.
+  const mechanisms = SASL_MECHANISMS.filter(({ name }) => !disable.includes(`AUTH=${name}`))
   const smtp = {
     store,
     accounts,
@@ -46,14 +49,14 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     hasRoom,
   }
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
-  const submission = { ...smtp, limits: { ...smtp.limits, greetingDelayMs: 0 }, authenticator, presence, ...(relay && { relay }) }
+  const submission = { ...smtp, limits: { ...smtp.limits, greetingDelayMs: 0 }, authenticator, presence, mechanisms, ...(relay && { relay }) }
   const mailbox = { store, authenticator, presence, log, hostname }
   return {
     mx: mxService({ ...smtp, tls: tls.service('mx') }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
-    imaps: imapService({ ...mailbox, limits: limits.imap, disable: config.disable ?? [], request: config.enable ?? [] }),
-    pop3s: pop3Service({ ...mailbox, leases, limits: limits.pop3 }),
+    imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
+    pop3s: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3 }),
   }
 }
 

@@ -15,8 +15,10 @@ export function wantedState({ domains, mailboxes, postmaster }: Pick<Config, 'do
       displayName: m.name,
       quota: m.quota,
       pop3: m.pop3?.after_download ?? 'client',
-      appPasswords: m.app_passwords.map(({ name, hash, scopes, disable, pop3 }) => ({
+      scram: m.scram ?? '',
+      appPasswords: m.app_passwords.map(({ name, hash, scram, scopes, disable, pop3 }) => ({
         ...{ name, hash, scopes, disable },
+        ...(scram !== undefined && { scram }),
         ...(pop3 && { pop3: pop3.after_download }),
       })),
       disable: m.disable,

@@ -6,12 +6,17 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { SMTPServer, SMTPServerSession } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import { mechanismsFor } from '../auth/sasl/index.ts'
+import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
+import { channelBindings } from '../net/channel-binding.ts'
 import type { SmtpLimits } from './limits.ts'
 import { CommandBudget, watchPace } from './pace.ts'
 import { type PathCommand, type PathRules, parsePathCommand, type Verb } from './path.ts'
 import { hasEnhancedCode, Reply, replyTo } from './reply.ts'
+import type { AuthRequest } from './stages/auth.ts'
 import { BEFORE_TLS, IDLE_TALK, isBase64, isForeign, verbOf } from './verbs.ts'
+import type { User } from './visit.ts'
 import { WireParser } from './wire.ts'
 
 /** Replies that count as bad commands. RFC 5321 §4.2.4 for the codes. */
@@ -22,11 +27,15 @@ const NOT_BASE64 = new Reply(501, '5.5.2', 'That is not base64')
 export interface ConnectionHost {
   readonly limits: SmtpLimits
   readonly wantsLogin: boolean
+  /** That there are, before what a connection's TLS has to say. */
+  readonly mechanisms: readonly SaslMechanism[]
   readonly mailRules: PathRules
   readonly rcptRules: PathRules
   /** A Reply refuses DATA. */
   beforeData(session: SMTPServerSession): Reply | undefined
   freshContext(): void
+  /** Throws Reply. */
+  authenticate(session: SMTPServerSession, request: AuthRequest): Promise<User>
 }
 
 export interface ConnectionOptions {
@@ -210,11 +219,17 @@ export class Connection extends SMTPConnection {
   }
 
   /** Texts that bring their enhanced code keep it; ten bad commands end the session. */
-  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+  override send(code: number, said?: string | string[] | null, context?: string | false): void {
+    const data = Array.isArray(said) ? said.map((line) => (/^AUTH /.test(line) ? this.#authLine() : line)) : said
     super.send(code, data, typeof data === 'string' && hasEnhancedCode(data) ? false : context)
     if (BAD.has(code) && !this._closing && ++this.#bad >= this.#host.limits.badCommands) {
       this.dismiss(new Reply(421, '4.7.0', 'Too many bad commands'))
     }
+  }
+
+  /** smtp-server knows one list for all connections, and those differ in their TLS. */
+  #authLine(): string {
+    return ['AUTH', ...this.#mechanisms().map(({ name }) => name)].join(' ')
   }
 
   /** The one place where paths are read; see path.ts. smtp-server's own reading of them is not used. */
@@ -252,12 +267,48 @@ export class Connection extends SMTPConnection {
   }
 
   override handler_AUTH(command: Buffer, callback: () => void): void {
-    const [, , initial] = command.toString('latin1').trim().split(/ +/)
-    if (initial === undefined || isBase64(initial)) super.handler_AUTH(command, callback)
-    else {
-      this.#refuse(NOT_BASE64)
+    const request = this.#authRequest(command)
+    if (request instanceof Reply) {
+      this.#refuse(request)
       callback()
+      return
     }
+    let done = callback
+    const ask = (challenge: string): Promise<string> =>
+      new Promise((resolve) => {
+        this._nextHandler = (line: Buffer, next: () => void): void => {
+          done = next
+          resolve(line.toString('latin1').trim())
+        }
+        this.send(334, challenge)
+        done()
+      })
+    const admit = (user: User): void => {
+      this.session.user = user
+      this.session.transmissionType = this._transmissionType()
+      this.send(235, 'Authentication successful')
+      done()
+    }
+    const refuse = (err: unknown): void => {
+      this.#refuse(replyTo(err))
+      done()
+    }
+    this.#host.authenticate(this.session, { ...request, ask }).then(admit, refuse)
+  }
+
+  #authRequest(command: Buffer): Omit<AuthRequest, 'ask'> | Reply {
+    const [, name = '', initial, ...more] = command.toString('latin1').trim().split(/ +/)
+    if (this.session.user) return new Reply(503, '5.5.1', 'No identity changes permitted')
+    if (more.length > 0) return new Reply(501, '5.5.4', 'AUTH takes a mechanism and an initial response')
+    if (initial !== undefined && !isBase64(initial)) return NOT_BASE64
+    const offered = this.#mechanisms()
+    const mechanism = offered.find((m) => m.name === name.toUpperCase())
+    if (!mechanism) return new Reply(504, '5.5.4', 'Unrecognized authentication type')
+    return { mechanism, initial, bindings: channelBindings(this._socket), offers: (wanted) => offered.some((m) => m.name === wanted) }
+  }
+
+  #mechanisms(): readonly SaslMechanism[] {
+    return mechanismsFor(channelBindings(this._socket), this.#host.mechanisms)
   }
 
   override handler_DATA(command: Buffer, callback: () => void): void {

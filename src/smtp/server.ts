@@ -1,14 +1,9 @@
 /** The SMTP services: MX on 25, submission on 587 and 465. Each is one smtp-server that listens on nothing; sockets are handed to it. */
 import type { SecureContext } from 'node:tls'
-import {
-  SMTPServer,
-  type SMTPServerAddress,
-  type SMTPServerAuthentication,
-  type SMTPServerAuthenticationResponse,
-  type SMTPServerDataStream,
-  type SMTPServerSession,
-} from 'smtp-server'
+import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
 import type { Authenticator } from '../auth/login.ts'
+import { SASL_MECHANISMS } from '../auth/sasl/index.ts'
+import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
 import type { Connection as Accepted, Serve } from '../net/connection.ts'
 import type { ServiceTls } from '../net/tls.ts'
@@ -26,12 +21,12 @@ import type { Policy } from './policies/policy.ts'
 import { submissionPolicy } from './policies/submission.ts'
 import { createRelay, type RelayOptions } from './relay.ts'
 import { Reply, replyTo } from './reply.ts'
-import { authenticate } from './stages/auth.ts'
+import { type AuthRequest, authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
 import { type DataDeps, type Received, receive } from './stages/data.ts'
 import { mailFrom } from './stages/mail-from.ts'
 import { rcptTo } from './stages/rcpt-to.ts'
-import { Visit } from './visit.ts'
+import { type User, Visit } from './visit.ts'
 import type { MessageStream } from './wire.ts'
 
 export interface SmtpDeps {
@@ -53,8 +48,10 @@ export interface SmtpDeps {
 }
 
 export interface SubmissionDeps extends SmtpDeps {
-  readonly authenticator: Pick<Authenticator, 'login'>
+  readonly authenticator: Authenticator
   readonly presence: Pick<Presence, 'enter'>
+  /** All that there are, if absent. */
+  readonly mechanisms?: readonly SaslMechanism[]
   readonly service: 'submission' | 'submissions'
   /** Without one, mail goes to local recipients only. */
   readonly relay?: Omit<RelayOptions, 'hostname'>
@@ -92,10 +89,12 @@ interface ServerOptions {
   readonly inFlight?: InFlight
   readonly policy: Policy
   readonly data: DataDeps
-  readonly login:
-    | { readonly authenticator: Pick<Authenticator, 'login'>; readonly presence: Pick<Presence, 'enter'>; readonly service: Service }
-    | undefined
+  readonly mechanisms?: readonly SaslMechanism[]
+  readonly login: { readonly authenticator: Authenticator; readonly presence: Pick<Presence, 'enter'>; readonly service: Service } | undefined
 }
+
+/** Stands in smtp-server's EHLO for the mechanisms that the connection is offered: see Connection. */
+const ANY_METHOD = 'ANY'
 
 /** Recipients of a message that its log line names. */
 const LOGGED_RECIPIENTS = 10
@@ -105,6 +104,7 @@ type Done = (err?: Error | null) => void
 class SmtpServer extends SMTPServer implements ConnectionHost {
   readonly limits: SmtpLimits
   readonly wantsLogin: boolean
+  readonly mechanisms: readonly SaslMechanism[]
   readonly mailRules: PathRules
   readonly rcptRules: PathRules
   readonly #options: ServerOptions
@@ -119,7 +119,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
       maxRecipients: limits.recipients,
       socketTimeout: limits.idleMs,
       maxAllowedUnauthenticatedCommands: false, // badCommands, idleTalk and loginMs bound them
-      authMethods: ['PLAIN', 'LOGIN'],
+      authMethods: [ANY_METHOD],
       authOptional: !policy.wantsLogin,
       authRequiredMessage: '5.7.0 Authentication required',
       heloResponse: '%s at your service',
@@ -132,6 +132,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     this.#options = options
     this.limits = limits
     this.wantsLogin = policy.wantsLogin
+    this.mechanisms = options.mechanisms ?? SASL_MECHANISMS
     this.mailRules = { spaceBeforePath: policy.spaceBeforePath, parameters: policy.mailParameters }
     this.rcptRules = { spaceBeforePath: policy.spaceBeforePath, parameters: new Set() }
     this.#inFlight = options.inFlight ?? new InFlight(limits.inFlight)
@@ -188,15 +189,14 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     done()
   }
 
-  override onAuth(
-    auth: SMTPServerAuthentication,
-    session: SMTPServerSession,
-    done: (err: Error | null | undefined, response?: SMTPServerAuthenticationResponse) => void,
-  ): void {
+  /** Throws Reply. */
+  async authenticate(session: SMTPServerSession, request: AuthRequest): Promise<User> {
     const { login, limits } = this.#options
     const visit = this.#visit(session)
-    const user = login ? authenticate(auth, visit, { ...login, limits }) : Promise.reject(new Reply(502, '5.5.1', 'No AUTH here'))
-    this.#answer(user, visit, { yes: (found) => done(null, { user: found }), no: done })
+    if (!login) throw new Reply(502, '5.5.1', 'No AUTH here')
+    return await authenticate(request, visit, { ...login, limits }).catch((err: unknown) => {
+      throw this.#replyTo(err, visit)
+    })
   }
 
   override onMailFrom(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {

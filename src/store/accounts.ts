@@ -12,6 +12,8 @@ export interface AppPassword {
   readonly name: string
   /** `$sha256$…`: auth/app-password.ts. */
   readonly hash: string
+  /** `SCRAM-SHA-256$…`: auth/scram.ts. */
+  readonly scram?: string | undefined
   readonly scopes: readonly Scope[]
   /** IMAP capabilities that sessions with it do without. */
   readonly disable: readonly string[]
@@ -30,6 +32,8 @@ export interface WantedAccount {
   /** Octets; undefined: no limit. */
   readonly quota?: number | undefined
   readonly pop3: Pop3Policy
+  /** `SCRAM-SHA-256$…`, of the same password; empty: none. */
+  readonly scram?: string
   readonly appPasswords?: readonly AppPassword[]
   /** IMAP capabilities that it does without. */
   readonly disable?: readonly string[]
@@ -59,6 +63,8 @@ export interface Login {
   readonly version: number
   readonly enabled: boolean
   readonly pop3: Pop3Policy
+  /** `SCRAM-SHA-256$…`; empty: none. */
+  readonly scram: string
   readonly appPasswords: readonly AppPassword[]
   /** IMAP capabilities that its sessions do without. */
   readonly disable: readonly string[]
@@ -79,6 +85,8 @@ export interface Accounts {
   reconcile(wanted: WantedState, file?: ConfigFile): Promise<boolean>
   /** By any canonical address of the account that may log in (its own address, not an alias). */
   login(address: string): Promise<Login | undefined>
+  /** Octets that stand in for the salt of a user that is not there: always the same for the same name, in every process, and nobody else can tell them. */
+  decoy(name: string): Promise<Buffer>
   /** After the password was verified: the right to the account's mail. */
   grant(login: Login): AccountAccess
   /** undefined: no such user here. `+tag` and aliases are resolved. Disabled accounts get no mail. */

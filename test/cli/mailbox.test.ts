@@ -43,6 +43,10 @@ test('add, list, passwd, remove', async () => {
   assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, made.out.trim().split(' ').at(-1)!))
   assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'päss', { POSTERN_DATA: dir })).code, 0)
   assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'päss'))
+  assert.match(mailboxes()[0]!.scram!, /^SCRAM-SHA-256\$100000:/)
+  // What no client can say with SCRAM has no verifier.
+  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'p\u0007ss', { POSTERN_DATA: dir })).code, 0)
+  assert.equal(mailboxes()[0]!.scram, undefined)
   assert.equal((await cli(['mailbox', 'remove', 'ann@example.test', '--config', file])).code, 0)
   assert.deepEqual(mailboxes(), [])
   assert.match(readFileSync(file, 'utf8'), /^hostname: mail\.example\.test # ours$/m)
@@ -59,6 +63,10 @@ test('app passwords: add, list, remove', async () => {
   assert.equal((await app('list', 'ann@example.test')).out, "Ann's phone\timap,smtp\nbackup\timap,pop3,smtp\n")
   const kept = () => wantedState({ domains: ['example.test'], mailboxes: mailboxes(), postmaster: undefined }).accounts[0]?.appPasswords ?? []
   assert.equal(findAppPassword(kept(), phone.out.trim().split(' ').at(-1)!)?.name, "Ann's phone")
+  assert.equal((await cli([...data, 'passwd', 'ann@example.test', '--password-stdin'], 'another')).code, 0)
+  const [ann] = mailboxes()
+  const saltings = [ann?.scram, ...ann!.app_passwords.map(({ scram }) => scram)].map((scram) => words.scramSalting(scram!))
+  assert.deepEqual([new Set(saltings).size, saltings.length], [1, 3], 'all of one mailbox are salted alike, whichever came first')
   const whole = readFileSync(file, 'utf8')
   assert.ok(!whole.includes('app-'), 'the password itself is nowhere')
   for (const [args, code, words] of [

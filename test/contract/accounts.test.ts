@@ -60,6 +60,7 @@ describe('accounts', () => {
         version: 1,
         enabled: true,
         pop3: 'keep',
+        scram: '',
         appPasswords: [],
         disable: [],
       },

@@ -1,20 +1,22 @@
 /** Logins over a throttle in memory and accounts that are made up. */
 import assert from 'node:assert/strict'
-import { argon2Sync } from 'node:crypto'
+import { argon2Sync, createHash } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { generateAppPassword, hashAppPassword } from '../../src/auth/app-password.ts'
 import type { AuthLimits } from '../../src/auth/limits.ts'
-import { createAuthenticator, type LoginAttempt } from '../../src/auth/login.ts'
+import { type Authenticator, createAuthenticator, type LoginAttempt } from '../../src/auth/login.ts'
 import { NOBODYS_HASH } from '../../src/auth/password.ts'
 import { formatPhc } from '../../src/auth/phc.ts'
+import { formatVerifier, makeVerifier, newSalting } from '../../src/auth/scram.ts'
 import { type Log, silentLog } from '../../src/log.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { AppPassword, Login } from '../../src/store/accounts.ts'
 import { Unavailable } from '../../src/store/errors.ts'
 import { createMemoryThrottle } from '../../src/store/memory/throttle.ts'
 import type { AccountId } from '../../src/store/types.ts'
+import { ScramClient } from '../support/scram.ts'
 
 /** As cheap as Argon2 can be. */
 function cheapHash(password: string): string {
@@ -30,6 +32,7 @@ const user = (address: string, password: string, account: number): Login => ({
   version: 1,
   enabled: true,
   pop3: 'client',
+  scram: '',
   appPasswords: [],
   disable: [],
 })
@@ -46,6 +49,7 @@ function setUp({ limits = {}, log = silentLog() }: { limits?: Partial<AuthLimits
     async login(address: string) {
       return users.get(address)
     },
+    decoy: async (name: string) => createHash('sha256').update(name).digest(),
     grant: ({ account }: Login) => ({ account, actor: 'test' }) as unknown as AccountAccess,
   }
   const auth = createAuthenticator({
@@ -151,6 +155,88 @@ test('guesses at app passwords are counted like others', async () => {
   set('ann@x.test', { appPasswords: [{ name: 'a', hash: hashAppPassword(right), scopes: ['imap'], disable: [] }] })
   for (let i = 0; i < 10; i++) assert.equal((await attempt({ password: generateAppPassword() })).kind, 'invalid')
   assert.equal((await attempt({ password: right })).kind, 'throttled')
+})
+
+/** A whole exchange of SCRAM with this password. */
+async function proveTo(
+  auth: Authenticator,
+  { user = 'ann@x.test', password = 'right', service = 'imaps', remote = '192.0.2.1' }: Partial<LoginAttempt> = {},
+) {
+  const begun = await auth.scram({ user, service, remote })
+  if (begun.kind !== 'salted') return begun
+  const verifier = (await makeVerifier(password, begun.salting))!
+  const client = new ScramClient({ user, password })
+  const { iterations, salt } = begun.salting
+  const server = `r=abc,s=${salt.toString('base64')},i=${iterations}`
+  const final = client.final(server)
+  const { result, signature } = await begun.prove(
+    `${client.first.slice(3)},${server},${final.replace(/,p=.*$/, '')}`,
+    Buffer.from(/,p=(.*)$/.exec(final)![1]!, 'base64'),
+  )
+  if (signature) assert.equal(`v=${signature.toString('base64')}`, client.expected)
+  assert.equal(verifier.iterations, iterations)
+  return result
+}
+const CHEAP = { ...newSalting(), iterations: 4096 }
+const scramOf = async (password: string, salting = CHEAP) => formatVerifier((await makeVerifier(password, salting))!)
+
+test('SCRAM: the password and the app passwords of one salting, for what they are for', async () => {
+  const { auth, set } = setUp()
+  const app = { hash: '', disable: ['IDLE'] }
+  set('ann@x.test', {
+    scram: await scramOf('right'),
+    appPasswords: [
+      { ...app, name: 'phone', scopes: ['imap'], scram: await scramOf('phone') },
+      { ...app, name: 'salted otherwise', scopes: ['imap'], scram: await scramOf('other', { ...newSalting(), iterations: 4096 }) },
+      { ...app, name: 'none', scopes: ['imap'] },
+    ],
+  })
+  assert.equal((await proveTo(auth)).kind, 'ok')
+  const phone = await proveTo(auth, { password: 'phone' })
+  assert.deepEqual(phone.kind === 'ok' && phone.login.disable, ['IDLE'])
+  for (const [password, service] of [
+    ['phone', 'pop3s'],
+    ['other', 'imaps'],
+    ['wrong', 'imaps'],
+  ] as const)
+    assert.deepEqual(await proveTo(auth, { password, service, remote: '192.0.2.2' }), { kind: 'invalid' })
+  set('ann@x.test', { scram: '' })
+  assert.equal((await proveTo(auth, { password: 'phone', remote: '192.0.2.3' })).kind, 'ok', 'the first of them says how it is salted')
+  set('ann@x.test', { enabled: false })
+  assert.deepEqual(await proveTo(auth, { password: 'phone', remote: '192.0.2.3' }), { kind: 'invalid' })
+})
+
+test('SCRAM: who is not there, is no address, or has no verifier, fails like a wrong password', async () => {
+  const { auth } = setUp()
+  const salts = new Set<string>()
+  for (const user of ['nobody@x.test', 'no address', 'bob@x.test', 'x'.repeat(100_000), '__proto__', 'nobody@x.test']) {
+    const begun = await auth.scram({ user, service: 'imaps', remote: '192.0.2.5' })
+    assert.ok(begun.kind === 'salted')
+    assert.equal(begun.salting.iterations, 100_000)
+    assert.equal(begun.salting.salt.length, 16)
+    salts.add(begun.salting.salt.toString('hex'))
+    assert.deepEqual((await begun.prove('message', Buffer.alloc(32))).result, { kind: 'invalid' })
+  }
+  assert.equal(salts.size, 5)
+})
+
+test('SCRAM: guesses are counted, also those that come all at once, and those that were begun before', async () => {
+  const { auth, set, clock } = setUp()
+  set('ann@x.test', { scram: await scramOf('right') })
+  const begun = await Promise.all(Array.from({ length: 30 }, () => auth.scram({ user: 'ann@x.test', service: 'imaps', remote: '192.0.2.1' })))
+  const results = await Promise.all(begun.map((b) => (b.kind === 'salted' ? b.prove('message', Buffer.alloc(32)) : assert.fail())))
+  assert.equal(results.filter(({ result }) => result.kind === 'invalid').length, 10)
+  assert.equal(results.filter(({ result }) => result.kind === 'throttled').length, 20)
+  assert.equal((await proveTo(auth)).kind, 'throttled')
+  assert.equal((await proveTo(auth, { remote: '192.0.2.2' })).kind, 'ok')
+  clock.ms += 60_000
+  assert.equal((await proveTo(auth)).kind, 'ok')
+})
+
+test('SCRAM: without a database it cannot be told', async () => {
+  const { auth, accounts } = setUp()
+  accounts.login = () => Promise.reject(new Unavailable('the database does not answer'))
+  assert.deepEqual(await proveTo(auth), { kind: 'unavailable' })
 })
 
 test('one address may fail ten times a minute, for whatever users', async () => {

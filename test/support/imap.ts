@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { createAuthenticator } from '../../src/auth/login.ts'
 import { hashPassword } from '../../src/auth/password.ts'
+import { formatVerifier, makeVerifier, newSalting } from '../../src/auth/scram.ts'
 import { type ImapDeps, imapService } from '../../src/imap/server.ts'
 import { silentLog } from '../../src/log.ts'
 import { canonical } from '../../src/mail/address.ts'
@@ -38,11 +39,12 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
   const drivers = createMemoryDrivers(log)
   const { store, accounts, close } = await openStore({ connect: database.connect, drivers, log })
   const passwordHash = await hashPassword(PASSWORD)
+  const scram = formatVerifier((await makeVerifier(PASSWORD, { ...newSalting(), iterations: 4096 }))!)
   const quotas = new Map<string, number | undefined>(users.map((user) => [user, quota]))
   const reconcile = () =>
     accounts.reconcile({
       domains: ['example.test'],
-      accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, quota: quotas.get(user), pop3: 'client' })),
+      accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user), pop3: 'client' })),
     })
   await reconcile()
   const authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log })

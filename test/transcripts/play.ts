@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ImapHouse, ImapServer, ServeOptions } from '../support/imap.ts'
 import { PASSWORD } from '../support/imap.ts'
+import { ScramClient } from '../support/scram.ts'
 import { WireClient } from '../support/wire-client.ts'
 import { Bindings, expand, parseScript, type Step, shown } from './script.ts'
 
@@ -69,6 +70,7 @@ class Player {
   readonly #ofPeer = new Set<string>()
   #options: ServeOptions = {}
   #server: ImapServer | undefined
+  #scram: ScramClient | undefined
 
   constructor({ house, user, peer = '', split = false }: PlayOptions) {
     this.#house = house
@@ -145,6 +147,7 @@ class Player {
       })
       if (line === null) break
       const text = line === undefined ? CLOSED : shown(line)
+      this.#prove(text)
       const index = (anyOrder ? left : left.slice(0, 1)).findIndex((expected) => this.#words.matches(expected, text))
       came.push(index >= 0 ? left[index]! : this.#words.unfill(text))
       if (index < 0)
@@ -159,6 +162,16 @@ class Player {
       if (more === undefined) came.push(CLOSED)
     }
     return { lines: came, failure }
+  }
+
+  /** The server's first message of a SCRAM exchange: what the client answers is `$final`, and what the server has to say to that `$proof`. */
+  #prove(line: string): void {
+    const challenge = /^\+ ([A-Za-z0-9+/=]+)$/.exec(line)?.[1]
+    const scram = this.#scram
+    if (!scram || challenge === undefined) return
+    this.#scram = undefined
+    this.#words.set('final', base64(scram.final(Buffer.from(challenge, 'base64').toString())))
+    this.#words.set('proof', base64(scram.expected))
   }
 
   async #event(verb: string, rest: string): Promise<void> {
@@ -187,6 +200,11 @@ class Player {
       // @mailbox Name
       case 'mailbox':
         await this.#house.store.create(await this.#house.access(this.#user), rest)
+        return
+      // @scram n other password: a SCRAM exchange begins; `$first` is what the client says first, with that flag and that password or the user's own.
+      case 'scram':
+        this.#scram = new ScramClient({ user: `${this.#user}@example.test`, password: rest.slice(first.length + 1) || PASSWORD, flag: first })
+        this.#words.set('first', base64(this.#scram.first))
         return
       // @quota 4000: octets that the user may store from now on.
       case 'quota':

@@ -1,22 +1,13 @@
 /** SASL PLAIN: `[authzid] NUL authcid NUL password` in one response. RFC 4616. */
-import { failed, type SaslMechanism, type SaslStep } from './mechanism.ts'
-import { readResponse } from './response.ts'
+import { mustBeOneself, SaslFailed, type SaslMechanism } from './mechanism.ts'
 
 export const plain: SaslMechanism = {
   name: 'PLAIN',
-  begin(initial) {
-    const exchange = { next: read }
-    if (initial === undefined) return { step: { kind: 'challenge', line: '' }, exchange }
-    return { step: read(initial === '=' ? '' : initial), exchange }
+  rfc: 'RFC 4616',
+  async run(exchange) {
+    const [authzid = '', user, password, ...rest] = (await exchange.first()).split('\0')
+    if (!user || !password || rest.length > 0) throw new SaslFailed('malformed')
+    mustBeOneself(authzid, user)
+    return exchange.peer.authenticator.login({ ...exchange.who(user), password })
   },
-}
-
-function read(line: string): SaslStep {
-  const response = readResponse(line)
-  if ('failure' in response) return failed(response.failure)
-  const [authzid, user, password, ...rest] = response.text.split('\0')
-  if (!user || !password || rest.length > 0) return failed('malformed')
-  // Acting for others is not offered; naming oneself is the same as naming nobody.
-  if (authzid !== '' && authzid !== user) return failed('authorization')
-  return { kind: 'credentials', user, password }
 }

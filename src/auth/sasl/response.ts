@@ -1,10 +1,12 @@
 /** A client's response: strict base64 (RFC 4648 §3.3, §4) of UTF-8. */
-import { MAX_RESPONSE, type SaslFailure } from './mechanism.ts'
+
+/** Of one response in base64, as it came on the line. */
+export const MAX_RESPONSE = 8 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Its text, or why there is none. The empty line is the empty text. */
-export function readResponse(line: string): { readonly text: string } | { readonly failure: SaslFailure } {
+export function readResponse(line: string): { readonly text: string } | { readonly failure: 'cancelled' | 'malformed' } {
   if (line === '*') return { failure: 'cancelled' }
   if (line.length > MAX_RESPONSE) return { failure: 'malformed' }
   const octets = Buffer.from(line, 'base64')
@@ -16,5 +18,3 @@ export function readResponse(line: string): { readonly text: string } | { readon
     return { failure: 'malformed' }
   }
 }
-
-export const writeChallenge = (text: string): string => Buffer.from(text).toString('base64')

@@ -8,5 +8,8 @@ export const login = command({
   states: ['anonymous'],
   sync: 'none',
   parse: (r) => ({ user: r.astring(), password: r.astring() }),
-  run: (s, { user, password }) => admit(s, user, password),
+  async run(s, { user, password }) {
+    const { remote, ending: signal } = s
+    return await admit(s, await s.services.authenticator.login({ user, password, service: 'imaps', remote, signal }))
+  },
 })

@@ -28,7 +28,7 @@ import { threadOrderedSubject, threadReferences } from './thread.ts'
 import { utf8Accept } from './utf8.ts'
 import { within } from './within.ts'
 
-const mechanisms = SASL_MECHANISMS.map(({ name }) => extension({ capability: `AUTH=${name}`, rfc: 'RFC 9051 §6.2.2', announce: ['anonymous'] }))
+const mechanisms = SASL_MECHANISMS.map(({ name, rfc }) => extension({ capability: `AUTH=${name}`, rfc, announce: ['anonymous'] }))
 
 export const EXTENSIONS: readonly Extension[] = [
   imap4rev1,

@@ -8,9 +8,9 @@ export const pass = command({
   rfc: 'RFC 1939 §7',
   states: ['authorization'],
   parse: (argument) => argument,
-  run(session, password) {
-    const { user } = session
+  async run(session, password) {
+    const { user, remote, gone: signal } = session
     if (user === undefined) throw new Bad('Send USER first')
-    return logIn(session, user, password)
+    return logIn(session, await session.services.authenticator.login({ user, password, service: 'pop3s', remote, signal }))
   },
 })

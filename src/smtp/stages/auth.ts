@@ -1,30 +1,33 @@
-/** AUTH: smtp-server reads PLAIN and LOGIN, this decides. RFC 4954, RFC 4616. */
-import type { SMTPServerAuthentication } from 'smtp-server'
+/** AUTH: what the mechanism found out becomes a user, or a reply. RFC 4954. */
 import type { Authenticator } from '../../auth/login.ts'
-import { canonical } from '../../mail/address.ts'
+import { authenticate as converse, type SaslFailure, type SaslMechanism, type SaslPeer } from '../../auth/sasl/mechanism.ts'
 import type { Presence, Service } from '../../store/presence.ts'
 import type { SmtpLimits } from '../limits.ts'
 import { Reply } from '../reply.ts'
 import type { User, Visit } from '../visit.ts'
 
 export interface AuthDeps {
-  readonly authenticator: Pick<Authenticator, 'login'>
+  readonly authenticator: Authenticator
   readonly presence: Pick<Presence, 'enter'>
   readonly service: Service
   readonly limits: SmtpLimits
 }
 
+/** AUTH as it was asked for, and the way to ask back. */
+export interface AuthRequest extends Pick<SaslPeer, 'ask' | 'bindings' | 'offers'> {
+  readonly mechanism: SaslMechanism
+  readonly initial: string | undefined
+}
+
 /** Throws Reply for every answer but success. */
-export async function authenticate(auth: SMTPServerAuthentication, visit: Visit, deps: AuthDeps): Promise<User> {
-  const { username: user = '', password, authzid = '' } = auth
-  if (!visit.connection.secure) throw new Reply(530, '5.7.0', 'Must issue a STARTTLS command first')
-  if ((auth.method !== 'PLAIN' && auth.method !== 'LOGIN') || typeof password !== 'string') throw new Reply(504, '5.5.4', 'Unknown mechanism')
-  // Nobody acts for somebody else.
-  if (authzid !== '' && (canonical(authzid) ?? authzid) !== (canonical(user) ?? user)) throw fails(visit, deps)
-  const result = await deps.authenticator.login({ user, password, service: deps.service, remote: visit.remote, signal: visit.over.signal })
+export async function authenticate({ mechanism, initial, ...peer }: AuthRequest, visit: Visit, deps: AuthDeps): Promise<User> {
+  const { authenticator, service } = deps
+  const result = await converse(mechanism, initial, { ...peer, authenticator, service, remote: visit.remote, signal: visit.over.signal })
   switch (result.kind) {
     case 'ok':
       return enter({ account: result.login.account, access: result.access, address: result.login.address }, visit, deps)
+    case 'failed':
+      throw FAILURES[result.reason](visit, deps)
     case 'invalid':
       throw fails(visit, deps)
     case 'throttled':
@@ -34,6 +37,14 @@ export async function authenticate(auth: SMTPServerAuthentication, visit: Visit,
     default:
       return result satisfies never
   }
+}
+
+const FAILURES: Readonly<Record<SaslFailure, (visit: Visit, deps: AuthDeps) => Reply>> = {
+  cancelled: () => new Reply(501, '5.7.0', 'Authentication cancelled'),
+  malformed: () => new Reply(501, '5.5.2', 'That is not what the mechanism asks for'),
+  'channel-binding': fails,
+  // Nobody acts for somebody else.
+  authorization: fails,
 }
 
 async function enter(user: User, visit: Visit, { presence, service, limits }: AuthDeps): Promise<User> {

@@ -1,4 +1,5 @@
 /** Accounts in Postgres. Every question is asked there: a changed password, alias or quota counts from the next one on, in every process. */
+import { createHmac, randomBytes } from 'node:crypto'
 import { withoutTag } from '../../mail/address.ts'
 import { grantAccount } from '../access.ts'
 import type { Accounts, AppPassword, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
@@ -10,7 +11,7 @@ import type { Statement } from './rows.ts'
 
 const LOGIN: Statement = {
   name: 'account_login',
-  text: `select account_id, address, password_hash, version, enabled, pop3_policy, app_passwords::text, disabled_capabilities::text
+  text: `select account_id, address, password_hash, version, enabled, pop3_policy, scram, app_passwords::text, disabled_capabilities::text
          from account where address = $1`,
 }
 
@@ -28,7 +29,18 @@ const RECIPIENT: Statement = {
 const IS_LOCAL: Statement = { name: 'account_is_local', text: 'select 1 from domain where domain = $1' }
 const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address where account_id = $1 and address in ($2, $3) limit 1' }
 
+const SECRET: Statement = { name: 'account_secret', text: 'update server set snapshot_key = coalesce(snapshot_key, $1) returning snapshot_key' }
+
 const TRIES = 3
+
+/** A secret of the database's that never changes and never leaves it but to us: what else it proves, it proves of other texts. */
+async function decoySecret(pool: Pool): Promise<Buffer> {
+  let secret: Buffer | undefined
+  await pool.rows(SECRET, [randomBytes(32)], (row) => {
+    secret = Buffer.from(row.bytes()!)
+  })
+  return secret!
+}
 
 export interface PgAccounts extends Accounts {
   /** Applies once more what was applied last: the database may have lost it. */
@@ -41,6 +53,7 @@ export interface PgAccounts extends Accounts {
  */
 export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, why: string) => void = () => {}): PgAccounts {
   let last: { readonly wanted: WantedState; readonly file: ConfigFile | undefined } | undefined
+  let secret: Promise<Buffer> | undefined
   function announce(changes: readonly LoginChange[]): void {
     for (const { account, version, why } of changes) {
       bus.poke({ account, of: 'login' }, version)
@@ -78,11 +91,22 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
           version: row.int(),
           enabled: row.int() === 1,
           pop3: row.text() as Pop3Policy,
+          scram: row.text(),
           appPasswords: JSON.parse(row.text()) as AppPassword[],
           disable: JSON.parse(row.text()) as string[],
         }
       })
       return login
+    },
+
+    async decoy(name) {
+      secret ??= decoySecret(pool).catch((err: unknown) => {
+        secret = undefined
+        throw err
+      })
+      return createHmac('sha256', await secret)
+        .update(`decoy\0${name}`)
+        .digest()
     },
 
     grant: (login) => grantAccount(login.account, login.address),

@@ -61,8 +61,8 @@ function hashOf({ domains, accounts }: WantedState): string {
 }
 
 /** What a version that knew only passwords did not hash: a file without it has the hash that it had. */
-const beside = ({ appPasswords = [], disable = [] }: WantedAccount): unknown[] =>
-  appPasswords.length + disable.length > 0 ? [{ appPasswords, disable }] : []
+const beside = ({ scram = '', appPasswords = [], disable = [] }: WantedAccount): unknown[] =>
+  scram.length + appPasswords.length + disable.length > 0 ? [{ scram, appPasswords, disable }] : []
 
 const LOCK: Statement = {
   name: 'reconcile_lock',
@@ -96,7 +96,7 @@ function olderWords({ number, time }: ConfigFile, { number: appliedNumber, time:
   }`
 }
 
-const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint, app_passwords jsonb, disable jsonb))`
+const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint, scram text, app_passwords jsonb, disable jsonb))`
 
 // A password that its user changed since lives in password_hash and stays until the file says another one.
 const ADMIT: Statement = {
@@ -118,9 +118,9 @@ const LOGINS: Statement = {
   name: 'reconcile_logins',
   text: `with ${WANTED},
          changed as (
-           select a.account_id, w.app_passwords, w.disable, not w.app_passwords @> a.app_passwords as taken from account a join wanted w on w.address = a.address
-           where (a.app_passwords, a.disabled_capabilities) is distinct from (w.app_passwords, w.disable))
-         update account a set app_passwords = c.app_passwords, disabled_capabilities = c.disable, version = a.version + c.taken::int
+           select a.account_id, w.scram, w.app_passwords, w.disable, not w.app_passwords @> a.app_passwords as taken from account a join wanted w on w.address = a.address
+           where (a.scram, a.app_passwords, a.disabled_capabilities) is distinct from (w.scram, w.app_passwords, w.disable))
+         update account a set scram = c.scram, app_passwords = c.app_passwords, disabled_capabilities = c.disable, version = a.version + c.taken::int
          from changed c where c.account_id = a.account_id returning a.account_id, a.version, c.taken`,
 }
 const DISABLE: Statement = {
@@ -173,6 +173,7 @@ export async function applyWanted(
       hash: a.passwordHash,
       pop3: a.pop3,
       quota: a.quota,
+      scram: a.scram ?? '',
       app_passwords: a.appPasswords ?? [],
       disable: a.disable ?? [],
     })),

@@ -46,7 +46,7 @@ assert sizes == [len(body) for body in bodies], (sizes, [len(b) for b in bodies]
 assert octets == sum(sizes)
 assert pop.top(1, 0)[1][-1] == b''
 capa = pop.capa()
-assert 'UIDL' in capa and 'TOP' in capa and capa['SASL'] == ['PLAIN'], capa
+assert 'UIDL' in capa and 'TOP' in capa and capa['SASL'] == ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN'], capa
 for bad in ('RETR 99', 'DELE 0', 'LIST x'):
     try: pop._shortcmd(bad); assert False, bad
     except poplib.error_proto: pass

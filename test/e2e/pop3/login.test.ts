@@ -18,7 +18,7 @@ after(() => house.close())
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const GOOD = base64(`\0anna@example.test\0${PASSWORD}`)
 const BAD = base64('\0anna@example.test\0wrong')
-const LISTED = ['PLAIN', '.']
+const LISTED = ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN', '.']
 
 /** Lines, and how each reply to them begins. */
 const DIALOGUES: Record<string, readonly (readonly [line: string, ...replies: string[]])[]> = {
@@ -103,7 +103,7 @@ for (const [name, dialogue] of Object.entries(DIALOGUES))
 
 test('CAPA before and after login', async () => {
   const client = await Client.connect(house, listener)
-  const common = ['USER', 'SASL PLAIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE']
+  const common = ['USER', 'SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE']
   assert.deepEqual(await client.list('CAPA'), [...common, 'EXPIRE 0 USER', 'IMPLEMENTATION Postern'])
   await client.ok('USER carl@example.test')
   await client.ok(`PASS ${PASSWORD}`)

@@ -74,7 +74,7 @@ const DIALOGUES: Record<string, readonly (readonly [string, string])[]> = {
   'PLAIN that is none': [
     [`AUTH PLAIN ${base64('ann')}`, '501'],
     [`AUTH PLAIN ${base64('a\0b\0c\0d')}`, '501'],
-    [`AUTH PLAIN ${base64('\0an\nn\0secret')}`, '501'],
+    [`AUTH PLAIN ${base64('\0an\nn\0secret')}`, '535'],
   ],
   'other mechanisms': [
     ['AUTH CRAM-MD5', '504'],

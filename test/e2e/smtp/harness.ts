@@ -79,7 +79,7 @@ export interface Person {
   readonly quota?: number
 }
 
-const BARE = { appPasswords: [], disable: [] }
+const BARE = { scram: '', appPasswords: [], disable: [] }
 
 /** Accounts of a list; the password of each is `secret`. */
 export function people(list: readonly Person[], domains: readonly string[] = ['example.org']) {
@@ -93,7 +93,9 @@ export function people(list: readonly Person[], domains: readonly string[] = ['e
       return found && { access: grantAccount(found.account, 'delivery'), inbox: 1 as MailboxId, used: found.used ?? 0, quota: found.quota }
     },
   }
-  const authenticator: Pick<Authenticator, 'login'> = {
+  const authenticator: Authenticator = {
+    scram: async () => ({ kind: 'unavailable' }),
+    close: () => undefined,
     async login({ user, password }) {
       const found = all.find((p) => p.address === user)
       if (user === 'busy@example.org') return { kind: 'throttled', retryAfter: 7.2 }

@@ -97,21 +97,21 @@ test('AUTH is neither offered nor taken in the clear, and no mail either', async
   )
   const secure = await client.startTls()
   const after = await secure.say('EHLO c')
-  assert.match(after, /^250-AUTH PLAIN LOGIN$/m)
+  assert.match(after, /^250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN$/m)
   assert.doesNotMatch(after, /STARTTLS/)
 })
 
 test('587 speaks TLS from the first octet too', async () => {
   const client = await Client.connectTls(submission.port)
   assert.match(await client.reply(), /^220/)
-  assert.match(await client.say('EHLO c'), /AUTH PLAIN LOGIN/)
+  assert.match(await client.say('EHLO c'), /AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN/)
 })
 
 test('465 speaks nothing else', async () => {
   const submissions = await startSubmission({ mode: 'implicit', service: 'submissions' })
   const client = await Client.connectTls(submissions.port)
   assert.match(await client.reply(), /^220/)
-  assert.match(await client.say('EHLO c'), /AUTH PLAIN LOGIN/)
+  assert.match(await client.say('EHLO c'), /AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN/)
   const inTheClear = await Client.connect(submissions.port)
   inTheClear.write('EHLO c\r\n')
   assert.doesNotMatch(await inTheClear.end(), /220|250/)
