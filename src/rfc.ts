@@ -104,7 +104,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(5258, 'IMAP LIST Command Extensions', 'full', 'LIST with selections, several patterns and RETURN; no mailbox is remote', {
     imap: ['LIST-EXTENDED'],
   }),
-  rfc(5267, 'Contexts for IMAP4', 'part', 'SORT with RETURN', { imap: ['ESORT'] }),
+  rfc(
+    5267,
+    'Contexts for IMAP4',
+    'part',
+    'SORT with RETURN; searches that are kept up to date, but those by sequence numbers and by `$`, 10 a session; sorts are not',
+    { imap: ['ESORT', 'CONTEXT=SEARCH'] },
+  ),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),

@@ -16,11 +16,19 @@ export interface Orders {
   readonly numbered: UidRanges
 }
 
+/** Searches that are kept up to date while the mailbox is selected: sync has them told (RFC 5267 §4.3). */
+export interface Updates {
+  beforeExpunges(): Promise<void>
+  afterNews(): Promise<void>
+  cancel(tag: string): void
+}
+
 export class Selected {
   /** As the client named it at SELECT, Unicode. */
   readonly name: string
   readonly readOnly: boolean
   readonly #mailbox: SelectedMailbox
+  updates: Updates | undefined
   /** This session is deleting the mailbox itself. */
   leaving = false
   /** Rights by which the client was told which flags it may change. */

@@ -54,6 +54,9 @@ export interface SearchOptions {
   readonly count: true
   /** `$` is to name what was found: RFC 5182 §2.1. */
   readonly save: true
+  /** What is found now, and what comes to it and leaves it from now on: RFC 5267 §4.3. */
+  readonly update: true
+  readonly context: true
   readonly page: Page
 }
 /** What stands before LIST's reference: RFC 5258 §3.1. Without any of the first two every name is selected. */

@@ -2,14 +2,16 @@
 import { Refusal } from '../../store/errors.ts'
 import { toRanges } from '../../store/uidset.ts'
 import { command, LOGGED_IN } from '../command.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
 import { Bad, No } from '../reply.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
 import { type Criteria, orRefusal, readSearch } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
 import { isSelectedOnly, namesOfSources, readSources, SELECTED_ONLY } from '../search/sources.ts'
+import { SearchUpdates } from '../search/updates.ts'
 import { Selected } from '../selected.ts'
-import type { AuthenticatedSession } from '../session.ts'
+import type { AuthenticatedSession, SelectedSession } from '../session.ts'
 import type { SearchOptions } from '../tables.ts'
 
 interface Job {
@@ -38,7 +40,9 @@ export const esearch = command({
     const { selected } = s
     const ofSelected = sources.some(({ kind }) => kind === 'selected')
     if (ofSelected && !selected) throw new Bad('No mailbox is selected')
+    if (options.update && !ofSelected) throw new Bad('Only a search of the selected mailbox is updated')
     const search = async (searched: Criteria): Promise<void> => {
+      if (searched.modseq) s.enable(CONDSTORE)
       const job = { tag, criteria: searched, options }
       if (ofSelected) await searchOne(s, selected!, job)
       for (const other of await namesOfSources(s, sources)) await searchNamed(s, other, { ...job, done: ofSelected })
@@ -71,11 +75,15 @@ async function searchNamed(s: AuthenticatedSession, name: string, job: Job & { r
 
 /** No response where nothing matches, whatever was asked for. */
 async function searchOne(s: AuthenticatedSession, mailbox: Selected, { tag, criteria, options }: Job): Promise<void> {
+  const updated = options.update && mailbox === s.selected ? (s as SelectedSession) : undefined
+  if (updated) SearchUpdates.check(updated, tag)
+  const before = mailbox.view.modseq
   const found = await runSearch(searchContext(s, mailbox), criteria.key)
   if (found.uids.length > 0) {
     const { name, index } = mailbox
     const of = { name, uidvalidity: index.uidvalidity }
     await writeFound(s.out, mailbox, { tag, by: 'uid', options, modseq: criteria.modseq, mailbox: of }, found)
   }
+  if (updated) SearchUpdates.begin(updated, { tag, by: 'uid', key: criteria.key, numbered: criteria.numbered, modseq: before }, found)
   if (options.save) mailbox.save(toRanges(saved(found, options)))
 }

@@ -2,6 +2,7 @@
 import type { AnyCommand } from '../command.ts'
 import { append } from './append.ts'
 import { authenticate } from './authenticate.ts'
+import { cancelupdate } from './cancelupdate.ts'
 import { capability } from './capability.ts'
 import { check } from './check.ts'
 import { close } from './close.ts'
@@ -83,6 +84,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   sort,
   thread,
   esearch,
+  cancelupdate,
   store,
   copy,
   move,

@@ -6,6 +6,7 @@ import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
 import { readSearch } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
+import { SearchUpdates } from '../search/updates.ts'
 
 export const search = command({
   names: ['SEARCH', 'UID SEARCH'],
@@ -16,10 +17,13 @@ export const search = command({
   async run(s, args, { name, by, tag }) {
     const { out, selected } = s
     const { options } = args
-    await withCriteria(selected, args, async ({ key, modseq }) => {
+    await withCriteria(selected, args, async ({ key, modseq, numbered }) => {
       if (modseq) s.enable(CONDSTORE)
+      if (options?.update) SearchUpdates.check(s, tag)
+      const before = selected.view.modseq
       const found = await runSearch(searchContext(s), key)
       await writeFound(out, selected, { tag, by, options, modseq }, found)
+      if (options?.update) SearchUpdates.begin(s, { tag, by, key, numbered, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })
     return { ok: `${name} completed` }

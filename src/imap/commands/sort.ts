@@ -1,6 +1,7 @@
 /** SORT and UID SORT. RFC 5256 §4, with RETURN RFC 5267 §3. */
 import { toRanges } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
 import { readSort } from '../search/parse-sort.ts'
@@ -18,6 +19,7 @@ export const sort = command({
     const { out, selected } = s
     const { options, order } = args
     await withCriteria(selected, args, async ({ key, modseq }) => {
+      if (modseq) s.enable(CONDSTORE)
       const context = searchContext(s)
       const found = await sorted(context, await runSearch(context, key), order)
       await writeFound(out, selected, { tag, by, options, modseq }, found, 'SORT')

@@ -1,5 +1,6 @@
 /** THREAD and UID THREAD. RFC 5256 §4. */
 import { command, HOLD_EXPUNGE } from '../command.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
 import { Bad } from '../reply.ts'
 import { OPEN_GATE, searchContext, withCriteria } from '../search/context.ts'
 import { orRefusal, readCharset, readCriteria } from '../search/parse.ts'
@@ -22,7 +23,8 @@ export const thread = command({
     return { algorithm, criteria, options: undefined }
   },
   async run(s, args, { name, by }) {
-    await withCriteria(s.selected, args, async ({ key }) => {
+    await withCriteria(s.selected, args, async ({ key, modseq }) => {
+      if (modseq) s.enable(CONDSTORE)
       const context = searchContext(s)
       const found = await runSearch(context, key)
       // What it keeps in memory grows with the mailbox: one at a time for each account.

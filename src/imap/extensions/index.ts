@@ -5,6 +5,7 @@ import { appendlimit } from './appendlimit.ts'
 import { binary } from './binary.ts'
 import { children } from './children.ts'
 import { condstore } from './condstore.ts'
+import { contextSearch } from './context-search.ts'
 import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
 import { imap4rev1 } from './imap4rev1.ts'
@@ -61,5 +62,6 @@ export const EXTENSIONS: readonly Extension[] = [
   listMetadata,
   threadOrderedSubject,
   threadReferences,
+  contextSearch,
   binary,
 ]

@@ -36,8 +36,8 @@ export async function writeFound(
 /** SAVE alone suppresses the response: RFC 5182 §1. */
 const isSilent = ({ save, ...others }: Partial<SearchOptions>): boolean => save === true && Object.keys(others).length === 0
 
-/** No option that says what to tell means ALL: RFC 4731 §3.1. */
-const wantsAll = ({ all, min, max, count, page }: Partial<SearchOptions>): boolean => all === true || !(min || max || count || page)
+/** No option at all means ALL: RFC 4731 §3.1. */
+const wantsAll = (options: Partial<SearchOptions>): boolean => options.all === true || Object.keys(options).length === 0
 
 interface Extended extends Pick<Question, 'tag' | 'by'> {
   readonly options: Partial<SearchOptions>
@@ -77,7 +77,7 @@ export function saved(found: Found, options: Partial<SearchOptions>): readonly n
 
 /** The messages that the answer names; all that were found, where it counts or names them all. RFC 4731 §3.2 asks the same for MODSEQ. */
 function told(found: Found, options: Partial<SearchOptions> | undefined): Found {
-  if (!options || options.count || wantsAll(options)) return found
+  if (!options || options.count || options.all || !(options.min || options.max || options.page)) return found
   const places = new Set<number>()
   const last = found.msns.length - 1
   if (options.min && last >= 0) places.add(0)

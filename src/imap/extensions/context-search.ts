@@ -1,0 +1,17 @@
+import { LOGGED_IN } from '../command.ts'
+import { extension } from '../extension.ts'
+import type { Parameter, SearchOptions } from '../tables.ts'
+
+/** SEARCH RETURN (UPDATE): results that are kept up to date. CONTEXT is a hint that changes nothing here; PARTIAL is RFC 9394's. RFC 5267 §4. */
+export const contextSearch = extension({
+  capability: 'CONTEXT=SEARCH',
+  rfc: 'RFC 5267',
+  announce: LOGGED_IN,
+  needs: ['ESEARCH', 'PARTIAL'],
+  adds: {
+    searchReturns: new Map<string, Parameter<SearchOptions>>([
+      ['CONTEXT', () => ({ context: true })],
+      ['UPDATE', () => ({ update: true })],
+    ]),
+  },
+})
