@@ -7,6 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { bodyHas, textHas } from '../src/imap/search/body-keys.ts'
+import { SearchGate } from '../src/imap/search/gate.ts'
+import { fieldHas } from '../src/imap/search/header-keys.ts'
+import { runSearch } from '../src/imap/search/run.ts'
+import { Selected } from '../src/imap/selected.ts'
+import { Work } from '../src/imap/work.ts'
 import { silentLog } from '../src/log.ts'
 import { canonical } from '../src/mail/canonical.ts'
 import { unpackParts } from '../src/mail/parts.ts'
@@ -134,8 +140,33 @@ try {
     `${(filling / 1000).toFixed(0)} s; ${mb(mail)} stored, ${(mail / all).toFixed(0)} octets a message`,
   )
 
+  await whole(true)
   await blocks()
+  await whole(false)
   if (values.trigrams) await trigrams()
+
+  /** Searches of the large account's INBOX from end to end. `blind`: nothing is indexed yet. */
+  async function whole(blind: boolean): Promise<void> {
+    const keys = [
+      [`BODY ${PLANTED}`, bodyHas(PLANTED)],
+      [`TEXT ${PLANTED}`, textHas(PLANTED)],
+      ['BODY package', bodyHas('package')],
+      ['FROM "xenia tanaka"', fieldHas('from', 'xenia tanaka')],
+      ['SUBJECT deprecated', fieldHas('subject', 'deprecated')],
+    ] as const
+    await using mailbox = await store.select(await store.open(large, 'INBOX', false), { changed() {}, gone() {} })
+    for (const [name, key] of keys) {
+      const taken: number[] = []
+      let found = 0
+      for (let round = 0; round < ROUNDS; round++) {
+        const work = new Work({ output: { flush: async () => {} }, ending: new AbortController().signal })
+        const [ms, { uids }] = await timed(() => runSearch({ store, selected: new Selected('INBOX', mailbox), gate: new SearchGate(), work }, key))
+        taken.push(ms)
+        found = uids.length
+      }
+      say(`SEARCH ${name}, ${blind ? 'nothing' : 'all'} indexed`, `${median(taken).toFixed(1)} ms, ${found} found`)
+    }
+  }
 
   async function blocks(): Promise<void> {
     const cpu = process.cpuUsage()
