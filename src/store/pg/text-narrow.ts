@@ -17,12 +17,16 @@ const ROUND = 2
 const MAX_ALL_GRAMS = 128
 /** Slices that one statement reads, about: 2 KB each. */
 const STEP_SLICES = 1_024
-/** A block with fewer contents of interest is not worth asking. */
+/** A block with fewer contents of interest is not worth asking: a small mailbox of a large account. */
 const WORTH = 4
 
+const RANGES: Statement = {
+  name: 'text_ranges',
+  text: `select block, first_id, last_id from text_block where account_id = $1 and last_id >= $2 and first_id <= $3 and version = ${TEXT_VERSION}`,
+}
 const BLOCKS: Statement = {
   name: 'text_blocks',
-  text: `select block, contents from text_block where account_id = $1 and last_id >= $2 and first_id <= $3 and version = ${TEXT_VERSION}`,
+  text: `select block, contents from text_block where account_id = $1 and block = any($2::int4[]) and version = ${TEXT_VERSION}`,
 }
 // Each slice by its key, whatever the planner knows of the table.
 const READ: Statement = {
@@ -85,13 +89,16 @@ function placesOf(ids: readonly ContentId[]): { places: Map<bigint, number>; cop
 }
 
 async function blocksWith(on: Queryable, account: AccountId, places: ReadonlyMap<bigint, number>, probes: number): Promise<Block[]> {
+  const ids = BigInt64Array.from(places.keys()).sort()
+  const near: number[] = []
+  await on.rows(RANGES, [account, ids[0]!, ids.at(-1)!], (row) => {
+    const number = row.int()
+    const first = row.bigint()
+    if (upTo(ids, row.bigint()) - upTo(ids, first - 1n) >= WORTH) near.push(number)
+  })
   const blocks: Block[] = []
-  let [first, last] = [places.keys().next().value!, 0n]
-  for (const id of places.keys()) {
-    if (id < first) first = id
-    if (id > last) last = id
-  }
-  await on.rows(BLOCKS, [account, first, last], (row) => {
+  if (near.length === 0) return blocks
+  await on.rows(BLOCKS, [account, int4Array(near)], (row) => {
     const number = row.int()
     const contents = row.bytes()!
     const slots = new Int32Array(SLOTS).fill(-1)
@@ -107,6 +114,18 @@ async function blocksWith(on: Queryable, account: AccountId, places: ReadonlyMap
     if (count >= WORTH) blocks.push({ number, places: slots, left: Array.from({ length: probes }, () => wanted.slice()) })
   })
   return blocks
+}
+
+/** How many of the ascending ids are not above that one. */
+function upTo(ids: BigInt64Array, id: bigint): number {
+  let low = 0
+  let high = ids.length
+  while (low < high) {
+    const mid = (low + high) >>> 1
+    if (ids[mid]! <= id) low = mid + 1
+    else high = mid
+  }
+  return low
 }
 
 /** One round: `asked` are grams of each probe. false when there was nothing left to ask. */
