@@ -176,7 +176,9 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
   rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
-  rfc(9051, 'IMAP4rev2', 'part', 'its words and its corrections of IMAP4rev1; it is announced when all of it is there'),
+  rfc(9051, 'IMAP4rev2', 'full', 'beside IMAP4rev1, whose commands and RECENT stay; what differs begins with ENABLE IMAP4rev2', {
+    imap: ['IMAP4rev2'],
+  }),
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
   rfc(
     9208,

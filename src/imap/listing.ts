@@ -96,6 +96,21 @@ export function writeListed(out: ResponseWriter, response: 'LIST' | 'LSUB' | 'XL
   return out.untagged().word(response).flags(attributes).string(HIERARCHY_DELIMITER).mailbox(name)
 }
 
+/**
+ * IMAP4rev2: LIST of one mailbox that there is, after SELECT, and after CREATE and RENAME where the name is another one than the client wrote; then with that as OLDNAME.
+ * RFC 9051 §6.3.2, §6.3.4, §7.3.1.
+ */
+export async function sayListed(s: AuthenticatedSession, written: string, { always = true } = {}): Promise<void> {
+  const name = written.normalize('NFC')
+  if (!always && name === written) return
+  const names = await namesOf(s, { subscriptions: true })
+  const words = attributes(s, name, names)
+  if (names.subscribed.has(name)) words.push('\\Subscribed')
+  const line = writeListed(s.out, 'LIST', name, words)
+  if (name !== written) line.open().string('OLDNAME').open().mailbox(written).close().close()
+  line.end()
+}
+
 /** A parenthesised list of options, none of them too; one that is given twice counts once (RFC 5258 §3). Throws Bad. */
 export function readOptions<Options>(
   r: ArgumentReader,

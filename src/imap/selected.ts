@@ -27,6 +27,8 @@ export class Selected {
   /** As the client named it at SELECT, Unicode. */
   readonly name: string
   readonly readOnly: boolean
+  /** Whether the client hears of \Recent; what it does not hear of is left to others. */
+  readonly #hearsRecent: boolean
   readonly #mailbox: SelectedMailbox
   updates: Updates | undefined
   /** This session is deleting the mailbox itself. */
@@ -42,8 +44,9 @@ export class Selected {
   /** Packed: it is kept for as long as the mailbox is selected. */
   #saved: Uint8Array = packRanges([])
 
-  constructor(name: string, mailbox: SelectedMailbox) {
+  constructor(name: string, mailbox: SelectedMailbox, { recent = true }: { readonly recent?: boolean } = {}) {
     this.name = name
+    this.#hearsRecent = recent
     this.readOnly = !mailbox.access.writable
     this.#mailbox = mailbox
     this.keywordsTold = this.keywords.length
@@ -114,6 +117,7 @@ export class Selected {
   }
   /** Takes what nobody was told of yet; nothing after EXAMINE. */
   async claimRecent(): Promise<void> {
+    if (!this.#hearsRecent) return
     const claimed = await this.#mailbox.claimRecent()
     if (claimed) this.addRecent(claimed[0], claimed[1])
   }

@@ -87,9 +87,8 @@ export class Session {
     return this.services.store
   }
 
-  /** Whether text goes as UTF-8 both ways, mailbox names too (RFC 9755 §3). */
   get utf8(): boolean {
-    return this.enabled.has('UTF8=ACCEPT')
+    return this.reports.utf8
   }
 
   /** What CAPABILITY says now. */

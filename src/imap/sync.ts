@@ -63,7 +63,7 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   if (news.exists !== undefined) {
     await claimRecent(selected)
     out.untagged().number(news.exists).word('EXISTS').end()
-    out.untagged().number(selected.countRecent()).word('RECENT').end()
+    if (session.reports.recent) out.untagged().number(selected.countRecent()).word('RECENT').end()
   }
   if (selected.keywords.length > selected.keywordsTold || selected.rightsTold !== selected.access.rights) writeFlags(out, selected)
   await writeFetches(session, selected, news.flags, orders)

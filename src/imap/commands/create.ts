@@ -1,5 +1,6 @@
 import { HIERARCHY_DELIMITER } from '../../store/types.ts'
 import { command, LOGGED_IN } from '../command.ts'
+import { sayListed } from '../listing.ts'
 import { mailboxIdCode } from '../mailbox-id.ts'
 import { readParameters } from '../tables.ts'
 
@@ -11,7 +12,9 @@ export const create = command({
   sync: 'all',
   parse: (r, _, { createParameters }) => ({ name: r.mailbox(), options: r.more ? readParameters(r, createParameters) : {} }),
   async run(s, { name, options }) {
-    const made = await s.store.create(s.access, name.endsWith(HIERARCHY_DELIMITER) ? name.slice(0, -1) : name, options.specialUse)
+    const wanted = name.endsWith(HIERARCHY_DELIMITER) ? name.slice(0, -1) : name
+    const made = await s.store.create(s.access, wanted, options.specialUse)
+    if (s.reports.rev2) await sayListed(s, wanted, { always: false })
     return { ok: 'CREATE completed', ...(s.offers('OBJECTID') && { code: mailboxIdCode(made.account, made.id) }) }
   },
 })

@@ -16,7 +16,8 @@ export const search = command({
   parse: (r, _, tables) => readSearch(r, tables),
   async run(s, args, { name, by, tag }) {
     const { out, selected } = s
-    const { options } = args
+    // IMAP4rev2 knows no other answer than ESEARCH (RFC 9051 §6.4.4).
+    const options = args.options ?? (s.reports.rev2 ? {} : undefined)
     await withCriteria(selected, args, async ({ key, modseq, numbered }) => {
       if (modseq) s.enable(CONDSTORE)
       if (options?.update) SearchUpdates.check(s, tag)

@@ -1,5 +1,6 @@
 import { type Call, command, LOGGED_IN } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
+import { sayListed } from '../listing.ts'
 import { mailboxIdCode } from '../mailbox-id.ts'
 import { type Done, No } from '../reply.ts'
 import { type Known, requireQresync, resync } from '../resync.ts'
@@ -45,6 +46,7 @@ async function open(s: AuthenticatedSession, name: string, call: Call, known: Kn
   const selected = await watched(s, name, access)
   try {
     await describe(s, selected)
+    if (s.reports.rev2) await sayListed(s, name)
     if (known) await resync(s, selected, known)
   } catch (error) {
     await selected.close()
@@ -64,7 +66,7 @@ async function watched(s: AuthenticatedSession, name: string, access: Awaited<Re
       if (!selected?.leaving) s.end(why)
     },
   })
-  selected = new Selected(name, mailbox)
+  selected = new Selected(name, mailbox, s.reports)
   if (gone !== undefined) s.end(gone)
   return selected
 }
@@ -80,8 +82,9 @@ async function describe(s: AuthenticatedSession, selected: Selected): Promise<vo
   const { out } = s
   writeFlags(out, selected)
   out.untagged().number(exists).word('EXISTS').end()
-  out.untagged().number(selected.countRecent()).word('RECENT').end()
-  if (unseen !== undefined) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
+  if (s.reports.recent) out.untagged().number(selected.countRecent()).word('RECENT').end()
+  // IMAP4rev2 has no UNSEEN here (RFC 9051 appendix E).
+  if (unseen !== undefined && !s.reports.rev2) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
   out.status('OK', 'UIDs valid', ['UIDVALIDITY', uidvalidity])
   out.status('OK', 'Predicted next UID', ['UIDNEXT', uidnext])
   if (s.offers('OBJECTID')) out.status('OK', 'Mailbox id', mailboxIdCode(selected.access.account, selected.access.mailbox))
@@ -90,6 +93,7 @@ async function describe(s: AuthenticatedSession, selected: Selected): Promise<vo
 
 /** After EXAMINE the messages that nobody was told of yet are \Recent too, and stay so for the next session (RFC 3501 §2.3.2). */
 async function findRecent(s: AuthenticatedSession, selected: Selected): Promise<void> {
+  if (!s.reports.recent) return
   if (!selected.readOnly) return await selected.claimRecent()
   const { recent } = await s.store.status(selected.access)
   const { exists, maxUid } = selected.view

@@ -9,6 +9,7 @@ import { contextSearch } from './context-search.ts'
 import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
 import { imap4rev1 } from './imap4rev1.ts'
+import { imap4rev2 } from './imap4rev2.ts'
 import { listExtended } from './list-extended.ts'
 import { listMetadata } from './list-metadata.ts'
 import { listMyRights } from './list-myrights.ts'
@@ -33,6 +34,7 @@ const mechanisms = SASL_MECHANISMS.map(({ name, rfc }) => extension({ capability
 
 export const EXTENSIONS: readonly Extension[] = [
   imap4rev1,
+  imap4rev2,
   literalMinus,
   literalPlus,
   ...mechanisms,

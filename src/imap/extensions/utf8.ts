@@ -10,5 +10,6 @@ export const utf8Accept = extension({
   rfc: 'RFC 9755',
   announce: LOGGED_IN,
   enable: true,
+  reports: { utf8: true },
   adds: { appendData: new Map([['UTF8', true]]) },
 })
