@@ -19,5 +19,9 @@ const entriesOf =
     const query = { entries: [...asked.keys()], depth: 0 } as const
     const found = await s.store.metadata(s.access, mailboxes, query)
     const byName = new Map(mailboxes.map(({ name }, i) => [name, found[i]!]))
-    return (mailbox) => writeMetadata(s, mailbox.name, answer(asked, query, [...byName.get(mailbox.name)!, ...known(s, query, mailbox)]))
+    return (mailbox) => {
+      // Who may look it up but not read it is told nothing, not even that there is nothing.
+      if (mailbox.rights && !mailbox.rights.includes('r')) return
+      writeMetadata(s, mailbox.name, answer(asked, query, [...byName.get(mailbox.name)!, ...known(s, query, mailbox)]))
+    }
   }
