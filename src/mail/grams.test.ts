@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { seeded } from '../../test/support/random.ts'
 import { canonical } from './canonical.ts'
@@ -126,4 +127,28 @@ test('a header of very long lines, and one without a body', () => {
   const raw = crlf(`Subject: ${'x'.repeat(70_000)}y`, '', '')
   assert.equal(headerEnd(raw), raw.length)
   assert.ok(holds(bucketsOf(raw), gramsOf({ field: 'subject' }, 'xxxx')))
+})
+
+test('what was indexed once is found: where this fails, VERSION must rise', () => {
+  const raw = crlf(
+    'From: =?iso-8859-1?q?J=F6rg_M=FCller?= <joerg@example.org>',
+    'Subject: =?utf-8?b?w4lDT0xF?= und mehr',
+    'X-Thing : obsolete',
+    'Content-Type: multipart/mixed; boundary=b',
+    '',
+    '--b',
+    'Content-Type: text/html; charset=windows-1252',
+    'Content-Transfer-Encoding: quoted-printable',
+    '',
+    '<p>Stra=DFe &amp; caf&eacute;<br>x</p><style>hidden</style>',
+    '--b',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: base64',
+    '',
+    Buffer.from('中文信件 😀 ΣΊΣΥΦΟΣ e\u0301').toString('base64'),
+    '--b--',
+    '',
+  )
+  const buckets = [...bucketsOf(raw)].sort((a, b) => a - b)
+  assert.equal(createHash('sha256').update(buckets.join(' ')).digest('hex').slice(0, 16), '84cd0e825869e6e5')
 })

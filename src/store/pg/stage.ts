@@ -23,7 +23,7 @@ export const CHUNK_BYTES = 256 * 1024
 const COMPRESS_FROM = 16 * 1024
 /** Compressed only where at least this share is saved: base64 of a compressed file gains 25 %, text more. */
 const WORTH = 0.15
-/** Raised when mail/structure.ts computes something else from the same bytes. */
+/** Raised when mail/structure.ts computes something else from the same bytes; where texts lie is part of it, so VERSION of mail/grams.ts rises too. */
 export const STRUCTURE_VERSION = 1
 
 const compress = promisify(zstdCompress)

@@ -3,7 +3,7 @@
 -- How far an account's contents were indexed. One process at a time is at it: `claim` until `busy_until`.
 create table text_state (
   account_id bigint not null,
-  version smallint not null,                  -- TEXT_VERSION of its blocks
+  version smallint not null,                  -- TEXT_VERSION of its blocks (mail/grams.ts)
   next_block int not null default 1,
   cursor bigint not null default 0,           -- content ids up to here were looked at, those of the last day before it perhaps not
   seen bigint not null default 0,             -- sum of the mailboxes' uidnext then, less what was left for later
