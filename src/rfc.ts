@@ -117,7 +117,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(5464, 'The IMAP METADATA Extension', 'part', 'notes of mailboxes and of the server, within limits; other sessions are not told of changes', {
     imap: ['METADATA'],
   }),
-  rfc(5465, 'The IMAP NOTIFY Extension', 'words', 'how MULTISEARCH names mailboxes'),
+  rfc(
+    5465,
+    'The IMAP NOTIFY Extension',
+    'full',
+    'MessageNew, MessageExpunge, FlagChange, MailboxName, SubscriptionChange; of groups that name a mailbox the first counts; other events are NO [BADEVENT]; sequence numbers stay usable',
+    { imap: ['NOTIFY'] },
+  ),
   rfc(
     5530,
     'IMAP Response Codes',

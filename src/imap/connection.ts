@@ -128,7 +128,7 @@ class ImapConnection implements Exchange {
   /** false: there will be no further command. */
   async #command(): Promise<boolean> {
     const { session } = this
-    const received = await this.#receiver.next(this.#context())
+    const received = await this.#next()
     if (!received) return false
     const start = performance.now()
     const { status, metered } = await this.#answer(received)
@@ -139,6 +139,24 @@ class ImapConnection implements Exchange {
     if (status === 'BAD') this.#countBad()
     if (metered) await this.#slow()
     return !session.ending.aborted && !session.loggedOut
+  }
+
+  /** Until the client says more, a session that asked for news is told of them (RFC 5465). */
+  async #next(): Promise<Received | Refused | undefined> {
+    const { notifier } = this.session
+    if (!notifier) return await this.#receiver.next(this.#context())
+    // NOTIFICATIONOVERFLOW ends it while this waits.
+    this.#tick = async () => await this.session.notifier?.tell()
+    const begun = async (): Promise<void> => {
+      this.#tick = undefined
+      await this.#ticking
+    }
+    try {
+      if (this.#woken) this.wake()
+      return await this.#receiver.next({ ...this.#context(), begun })
+    } finally {
+      await begun()
+    }
   }
 
   #answer(received: Received | Refused): Promise<{ status: Status; metered: boolean }> {

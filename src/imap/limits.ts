@@ -24,6 +24,8 @@ export interface ImapLimits {
   readonly keepAlive: number
   /** In IDLE: how often the mailbox is compared with the database while the bus is silent. */
   readonly pollTime: number
+  /** Mailboxes that one session may watch by NOTIFY beside the selected one. */
+  readonly watchedMailboxes: number
   /** Sessions of one account. */
   readonly sessionsPerAccount: number
   /** One message by APPEND. */
@@ -51,6 +53,7 @@ export const IMAP_LIMITS: ImapLimits = {
   idleTime: 30 * MINUTE + 30 * SECOND,
   keepAlive: 2 * MINUTE,
   pollTime: 30 * SECOND,
+  watchedMailboxes: 500,
   sessionsPerAccount: 50,
   messageSize: 50 * KIB * KIB,
   idleCommands: { burst: 200, perSecond: 50 },

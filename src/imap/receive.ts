@@ -33,6 +33,8 @@ export interface ReceiveContext {
   isPrefix(word: string): boolean
   /** Whether the command reads its literal itself, in this state. */
   streams(name: string): boolean
+  /** Called when the first line of a command is there: nothing is written beside it from now on. */
+  readonly begun?: () => Promise<void>
 }
 
 const MAX_TAG = 128
@@ -58,6 +60,7 @@ export class Receiver {
   async next(context: ReceiveContext): Promise<Received | Refused | undefined> {
     const caps = new Caps(this.#limits, context.anonymous)
     const line = await this.#line(caps, context.idleMs)
+    await context.begun?.()
     if (line === undefined || (context.anonymous && HTTP.test(line))) return undefined
     const [tag, first, rest] = words(line)
     if (!isTag(tag) || tag.length > MAX_TAG) return await this.#refuse('*', 'Invalid tag', line)

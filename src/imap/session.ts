@@ -8,6 +8,7 @@ import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
 import type { Exchange } from './exchange.ts'
 import type { ImapLimits } from './limits.ts'
+import type { Notifier } from './notify/notifier.ts'
 import type { Registry } from './registry.ts'
 import { REV1_REPORTS, type Reports } from './reports.ts'
 import type { Rounds } from './rounds.ts'
@@ -62,6 +63,8 @@ export class Session {
   readonly enabled = new Set<string>()
   /** How changes are told, by what is enabled. */
   reports: Reports = REV1_REPORTS
+  /** What NOTIFY asked for; tells of it while no command runs. */
+  notifier: Notifier | undefined
   /** LOGOUT has said BYE: there is no further command. */
   loggedOut = false
   readonly #admitted: () => void
@@ -143,6 +146,7 @@ export class Session {
   async dispose(): Promise<void> {
     this.#leave?.()
     this.#leave = undefined
+    this.notifier?.close()
     await this.unselect()
   }
 }

@@ -58,6 +58,7 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale && selected.rightsTold === selected.access.rights)
     return undefined
   if (expunges) await selected.updates?.beforeExpunges()
+  const known = selected.view.maxUid
   const news = selected.view.pull({ expunges, silent: orders.hidden })
   await writeExpunged(session, news.expunged)
   if (news.exists !== undefined) {
@@ -68,6 +69,7 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   if (selected.keywords.length > selected.keywordsTold || selected.rightsTold !== selected.access.rights) writeFlags(out, selected)
   await writeFetches(session, selected, news.flags, orders)
   await selected.updates?.afterNews()
+  if (news.exists !== undefined) await session.notifier?.arrived(known + 1, selected.view.maxUid)
   const isMore = news.expunged.length > 0 || news.exists !== undefined
   const { settled, modseq } = selected.view
   return session.reports.vanished && isMore && settled === modseq ? ['HIGHESTMODSEQ', modseq] : undefined

@@ -191,6 +191,13 @@ export interface SelectedMailbox extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** Hears of what happens to mailboxes. Close it in every case. */
+export interface AccountWatch {
+  /** Something may have been missed for too long: whoever relies on it has to look. */
+  readonly deaf: boolean
+  close(): void
+}
+
 export interface MailStore {
   /** The account's own, and those of others that it may look up. */
   mailboxes(a: AccountAccess): Promise<MailboxInfo[]>
@@ -228,6 +235,8 @@ export interface MailStore {
   /** Sum of the sizes of all messages of the account, in octets, and its limit if any. */
   quota(a: AccountAccess): Promise<{ readonly used: number; readonly limit: number | undefined }>
   select(m: MailboxAccess, watcher: MailboxWatcher): Promise<SelectedMailbox>
+  /** Calls `heard`, which never throws, when one of these mailboxes may have changed, or `names`: which there are, their names, subscriptions. */
+  watch(a: AccountAccess, mailboxes: readonly MailboxId[], heard: (of: MailboxId | 'names') => void): AccountWatch
 
   /** `maxSize` in octets; Refusal 'too-big' from `write` beyond it. */
   stage(a: AccountAccess, maxSize: number): ContentStage

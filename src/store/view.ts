@@ -161,6 +161,11 @@ export class View {
     return { expunged, exists, flags }
   }
 
+  /** Whether messages came or went: `pull` may have more to say than flags. */
+  get resized(): boolean {
+    return this.uidnext !== this.#index.uidnext || this.#slices.some((slice) => !slice.segment.live)
+  }
+
   /** Whether `pull` would have anything to say. */
   get stale(): boolean {
     return this.modseq !== this.#index.modseq || this.#slices.some((slice) => !slice.segment.live)

@@ -44,6 +44,7 @@ export const idle = command({
 })
 
 async function tell(s: Session, how: 'try' | 'maybe' | 'known'): Promise<void> {
+  await s.notifier?.tellOthers()
   const synced = await sync(s, 'all', how)
   if (synced) s.out.status('OK', 'Told up to here', synced)
   await s.out.flush()

@@ -29,6 +29,7 @@ import { move } from './move.ts'
 import { myrights } from './myrights.ts'
 import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
+import { notify } from './notify.ts'
 import { rename } from './rename.ts'
 import { search } from './search.ts'
 import { select } from './select.ts'
@@ -74,6 +75,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   myrights,
   append,
   idle,
+  notify,
   check,
   close,
   unselect,

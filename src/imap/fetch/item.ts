@@ -55,3 +55,6 @@ export type Octets =
 
 /** Names a client may ask for, upper case, and what it gets. Extensions add to a copy of FETCH_ITEMS. A function reads what stands behind the name: within the token, or after it. */
 export type FetchItems = ReadonlyMap<string, FetchItem | ((asked: AtomNode, r: ArgumentReader) => FetchItem)>
+
+/** The same item for those who did not ask now: reading it sets no flag. */
+export const withoutSeen = (item: FetchItem): FetchItem => (item.seen ? { ...item, seen: false } : item)

@@ -32,7 +32,7 @@ export function readFetch(r: ArgumentReader, by: By, { fetchItems, fetchModifier
     if (items.size > MAX_ITEMS) throw new Bad('Too many data items')
   }
   // RFC 9051 §6.4.9: the answer to UID FETCH holds the UID, asked for or not.
-  const named = readItems(r, fetchItems)
+  const named = readFetchItems(r, fetchItems)
   if (by === 'uid' && !named.some((item) => item.name === UID.name)) add(UID)
   for (const item of named) add(item)
   const options = r.next === 'list' ? readParameters(r, fetchModifiers) : {}
@@ -41,7 +41,8 @@ export function readFetch(r: ArgumentReader, by: By, { fetchItems, fetchModifier
   return { set, items: [...items.values()], options }
 }
 
-function readItems(r: ArgumentReader, known: FetchItems): FetchItem[] {
+/** A macro, an item, or a list of items. Throws Bad. */
+export function readFetchItems(r: ArgumentReader, known: FetchItems): FetchItem[] {
   const macro = MACROS.get(r.nextWord)
   if (macro) {
     r.any()

@@ -18,7 +18,7 @@ import type { Statement } from './rows.ts'
 /** Bytes of columns that mailboxes which nobody has selected may keep. */
 export const INDEX_BUDGET = 128 * 1024 * 1024
 /** A bus that may have lost pokes for this long is not trusted. Milliseconds. */
-const SILENCE = 5_000
+export const SILENCE = 5_000
 /** Every watched mailbox is compared with the database this often, with one statement. */
 export const CHECK_INTERVAL = 30_000
 

@@ -30,6 +30,7 @@ import { Stage, type Staged, type StageOptions } from './stage.ts'
 import { mailboxStatus, mailboxStatuses } from './status.ts'
 import { narrowTexts } from './text-narrow.ts'
 import { Transactor } from './tx.ts'
+import { watchAccount } from './watch.ts'
 import type { StateWriter } from './write.ts'
 
 export interface PgMailStore extends MailStore {
@@ -83,6 +84,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     status: (m, want) => mailboxStatus({ pool, indexes }, m, want),
     statuses: (a, mailboxes, want) => mailboxStatuses({ pool, indexes }, { a, mailboxes }, want),
     quota: (a) => quotaOf(pool, a.account),
+    watch: (a, mailboxes, heard) => watchAccount(bus, a, mailboxes, heard),
     select: (m, watcher) => selectMailbox({ pool, bus, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, { maxSize, ...(onPoison && { onPoison }) }),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),

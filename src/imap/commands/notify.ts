@@ -1,0 +1,24 @@
+import { command, LOGGED_IN } from '../command.ts'
+import { readGroups } from '../notify/groups.ts'
+import { Notifier } from '../notify/notifier.ts'
+import type { Tables } from '../tables.ts'
+import type { ArgumentReader } from '../wire/read.ts'
+
+/** NOTIFY: which news are told without a command, also of mailboxes that are not selected. Each NOTIFY SET replaces the one before. RFC 5465. */
+export const notify = command({
+  names: ['NOTIFY'],
+  rfc: 'RFC 5465',
+  states: LOGGED_IN,
+  sync: 'all',
+  capability: 'NOTIFY',
+  announce: LOGGED_IN,
+  parse: (r, _, tables) => (r.word(['SET', 'NONE']) === 'NONE' ? undefined : readSet(r, tables)),
+  async run(s, wanted) {
+    const notifier = wanted && (await Notifier.start(s, wanted.groups, wanted.status))
+    s.notifier?.close()
+    s.notifier = notifier
+    return { ok: 'NOTIFY completed' }
+  },
+})
+
+const readSet = (r: ArgumentReader, { fetchItems }: Tables) => ({ status: r.maybe('STATUS'), groups: readGroups(r, fetchItems) })

@@ -1,0 +1,161 @@
+/**
+ * What a session does after NOTIFY SET: it watches, and tells between commands and in IDLE. Nothing of it exists in sessions that did not ask. RFC 5465.
+ */
+import { Unavailable } from '../../store/errors.ts'
+import type { AccountWatch, MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
+import type { MailboxId } from '../../store/types.ts'
+import { changedItems, UID } from '../fetch/items.ts'
+import { runFetch } from '../fetch/run.ts'
+import { type Names, namesOf } from '../listing.ts'
+import { No } from '../reply.ts'
+import type { AuthenticatedSession } from '../session.ts'
+import { sync } from '../sync.ts'
+import { TellingOf } from './account.ts'
+import { type EventGroup, isOfSelected } from './groups.ts'
+
+export class Notifier {
+  readonly #s: AuthenticatedSession
+  readonly #selected: EventGroup | undefined
+  readonly #telling: TellingOf
+  #watch: AccountWatch | undefined
+  #watched = ''
+  readonly #heard = new Set<MailboxId | 'names'>()
+  readonly #leave: () => void
+  #polled = performance.now()
+  #isDue = false
+
+  private constructor(s: AuthenticatedSession, groups: readonly EventGroup[], names: Names) {
+    this.#s = s
+    this.#selected = groups.find(isOfSelected)
+    this.#telling = new TellingOf(s, groups, names)
+    this.#leave = s.services.rounds.join(() => {
+      if (performance.now() - this.#polled < s.services.limits.pollTime) return
+      this.#polled = performance.now()
+      this.#isDue = true
+      s.exchange.wake()
+    })
+  }
+
+  /** `withStatus`: STATUS of all that is watched, first. Throws No for more than a session may watch. */
+  static async start(s: AuthenticatedSession, groups: readonly EventGroup[], withStatus: boolean): Promise<Notifier> {
+    const names = await namesOf(s, { subscriptions: true })
+    const notifier = new Notifier(s, groups, names)
+    try {
+      const mailboxes = notifier.#telling.mailboxes()
+      const most = s.services.limits.watchedMailboxes
+      if (mailboxes.length > most) throw new No('NOTIFICATIONOVERFLOW', `At most ${most} mailboxes can be watched`)
+      notifier.#rewatch(mailboxes)
+      // They were read before they were watched.
+      notifier.#heard.add('names')
+      s.exchange.wake()
+      await notifier.#look(mailboxes, (of, status) => {
+        notifier.#telling.note(of, status)
+        if (withStatus) notifier.#telling.say(of, status)
+      })
+    } catch (error) {
+      notifier.close()
+      throw error
+    }
+    return notifier
+  }
+
+  close(): void {
+    this.#leave()
+    this.#watch?.close()
+  }
+
+  /** Between commands: everything that was asked for. Never throws but what ends the session. */
+  async tell(): Promise<void> {
+    const isDue = this.#isDue
+    await this.tellOthers()
+    const { selected } = this.#s
+    const events = this.#selected?.events
+    if (selected && events && (events.has('FlagChange') || (events.has('MessageNew') && (isDue || selected.view.resized)))) {
+      const synced = await sync(this.#s, this.#selected!.filter === 'SELECTED' ? 'all' : 'no-expunge', isDue ? 'maybe' : 'known')
+      if (synced) this.#s.out.status('OK', 'Told up to here', synced)
+    }
+    await this.#s.out.flush()
+  }
+
+  /** In IDLE, which tells of the selected mailbox itself: of the others. */
+  async tellOthers(): Promise<void> {
+    const isDeaf = this.#isDue && this.#watch?.deaf === true
+    this.#isDue = false
+    let heard: ReadonlySet<MailboxId | 'names'> = new Set()
+    try {
+      if (this.#heard.has('names') || isDeaf) await this.#names()
+      heard = this.#take()
+      const mailboxes = this.#telling.mailboxes().filter(({ id }) => heard.has(id) || isDeaf)
+      await this.#look(mailboxes, (of, status) => this.#telling.status(of, status))
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      // Later, then: at the next round at the latest.
+      for (const one of heard) this.#heard.add(one)
+    }
+  }
+
+  /** New messages of the selected mailbox, from this UID on: what NOTIFY asked to be fetched of them, without \Seen. RFC 5465 §5.2. */
+  async arrived(first: number, last: number): Promise<void> {
+    const items = this.#selected?.items ?? []
+    const { selected, store, out, log, reports } = this.#s
+    if (items.length === 0 || !selected) return
+    const all = items.some(({ name }) => name === UID.name) ? items : [UID, ...items]
+    try {
+      await runFetch({ store, selected, output: out.output, log, changed: changedItems(reports) }, { by: 'uid', ranges: [first, last], items: all })
+    } catch (error) {
+      // The client has heard of them by EXISTS, and may ask.
+      if (!(error instanceof Unavailable)) throw error
+    }
+  }
+
+  #take(): ReadonlySet<MailboxId | 'names'> {
+    const heard = new Set(this.#heard)
+    this.#heard.clear()
+    return heard
+  }
+
+  async #names(): Promise<void> {
+    // What is heard from here on is of later.
+    this.#heard.delete('names')
+    try {
+      await this.#readNames()
+    } catch (error) {
+      this.#heard.add('names')
+      throw error
+    }
+  }
+
+  async #readNames(): Promise<void> {
+    this.#telling.renamed(await namesOf(this.#s, { subscriptions: true }))
+    const mailboxes = this.#telling.mailboxes()
+    if (mailboxes.length <= this.#s.services.limits.watchedMailboxes) return this.#rewatch(mailboxes)
+    // RFC 5465 §5.8: as if NOTIFY NONE had come.
+    this.#s.out.status('OK', 'Too many mailboxes to watch', ['NOTIFICATIONOVERFLOW'])
+    this.close()
+    this.#s.notifier = undefined
+  }
+
+  #rewatch(mailboxes: readonly MailboxInfo[]): void {
+    const ids = mailboxes.map(({ id }) => id)
+    const watched = ids.join()
+    if (this.#watch && watched === this.#watched) return
+    const before = this.#watch
+    this.#watched = watched
+    this.#watch = this.#s.store.watch(this.#s.access, ids, (of) => {
+      this.#heard.add(of)
+      this.#s.exchange.wake()
+    })
+    before?.close()
+    // What happened to those that are new here, nobody heard.
+    if (before) for (const id of ids) this.#heard.add(id)
+  }
+
+  async #look(mailboxes: readonly MailboxInfo[], found: (of: MailboxInfo, status: MailboxStatus) => void): Promise<void> {
+    if (mailboxes.length === 0) return
+    const statuses = await this.#s.store.statuses(this.#s.access, mailboxes)
+    for (const of of mailboxes) {
+      const status = statuses.get(of.name)
+      if (status) found(of, status)
+    }
+  }
+}
