@@ -39,7 +39,8 @@ async function ask(socket: NodeJS.ReadWriteStream, command: string, end: RegExp)
 }
 
 test('IMAP', () => {
-  const registry = createRegistry(COMMANDS, EXTENSIONS)
+  const request = EXTENSIONS.filter(({ onRequest }) => onRequest).map(({ capability }) => capability)
+  const registry = createRegistry(COMMANDS, EXTENSIONS, { request })
   const announced = new Set((['anonymous', 'authenticated', 'selected'] as const).flatMap((state) => [...registry.names(state)]))
   assert.deepEqual([...announced].filter((name) => !WITHOUT_RFC.includes(name)).sort(), listed('imap'))
 })

@@ -7,10 +7,10 @@ import { IdleTimeout, TooSlow } from '../net/lines.ts'
 import { WriteStalled } from '../net/output.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 import { mayWrite } from '../store/rights.ts'
-import type { AnyCommand, Call } from './command.ts'
+import type { Call } from './command.ts'
 import type { Received } from './receive.ts'
 import type { Entry } from './registry.ts'
-import { Bad, Bye, type Code, No, refused } from './reply.ts'
+import { Bad, Bye, type Code, No, refused, uidRequired } from './reply.ts'
 import type { Session } from './session.ts'
 import { sync } from './sync.ts'
 import { parseArguments } from './wire/parse.ts'
@@ -40,7 +40,7 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
   try {
     if (!entry) throw new Bad('Unknown command')
     const call = { ...entry.call, tag: received.tag }
-    const done = await entry.command.run(session, await argumentsOf(session, entry.command, call, received), call)
+    const done = await entry.command.run(session, await argumentsOf(session, entry, call, received), call)
     const synced = await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
     // A line has one code.
     if (done.code && synced) session.out.status('OK', 'Told up to here', synced)
@@ -64,10 +64,12 @@ async function syncAfter(session: Session, entry: Entry, cmd: string): Promise<v
 }
 
 /** Throws where the command may not run now, or is not written as it should be. */
-async function argumentsOf(session: Session, command: AnyCommand, call: Call, received: Received): Promise<unknown> {
+async function argumentsOf(session: Session, { command, numbered }: Entry, call: Call, received: Received): Promise<unknown> {
   if (!command.states.includes(session.state)) throw new Bad('Command not allowed in this state')
+  const { uids } = session.reports
+  if (uids && numbered) throw uidRequired()
   const { tables } = session.registry
-  const reader = new ArgumentReader(await parseArguments(received.args), { stream: received.stream, sets: tables.sets, utf8: session.utf8 })
+  const reader = new ArgumentReader(await parseArguments(received.args), { stream: received.stream, sets: tables.sets, utf8: session.utf8, uids })
   const args = command.parse(reader, call, tables)
   reader.end()
   if (command.writes && session.selected?.readOnly) throw new No('READ-ONLY', whyReadOnly(session))
@@ -80,7 +82,7 @@ const whyReadOnly = ({ selected }: Session): string =>
 /** What the client is told of an error. What ends the connection is thrown on. */
 function asAnswer(error: unknown, session: Session, cmd: string): Answer {
   if (error instanceof No) return { status: 'NO', text: error.message, code: error.code }
-  if (error instanceof Bad) return { status: 'BAD', text: error.message }
+  if (error instanceof Bad) return { status: 'BAD', text: error.message, code: error.code }
   if (error instanceof Refusal) return asAnswer(refused(error), session, cmd)
   if (error instanceof Unavailable) {
     session.log.warn({ cmd, err: error }, 'command not carried out: no database')

@@ -12,6 +12,8 @@ export interface Entry {
   /** What it is called by, but for the tag. */
   readonly call: Omit<Call, 'tag'>
   readonly sync: SyncLevel
+  /** It speaks of messages by sequence number, and has a form that does not. */
+  readonly numbered: boolean
 }
 
 export interface Registry {
@@ -114,5 +116,6 @@ export function createRegistry(
 const same = (a: string, b: string): boolean => a.toUpperCase() === b.toUpperCase()
 
 function entry(command: AnyCommand, name: string, by: By): Entry {
-  return { command, call: { name, by }, sync: typeof command.sync === 'string' ? command.sync : command.sync[by] }
+  const numbered = by === 'msn' && command.names.some((other) => other.includes(' '))
+  return { command, call: { name, by }, sync: typeof command.sync === 'string' ? command.sync : command.sync[by], numbered }
 }

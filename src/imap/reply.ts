@@ -22,11 +22,16 @@ export class No extends Error {
 
 /** Tagged BAD: the line is no command, or not one of this state. The text never repeats what the client sent. */
 export class Bad extends Error {
-  constructor(text: string) {
+  readonly code: Code | undefined
+  constructor(text: string, code?: Code) {
     super(text)
     this.name = 'Bad'
+    this.code = code
   }
 }
+
+/** RFC 9586 §3.1: sequence numbers mean nothing in this session. */
+export const uidRequired = (): Bad => new Bad('Messages have only UIDs here', ['UIDREQUIRED'])
 
 /** The connection ends here, with `* BYE` and this text. */
 export class Bye extends Error {

@@ -10,6 +10,8 @@ export interface Reports {
   readonly utf8: boolean
   /** SEARCH is answered by ESEARCH, asked for or not, and SELECT says LIST of the mailbox (RFC 9051 §6.4.4, §6.3.2). */
   readonly rev2: boolean
+  /** UIDFETCH, and no sequence numbers at all (RFC 9586). */
+  readonly uids: boolean
 }
 
-export const REV1_REPORTS: Reports = { modseq: false, vanished: false, recent: true, utf8: false, rev2: false }
+export const REV1_REPORTS: Reports = { modseq: false, vanished: false, recent: true, utf8: false, rev2: false, uids: false }

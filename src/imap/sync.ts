@@ -72,7 +72,7 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   if (news.exists !== undefined) await session.notifier?.arrived(known + 1, selected.view.maxUid)
   const isMore = news.expunged.length > 0 || news.exists !== undefined
   const { settled, modseq } = selected.view
-  return session.reports.vanished && isMore && settled === modseq ? ['HIGHESTMODSEQ', modseq] : undefined
+  return session.reports.vanished && session.reports.modseq && isMore && settled === modseq ? ['HIGHESTMODSEQ', modseq] : undefined
 }
 
 async function writeExpunged({ out, reports }: Session, expunged: News['expunged']): Promise<void> {
@@ -132,7 +132,8 @@ async function writeFetches(
   if (changed.length === 0 && told.length === 0 && numbered.length === 0) return
   const line = new LineWriter(out.output)
   const row = new FetchRow(selected)
-  const lines = new IndexLines([UID, ...changedItems(reports)], line, row)
+  const named = reports.uids ? [] : [UID]
+  const lines = new IndexLines([...named, ...changedItems(reports)], line, row, reports)
   const flush = async (): Promise<void> => {
     line.release()
     if (out.output.queued >= FLUSH_AT) await out.flush()
@@ -147,7 +148,8 @@ async function writeFetches(
     if (out.output.queued >= FLUSH_AT) await flush()
   }
   await writeSet(selected, told, lines, flush)
-  if (numbered.length > 0) await writeSet(selected, outside(numbered, toRanges(others)), new IndexLines([UID, MODSEQ], line, row), flush)
+  if (numbered.length > 0)
+    await writeSet(selected, outside(numbered, toRanges(others)), new IndexLines([...named, MODSEQ], line, row, reports), flush)
   line.release()
 }
 

@@ -15,7 +15,7 @@ import { testDatabase } from './postgres.ts'
 
 export const PASSWORD = 'correct horse'
 
-export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'log'>> & {
+export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'request' | 'log'>> & {
   /** A process of its own on the same database, whose bus hears nothing of the others, and knows. */
   readonly apart?: boolean
   /** The store with faults. */

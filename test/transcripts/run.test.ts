@@ -48,7 +48,8 @@ describe('imap dialogues', { concurrency: 4 }, () => {
 
 test('every command and every announced capability has its dialogues', () => {
   const folders = new Set(readdirSync(folder))
-  const registry = createRegistry(COMMANDS, EXTENSIONS)
+  const request = [...COMMANDS, ...EXTENSIONS].flatMap((one) => ('onRequest' in one && one.onRequest && one.capability ? [one.capability] : []))
+  const registry = createRegistry(COMMANDS, EXTENSIONS, { request })
   const announced = (['anonymous', 'selected'] as const).flatMap((state) => [...registry.names(state)])
   const verbs = COMMANDS.flatMap(({ names }) => names).filter((name) => !registry.isPrefix(name.split(' ')[0]!))
   const wanted = new Set([...announced, ...verbs])

@@ -15,7 +15,7 @@ export const close = command({
     await s.unselect()
     // RFC 7162 §3.2.8. Only where nothing that the client was not told of lies before this expunge: it would never hear of it.
     const isNext = modseqs.length > 0 && modseqs[0] === settled + 1 && modseqs.at(-1) === settled + modseqs.length
-    return { ok: 'CLOSE completed', ...(s.reports.vanished && isNext && { code: ['HIGHESTMODSEQ', modseqs.at(-1)!] as const }) }
+    return { ok: 'CLOSE completed', ...(s.reports.vanished && s.reports.modseq && isNext && { code: ['HIGHESTMODSEQ', modseqs.at(-1)!] as const }) }
   },
 })
 

@@ -2,7 +2,6 @@
 
 import type { View } from '../../store/view.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
-import { changedItems } from '../fetch/items.ts'
 import type { Fetch } from '../fetch/job.ts'
 import { readFetch } from '../fetch/parse.ts'
 import { changedSince, pageOfRanges } from '../fetch/ranges.ts'
@@ -24,10 +23,7 @@ export const fetch = command({
     for (const { enables } of items) if (enables !== undefined) s.enable(enables)
     if (options.vanished) await tellVanished(s, { by, set, since: options.changedSince })
     const asked = narrowed(selected.view, { by, ranges: selected.ranges(by, set) }, options)
-    const { vanished, undecodable } = await runFetch(
-      { store, selected, output: out.output, log, changed: changedItems(s.reports) },
-      { ...asked, items },
-    )
+    const { vanished, undecodable } = await runFetch({ store, selected, output: out.output, log, reports: s.reports }, { ...asked, items })
     // RFC 2180 §4.1.2: expunged elsewhere, told of at the next chance. Long ago, too, or their content would still be there.
     if (vanished > 0) throw new No('EXPUNGEISSUED', 'Some of the messages no longer exist')
     if (undecodable > 0) throw new No('UNKNOWN-CTE', 'The transfer encoding of some of the parts is unknown')

@@ -83,8 +83,8 @@ async function describe(s: AuthenticatedSession, selected: Selected): Promise<vo
   writeFlags(out, selected)
   out.untagged().number(exists).word('EXISTS').end()
   if (s.reports.recent) out.untagged().number(selected.countRecent()).word('RECENT').end()
-  // IMAP4rev2 has no UNSEEN here (RFC 9051 appendix E).
-  if (unseen !== undefined && !s.reports.rev2) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
+  // IMAP4rev2 has no UNSEEN here (RFC 9051 appendix E), and it is a sequence number (RFC 9586 §3.6).
+  if (unseen !== undefined && !s.reports.rev2 && !s.reports.uids) out.status('OK', 'First unseen message', ['UNSEEN', unseen])
   out.status('OK', 'UIDs valid', ['UIDVALIDITY', uidvalidity])
   out.status('OK', 'Predicted next UID', ['UIDNEXT', uidnext])
   if (s.offers('OBJECTID')) out.status('OK', 'Mailbox id', mailboxIdCode(selected.access.account, selected.access.mailbox))

@@ -27,6 +27,7 @@ import { esort, sort, sortDisplay } from './sort.ts'
 import { specialUse } from './special-use.ts'
 import { statusSize } from './status-size.ts'
 import { threadOrderedSubject, threadReferences } from './thread.ts'
+import { uidonly } from './uidonly.ts'
 import { utf8Accept } from './utf8.ts'
 import { within } from './within.ts'
 
@@ -50,6 +51,7 @@ export const EXTENSIONS: readonly Extension[] = [
   rights,
   statusSize,
   utf8Accept,
+  uidonly,
   esearch,
   searchres,
   within,

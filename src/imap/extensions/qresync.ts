@@ -1,7 +1,7 @@
 import { countUids, type UidRanges } from '../../store/uidset.ts'
 import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
-import { Bad } from '../reply.ts'
+import { Bad, uidRequired } from '../reply.ts'
 import { type Known, QRESYNC } from '../resync.ts'
 import { resolveSet, SAVED, STAR } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
@@ -32,6 +32,7 @@ function readKnown(r: ArgumentReader): Known {
 }
 
 function readPairs(r: ArgumentReader): NonNullable<Known['pairs']> {
+  if (r.uids) throw uidRequired()
   const [msns, uids] = [knownSet(r), knownSet(r)]
   const count = countUids(uids)
   if (countUids(msns) !== count) throw new Bad('As many sequence numbers as UIDs are needed')

@@ -5,6 +5,7 @@ import type { ContentId } from '../../store/types.ts'
 import type { UidRanges } from '../../store/uidset.ts'
 import { DecodedWriter, type EncodedSource } from './decoded.ts'
 import type { FetchItem, OctetsItem, ValueItem } from './item.ts'
+import { changedItems } from './items.ts'
 import { type Fetch, type FetchContext, FLUSH_AT } from './job.ts'
 import { LineWriter, Phrase } from './line.ts'
 import { begin, end, FRAME_ROOM, prefixes } from './lines.ts'
@@ -42,12 +43,12 @@ export class ContentFetch {
     // A body lies behind its header: how long that is must be known.
     this.#want = [...new Set(fetch.items.flatMap(({ needs }) => (needs.includes('body') ? ['header' as const, ...needs] : needs)))]
     this.#proof = this.#want.find((column) => column !== 'body')!
-    this.#prefixes = prefixes(fetch.items)
+    this.#prefixes = prefixes(fetch.items, context.reports)
     this.#line = new LineWriter(context.output)
     this.#decoded = new DecodedWriter(this.#line, context.output)
     this.#row = new FetchRow(context.selected)
     this.#marked = membership(marked)
-    const beside = context.changed.filter((item) => !fetch.items.includes(item))
+    const beside = changedItems(context.reports).filter((item) => !fetch.items.includes(item))
     this.#beside = beside.map((item) => ({ item, prefix: new Phrase(` ${item.name} `) }))
   }
 
@@ -110,7 +111,7 @@ export class ContentFetch {
     const line = this.#line
     try {
       line.room(FRAME_ROOM)
-      begin(line, this.#row.msn)
+      begin(line, this.#context.reports.uids ? this.#row.uid : this.#row.msn)
       for (let k = 0; k < this.#fetch.items.length; k++) {
         const streamed = this.#item(this.#fetch.items[k]!, this.#prefixes[k]!)
         if (streamed) await streamed

@@ -4,8 +4,9 @@ import type { Output } from '../../net/output.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import type { UidRanges } from '../../store/uidset.ts'
 import type { By } from '../command.ts'
+import type { Reports } from '../reports.ts'
 import type { Selected } from '../selected.ts'
-import type { FetchItem, ValueItem } from './item.ts'
+import type { FetchItem } from './item.ts'
 
 /** Octets of output after which the client's side has to take some. */
 export const FLUSH_AT = 64 * 1024
@@ -16,8 +17,8 @@ export interface FetchContext {
   readonly selected: Selected
   readonly output: Output
   readonly log: Pick<Log, 'error'>
-  /** What the response to a message that becomes \Seen by this holds too, from `changedItems`. */
-  readonly changed: readonly ValueItem[]
+  /** How the session is told of messages, also of those that become \Seen by this. */
+  readonly reports: Reports
 }
 
 export interface Fetch {

@@ -1,5 +1,6 @@
 /** FETCH responses that the index alone answers: the hottest loop of the server. RFC 9051 §7.5.2. */
 import type { Span } from '../../store/view.ts'
+import type { Reports } from '../reports.ts'
 import type { FetchItem, ValueItem } from './item.ts'
 import { type LineWriter, Phrase } from './line.ts'
 import type { FetchRow } from './row.ts'
@@ -9,12 +10,14 @@ const END = new Phrase(')\r\n')
 /** What `begin` and `end` write at most. */
 export const FRAME_ROOM = 32
 
-/** What stands before an item's value: ` FETCH (NAME ` before the first one's, ` NAME ` before the others'. */
-export const prefixes = (items: readonly FetchItem[]): Phrase[] => items.map(({ name }, i) => new Phrase(`${i === 0 ? ' FETCH (' : ' '}${name} `))
+/** What stands before an item's value: ` FETCH (NAME ` before the first one's, ` NAME ` before the others'. UIDFETCH where messages are named by UID. */
+export const prefixes = (items: readonly FetchItem[], { uids }: Pick<Reports, 'uids'>): Phrase[] =>
+  items.map(({ name }, i) => new Phrase(`${i > 0 ? ' ' : uids ? ' UIDFETCH (' : ' FETCH ('}${name} `))
 
-export function begin(line: LineWriter, msn: number): void {
+/** By the message's sequence number or UID. */
+export function begin(line: LineWriter, n: number): void {
   line.phrase(UNTAGGED)
-  line.number(msn)
+  line.number(n)
 }
 export const end = (line: LineWriter): void => line.phrase(END)
 
@@ -25,10 +28,12 @@ export class IndexLines {
   readonly #room: number
   readonly #line: LineWriter
   readonly #row: FetchRow
+  readonly #uids: boolean
 
-  constructor(items: readonly ValueItem[], line: LineWriter, row: FetchRow) {
+  constructor(items: readonly ValueItem[], line: LineWriter, row: FetchRow, reports: Pick<Reports, 'uids'>) {
     this.#items = items
-    this.#prefixes = prefixes(items)
+    this.#uids = reports.uids
+    this.#prefixes = prefixes(items, reports)
     this.#room = items.reduce((sum, item, i) => sum + item.room + this.#prefixes[i]!.length, FRAME_ROOM)
     this.#line = line
     this.#row = row
@@ -39,11 +44,12 @@ export class IndexLines {
     const row = this.#row
     const line = this.#line
     const items = this.#items
+    const byUid = this.#uids
     row.segment = segment
     row.msn = msn
     for (row.at = from; row.at < to; row.at++, row.msn++) {
       line.room(this.#room)
-      begin(line, row.msn)
+      begin(line, byUid ? row.uid : row.msn)
       for (let i = 0; i < items.length; i++) {
         line.phrase(this.#prefixes[i]!)
         items[i]!.write(row, line)

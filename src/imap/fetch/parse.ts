@@ -31,9 +31,9 @@ export function readFetch(r: ArgumentReader, by: By, { fetchItems, fetchModifier
     items.set(item.name, item)
     if (items.size > MAX_ITEMS) throw new Bad('Too many data items')
   }
-  // RFC 9051 §6.4.9: the answer to UID FETCH holds the UID, asked for or not.
+  // RFC 9051 §6.4.9, RFC 9586 §3.3: the answer to UID FETCH holds the UID, asked for or not.
   const named = readFetchItems(r, fetchItems)
-  if (by === 'uid' && !named.some((item) => item.name === UID.name)) add(UID)
+  if (by === 'uid' && !r.uids && !named.some((item) => item.name === UID.name)) add(UID)
   for (const item of named) add(item)
   const options = r.next === 'list' ? readParameters(r, fetchModifiers) : {}
   // RFC 7162 §3.1.4.1: as if it had been asked for.

@@ -5,7 +5,7 @@ import { keptOutput, MadeMailbox, type MadeMessage, type MadeOptions } from '../
 import { silentLog } from '../../log.ts'
 import { Disconnected } from '../../net/connection.ts'
 import type { By } from '../command.ts'
-import { FLAGS } from './items.ts'
+import { REV1_REPORTS } from '../reports.ts'
 import { readFetch } from './parse.ts'
 import { runFetch } from './run.ts'
 import { FETCH_ITEMS } from './table.ts'
@@ -16,7 +16,7 @@ const DAY = Date.UTC(2026, 0, 5, 3, 4, 5)
 async function fetch(box: MadeMailbox, line: string, { by = 'msn' as By, out = keptOutput() } = {}) {
   const { set, items } = readFetch(await argumentsOf(line), by, { fetchItems: FETCH_ITEMS, fetchModifiers: new Map() })
   const done = await runFetch(
-    { store: box.store, selected: box.selected, output: out.output, changed: [FLAGS], log: silentLog() },
+    { store: box.store, selected: box.selected, output: out.output, reports: REV1_REPORTS, log: silentLog() },
     { by, ranges: box.selected.ranges(by, set), items },
   )
   return { ...done, text: await out.text() }

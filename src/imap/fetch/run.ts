@@ -35,9 +35,9 @@ export async function runFetch(context: FetchContext, fetch: Fetch): Promise<Fet
   return { vanished, undecodable: contents.undecodable }
 }
 
-async function fromIndex({ selected, output }: FetchContext, { by, ranges }: Fetch, items: readonly ValueItem[]): Promise<void> {
+async function fromIndex({ selected, output, reports }: FetchContext, { by, ranges }: Fetch, items: readonly ValueItem[]): Promise<void> {
   const line = new LineWriter(output)
-  const lines = new IndexLines(items, line, new FetchRow(selected))
+  const lines = new IndexLines(items, line, new FetchRow(selected), reports)
   const turns = new Turns()
   for (let left = ranges; left.length > 0; ) {
     let last = Number.POSITIVE_INFINITY

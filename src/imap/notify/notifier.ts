@@ -4,7 +4,7 @@
 import { Unavailable } from '../../store/errors.ts'
 import type { AccountWatch, MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
 import type { MailboxId } from '../../store/types.ts'
-import { changedItems, UID } from '../fetch/items.ts'
+import { UID } from '../fetch/items.ts'
 import { runFetch } from '../fetch/run.ts'
 import { type Names, namesOf } from '../listing.ts'
 import { No } from '../reply.ts'
@@ -99,9 +99,9 @@ export class Notifier {
     const items = this.#selected?.items ?? []
     const { selected, store, out, log, reports } = this.#s
     if (items.length === 0 || !selected) return
-    const all = items.some(({ name }) => name === UID.name) ? items : [UID, ...items]
+    const all = reports.uids || items.some(({ name }) => name === UID.name) ? items : [UID, ...items]
     try {
-      await runFetch({ store, selected, output: out.output, log, changed: changedItems(reports) }, { by: 'uid', ranges: [first, last], items: all })
+      await runFetch({ store, selected, output: out.output, log, reports }, { by: 'uid', ranges: [first, last], items: all })
     } catch (error) {
       // The client has heard of them by EXISTS, and may ask.
       if (!(error instanceof Unavailable)) throw error

@@ -1,5 +1,5 @@
 /** The arguments of SEARCH and UID SEARCH. RFC 9051 §6.4.4, §9 search; CHARSET as in RFC 3501 §6.4.4. */
-import { Bad, No } from '../reply.ts'
+import { Bad, No, uidRequired } from '../reply.ts'
 import { readParameters, type SearchOptions, type Tables } from '../tables.ts'
 import { type NumberSet, SAVED } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
@@ -163,7 +163,9 @@ export class KeyReader {
 
   #numbers(): SearchKey {
     this.numbered = true
-    return inSet(this.#r.set())
+    const set = this.#r.set()
+    if (this.#r.uids && set !== SAVED) throw uidRequired()
+    return inSet(set)
   }
 
   /** `OR a OR b c`: programs write long ones, so the second key is no recursion. */

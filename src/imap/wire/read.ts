@@ -26,20 +26,24 @@ export interface ReaderOptions {
   readonly sets?: NamedSets | undefined
   /** After ENABLE UTF8=ACCEPT all text is UTF-8, mailbox names too (RFC 9755 §3). */
   readonly utf8?: boolean
+  /** Messages may be named by UID only. */
+  readonly uids?: boolean
 }
 
 export class ArgumentReader {
   readonly #nodes: readonly Node[]
   readonly #stream: LiteralStream | undefined
   readonly #utf8: boolean
+  readonly uids: boolean
   readonly #sets: NamedSets | undefined
   #at = 0
 
-  constructor(nodes: readonly Node[], { stream, sets, utf8 = false }: ReaderOptions = {}) {
+  constructor(nodes: readonly Node[], { stream, sets, utf8 = false, uids = false }: ReaderOptions = {}) {
     this.#nodes = nodes
     this.#stream = stream
     this.#sets = sets
     this.#utf8 = utf8
+    this.uids = uids
   }
 
   /** Whether another token follows. */
@@ -219,7 +223,7 @@ export class ArgumentReader {
   list<T>(read: (r: ArgumentReader) => T): T {
     const node = this.any()
     if (node.kind !== 'list') throw new Bad('Expected a list')
-    const inner = new ArgumentReader(node.items, { sets: this.#sets, utf8: this.#utf8 })
+    const inner = new ArgumentReader(node.items, { sets: this.#sets, utf8: this.#utf8, uids: this.uids })
     const value = read(inner)
     inner.end()
     return value
