@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { appendRuns, countUids, eachUid, formatRanges, normalise, packRanges, toRanges, unpackRanges } from './uidset.ts'
+import { appendRuns, countUids, eachUid, formatRanges, normalise, outside, packRanges, toRanges, unpackRanges, within } from './uidset.ts'
 
 /** Ascending UIDs with holes, the same for the same seed. */
 function uids(seed: number, count: number): number[] {
@@ -54,4 +54,17 @@ test('packing and back, counting, listing', () => {
   assert.throws(() => unpackRanges(packRanges([3, 5]).subarray(0, 1)), RangeError)
   assert.equal(formatRanges([1, 1, 3, 9]), '1,3:9')
   assert.deepEqual(normalise([7, 9, 1, 2, 3, 3, 8, 12]), [1, 3, 7, 12])
+})
+
+test('what both have, and what only one has', () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const a = uids(seed, seed % 17)
+    const b = uids(seed * 7 + 1, (seed * 3) % 23)
+    const both = a.filter((uid) => b.includes(uid))
+    assert.deepEqual(within(toRanges(a), toRanges(b)), toRanges(both))
+    assert.deepEqual(outside(toRanges(a), toRanges(b)), toRanges(a.filter((uid) => !b.includes(uid))))
+  }
+  assert.deepEqual(outside([1, 10], [1, 0]), [1, 10], 'nothing is outside of nothing')
+  assert.deepEqual(outside([5, 6, 9, 2 ** 32 - 1], [1, 5, 10, 10, 2 ** 32 - 1, 2 ** 32 - 1]), [6, 6, 9, 9, 11, 2 ** 32 - 2])
+  assert.deepEqual(within([1, 2 ** 32 - 1], [3, 3, 7, 9]), [3, 3, 7, 9])
 })

@@ -241,3 +241,45 @@ describe('View', () => {
     })
   }
 })
+
+describe('how far a session was told', () => {
+  test('settled stays below an expunge that is held back', () => {
+    const index = empty()
+    append(index, 5)
+    const view = new View(index)
+    const at = view.modseq
+    expunge(index, 2, 4)
+    flag(index, FLAGGED, 5)
+    assert.ok(view.resized)
+    view.pull({ expunges: false })
+    assert.deepEqual([view.modseq, view.settled, view.resized], [at + 2, at, true])
+    assert.deepEqual(view.gone([1, 3]), [2, 2])
+    assert.deepEqual(view.gone([1, 5]), [2, 2, 4, 4])
+    view.pull({ expunges: true })
+    assert.deepEqual([view.modseq, view.settled, view.resized], [at + 2, at + 2, false])
+    assert.deepEqual(view.gone([1, 5]), [])
+  })
+
+  test('flags alone change no size, arrivals do; uidnext is that of the last telling', () => {
+    const index = empty()
+    append(index, 2)
+    const view = new View(index)
+    flag(index, SEEN, 1)
+    assert.equal(view.resized, false)
+    append(index, 1)
+    assert.deepEqual([view.resized, view.uidnext], [true, 3])
+    view.pull({ expunges: true })
+    assert.deepEqual([view.resized, view.uidnext], [false, 4])
+  })
+
+  test('sequence numbers of UIDs, also of those that are gone and not told of', () => {
+    const index = empty()
+    append(index, SEGMENT_ROWS + 10)
+    expunge(index, 3)
+    const view = new View(index)
+    expunge(index, 5)
+    assert.deepEqual(view.msns([1, 6]), [1, 5])
+    assert.deepEqual(view.msns([3, 3]), [])
+    assert.deepEqual(view.msns([SEGMENT_ROWS - 1, SEGMENT_ROWS + 3]), [SEGMENT_ROWS - 2, SEGMENT_ROWS + 2])
+  })
+})

@@ -14,8 +14,8 @@ import { comeBack, KEYWORDS, READS, WRITES } from './model/acts.ts'
 import { ModelClient } from './model/client.ts'
 import { Truth } from './model/truth.ts'
 
-const SEEDS = process.env['SEED'] ? [Number(process.env['SEED'])] : [1, 2, 3, 4, 5]
-const STEPS = Number(process.env['STEPS'] ?? 2_000)
+const SEEDS = process.env['SEED'] ? [Number(process.env['SEED'])] : Array.from({ length: 10 }, (_, i) => i + 1)
+const STEPS = Number(process.env['STEPS'] ?? 1_000)
 
 let house: ImapHouse
 let pool: Pool

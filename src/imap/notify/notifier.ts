@@ -3,14 +3,13 @@
  */
 import { Unavailable } from '../../store/errors.ts'
 import type { AccountWatch, MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
-import type { MailboxId } from '../../store/types.ts'
 import { UID } from '../fetch/items.ts'
 import { runFetch } from '../fetch/run.ts'
 import { type Names, namesOf } from '../listing.ts'
 import { No } from '../reply.ts'
 import type { AuthenticatedSession } from '../session.ts'
 import { sync } from '../sync.ts'
-import { TellingOf } from './account.ts'
+import { keyOf, TellingOf } from './account.ts'
 import { type EventGroup, isOfSelected } from './groups.ts'
 
 export class Notifier {
@@ -19,7 +18,8 @@ export class Notifier {
   readonly #telling: TellingOf
   #watch: AccountWatch | undefined
   #watched = ''
-  readonly #heard = new Set<MailboxId | 'names'>()
+  /** Keys of mailboxes, or `names`. */
+  readonly #heard = new Set<string>()
   readonly #leave: () => void
   #polled = performance.now()
   #isDue = false
@@ -81,11 +81,11 @@ export class Notifier {
   async tellOthers(): Promise<void> {
     const isDeaf = this.#isDue && this.#watch?.deaf === true
     this.#isDue = false
-    let heard: ReadonlySet<MailboxId | 'names'> = new Set()
+    let heard: ReadonlySet<string> = new Set()
     try {
       if (this.#heard.has('names') || isDeaf) await this.#names()
       heard = this.#take()
-      const mailboxes = this.#telling.mailboxes().filter(({ id }) => heard.has(id) || isDeaf)
+      const mailboxes = this.#telling.mailboxes().filter((of) => heard.has(keyOf(of)) || isDeaf)
       await this.#look(mailboxes, (of, status) => this.#telling.status(of, status))
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
@@ -108,7 +108,7 @@ export class Notifier {
     }
   }
 
-  #take(): ReadonlySet<MailboxId | 'names'> {
+  #take(): ReadonlySet<string> {
     const heard = new Set(this.#heard)
     this.#heard.clear()
     return heard
@@ -136,18 +136,18 @@ export class Notifier {
   }
 
   #rewatch(mailboxes: readonly MailboxInfo[]): void {
-    const ids = mailboxes.map(({ id }) => id)
-    const watched = ids.join()
+    const keys = mailboxes.map(keyOf)
+    const watched = keys.join()
     if (this.#watch && watched === this.#watched) return
     const before = this.#watch
     this.#watched = watched
-    this.#watch = this.#s.store.watch(this.#s.access, ids, (of) => {
-      this.#heard.add(of)
+    this.#watch = this.#s.store.watch(this.#s.access, mailboxes, (of) => {
+      this.#heard.add(of === 'names' ? of : keyOf(of))
       this.#s.exchange.wake()
     })
     before?.close()
     // What happened to those that are new here, nobody heard.
-    if (before) for (const id of ids) this.#heard.add(id)
+    if (before) for (const key of keys) this.#heard.add(key)
   }
 
   async #look(mailboxes: readonly MailboxInfo[], found: (of: MailboxInfo, status: MailboxStatus) => void): Promise<void> {

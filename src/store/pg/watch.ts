@@ -1,18 +1,21 @@
-/** Pokes of an account's mailboxes, for those who watch several at once. No index is kept for it. */
+/** Pokes of the mailboxes that an account sees, for those who watch several at once. No index is kept for it. */
 import type { AccountAccess } from '../access.ts'
 import type { Bus } from '../bus.ts'
-import type { AccountWatch } from '../mailstore.ts'
-import type { MailboxId } from '../types.ts'
+import type { AccountWatch, MailboxInfo } from '../mailstore.ts'
 import { SILENCE } from './indexes.ts'
 
 export function watchAccount(
   bus: Bus,
-  { account }: AccountAccess,
-  mailboxes: readonly MailboxId[],
-  heard: (of: MailboxId | 'names') => void,
+  a: AccountAccess,
+  mailboxes: readonly MailboxInfo[],
+  heard: (of: MailboxInfo | 'names') => void,
 ): AccountWatch {
-  const topics = ['names' as const, ...mailboxes]
-  const leave = topics.map((of) => bus.watch({ account, of }, () => heard(of)))
+  // Whoever shares a mailbox may give it another name.
+  const accounts = new Set([a.account, ...mailboxes.map(({ account }) => account)])
+  const leave = [
+    ...[...accounts].map((account) => bus.watch({ account, of: 'names' }, () => heard('names'))),
+    ...mailboxes.map((of) => bus.watch({ account: of.account, of: of.id }, () => heard(of))),
+  ]
   return {
     get deaf() {
       return bus.silentFor() > SILENCE
