@@ -154,6 +154,8 @@ export const RFCS: readonly Rfc[] = [
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read'),
+  rfc(6749, 'The OAuth 2.0 Authorization Framework', 'words', 'how a client of the issuer says who it is'),
+  rfc(6750, 'The OAuth 2.0 Authorization Framework: Bearer Token Usage', 'words', 'how a token is written'),
   rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
   rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
@@ -166,6 +168,10 @@ export const RFCS: readonly Rfc[] = [
   ),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'full', 'ESEARCH; INBOX is the only one of "inboxes"', { imap: ['MULTISEARCH'] }),
+  rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
+    imap: ['AUTH=OAUTHBEARER', 'AUTH=XOAUTH2'],
+  }),
+  rfc(7662, 'OAuth 2.0 Token Introspection', 'full', 'where it is configured instead of signatures'),
   rfc(7677, 'SCRAM-SHA-256 and SCRAM-SHA-256-PLUS SASL Mechanisms', 'full', 'in IMAP, POP3 and submission; -PLUS over TLS 1.3', {
     imap: ['AUTH=SCRAM-SHA-256', 'AUTH=SCRAM-SHA-256-PLUS'],
   }),
@@ -174,6 +180,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
   rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
   rfc(8314, 'Cleartext Considered Obsolete: Use of TLS for Email Submission and Access', 'full', 'no service that reads or submits mail without TLS'),
+  rfc(8414, 'OAuth 2.0 Authorization Server Metadata', 'words', 'the issuer of a document must be the one that was asked'),
   rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
@@ -181,10 +188,17 @@ export const RFCS: readonly Rfc[] = [
     imap: ['OBJECTID'],
   }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
+  rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),
   rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
   rfc(9051, 'IMAP4rev2', 'full', 'beside IMAP4rev1, whose commands and RECENT stay; what differs begins with ENABLE IMAP4rev2', {
     imap: ['IMAP4rev2'],
   }),
+  rfc(
+    9068,
+    'JSON Web Token (JWT) Profile for OAuth 2.0 Access Tokens',
+    'part',
+    'issuer, audience, expiry and scope; the type `at+jwt` is not asked for',
+  ),
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
   rfc(
     9208,

@@ -114,6 +114,9 @@ function checkTogether(source: Source, config: Config, words: Words): void {
     throw complain(source, ['postmaster'], `postmaster must be the address of one of the mailboxes, and ${config.postmaster} is none`)
   for (const name of ['database', 'redis'] as const)
     if (config[name]?.url && config[name].url_file) throw complain(source, [name, 'url_file'], `${name} has both url and url_file: keep one`)
+  const { client_secret: secret, client_secret_file: secretFile } = config.oidc?.introspection ?? {}
+  if (config.oidc?.introspection && (secret === undefined) === (secretFile === undefined))
+    throw complain(source, ['oidc', 'introspection'], 'oidc.introspection needs client_secret or client_secret_file, one of them')
   if (config.relay?.password && config.relay.password_file)
     throw complain(source, ['relay', 'password_file'], 'relay has both password and password_file: keep one')
   if (config.relay && (config.relay.user === undefined) !== ((config.relay.password ?? config.relay.password_file) === undefined))

@@ -49,6 +49,16 @@ const listener = section({
   port: port.optional(),
 })
 
+/** TLS, or this host itself. */
+function isWebAddress(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, username, search, hash } = new URL(value)
+  if (username !== '' || search !== '' || hash !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname))
+}
+
+const webAddress = text('an https:// URL').refine(isWebAddress, said('an https:// URL, without a query'))
+
 /** An IP address, or a network as `10.0.0.0/8`. */
 function isNetwork(value: string): boolean {
   const [address = '', prefix, ...more] = value.split('/')
@@ -139,6 +149,20 @@ export function schemaFor(words: Words) {
       password: text('a password').optional(),
       password_file: text('the path of a file that holds the password').optional(),
       ca: text('the path of a PEM file with the authorities to trust').optional(),
+    }).optional(),
+    oidc: section({
+      issuer: webAddress,
+      audience: text('the name that the issuer has for this server in its tokens'),
+      address_claim: text('the name of a claim, such as email').default('email'),
+      unverified_addresses: yesNo.default(false),
+      scopes: z.array(text('a scope'), said('a list of scopes, such as [mail]')).default([]),
+      jwks: webAddress.optional(),
+      introspection: section({
+        url: webAddress.optional(),
+        client_id: text('a client id'),
+        client_secret: text('a secret').optional(),
+        client_secret_file: text('the path of a file that holds the secret').optional(),
+      }).optional(),
     }).optional(),
     disable: disable.optional(),
     enable: capabilities(words.capabilities.enable, 'an IMAP capability that is only there on request').optional(),

@@ -9,6 +9,8 @@ export interface Secrets {
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly relayPassword: string | undefined
+  /** For asking the issuer about tokens. */
+  readonly oidcSecret: string | undefined
   /** Files that were read: a change of one is a change of the config. */
   readonly files: readonly string[]
 }
@@ -32,7 +34,7 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     }
   }
 
-  const fromConfig = (path: readonly [string, string], direct: string | undefined, file: string | undefined): string | undefined => {
+  const fromConfig = (path: readonly string[], direct: string | undefined, file: string | undefined): string | undefined => {
     if (file === undefined) return direct
     const where = resolve(dirname(source.file), file)
     try {
@@ -42,11 +44,13 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     }
   }
 
-  const { database, redis, relay } = config
+  const { database, redis, relay, oidc } = config
+  const { client_secret: secret, client_secret_file: secretFile } = oidc?.introspection ?? {}
   return {
     databaseUrl: fromEnv('DATABASE_URL') ?? fromConfig(['database', 'url_file'], database?.url, database?.url_file),
     redisUrl: fromEnv('REDIS_URL') ?? fromConfig(['redis', 'url_file'], redis?.url, redis?.url_file),
     relayPassword: fromEnv('POSTERN_RELAY_PASSWORD') ?? fromConfig(['relay', 'password_file'], relay?.password, relay?.password_file),
+    oidcSecret: fromConfig(['oidc', 'introspection', 'client_secret_file'], secret, secretFile),
     files,
   }
 }

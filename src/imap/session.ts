@@ -114,7 +114,7 @@ export class Session {
   }
 
   #anonymousRegistry(): Registry {
-    return this.services.registryWithout(mechanismsMissing(this.bindings))
+    return this.services.registryWithout(mechanismsMissing({ bindings: this.bindings, authenticator: this.services.authenticator }))
   }
 
   /** The client is who it says, and does without these capabilities. `leave` is called once, when the session ends. */

@@ -46,7 +46,7 @@ export function pop3Service(deps: Pop3Deps): Serve {
     const lines = new LineReader(socket, { stop: stop.signal })
     const out = new Output(socket)
     const bindings = channelBindings(socket)
-    const mechanisms = mechanismsFor(bindings, deps.mechanisms)
+    const mechanisms = mechanismsFor({ bindings, authenticator }, deps.mechanisms)
     const parts = { log: log.child({ remote }), remote, lines, out, stop, gone: gone.signal, admitted, bindings, mechanisms }
     const session = new Session(services, parts)
     await converse(session, registry)

@@ -152,6 +152,7 @@ const WAITS = [
   'database',
   'redis',
   'relay',
+  'oidc',
   'disable',
   'enable',
   'limits',

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createAuthenticator } from '../auth/login.ts'
+import type { IssuerOptions } from '../auth/oidc/issuer.ts'
 import type { Loaded } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import type { Secrets } from '../config/secrets.ts'
@@ -56,7 +57,14 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
   const opened = await patiently(open, { ms: config.database?.wait ?? WAIT_MS, log })
   undo.defer(() => opened.close())
   await applyMailboxes({ accounts: opened.accounts, configFile: source.file, dataDir: dirname(markFile), log }, config)
-  const authenticator = createAuthenticator({ accounts: opened.accounts, throttle: drivers.throttle, canonical, log, limits: limits.auth })
+  const authenticator = createAuthenticator({
+    accounts: opened.accounts,
+    throttle: drivers.throttle,
+    canonical,
+    log,
+    limits: limits.auth,
+    issuer: issuerOf(config, secrets),
+  })
   undo.defer(() => authenticator.close())
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
   return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, relay, log }
@@ -70,6 +78,13 @@ export const connectionsFor = (workers: number): number => Math.max(FEWEST_CONNE
 
 const openDrivers = async ({ redisUrl }: Secrets, log: Log): Promise<Drivers> =>
   redisUrl === undefined ? createMemoryDrivers(log) : createRedisDrivers(redisUrl, log)
+
+function issuerOf({ oidc }: Config, { oidcSecret: clientSecret = '' }: Secrets): IssuerOptions | undefined {
+  if (!oidc) return undefined
+  const { issuer, audience, address_claim: addressClaim, unverified_addresses: unverified, scopes, jwks, introspection: asked } = oidc
+  const introspection = asked && { url: asked.url, clientId: asked.client_id, clientSecret }
+  return { issuer, audience, addressClaim, unverified, scopes, jwks, introspection }
+}
 
 function relayOf({ relay }: Config, { relayPassword }: Secrets, configFile: string): Omit<RelayOptions, 'hostname'> | undefined {
   if (!relay) return undefined

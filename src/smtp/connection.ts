@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { SMTPServer, SMTPServerSession } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import type { Authenticator } from '../auth/login.ts'
 import { mechanismsFor } from '../auth/sasl/index.ts'
 import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +30,7 @@ export interface ConnectionHost {
   readonly wantsLogin: boolean
   /** That there are, before what a connection's TLS has to say. */
   readonly mechanisms: readonly SaslMechanism[]
+  readonly authenticator: Authenticator | undefined
   readonly mailRules: PathRules
   readonly rcptRules: PathRules
   /** A Reply refuses DATA. */
@@ -308,7 +310,8 @@ export class Connection extends SMTPConnection {
   }
 
   #mechanisms(): readonly SaslMechanism[] {
-    return mechanismsFor(channelBindings(this._socket), this.#host.mechanisms)
+    const { authenticator, mechanisms } = this.#host
+    return authenticator ? mechanismsFor({ bindings: channelBindings(this._socket), authenticator }, mechanisms) : []
   }
 
   override handler_DATA(command: Buffer, callback: () => void): void {

@@ -105,6 +105,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
   readonly limits: SmtpLimits
   readonly wantsLogin: boolean
   readonly mechanisms: readonly SaslMechanism[]
+  readonly authenticator: Authenticator | undefined
   readonly mailRules: PathRules
   readonly rcptRules: PathRules
   readonly #options: ServerOptions
@@ -132,6 +133,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     this.#options = options
     this.limits = limits
     this.wantsLogin = policy.wantsLogin
+    this.authenticator = options.login?.authenticator
     this.mechanisms = options.mechanisms ?? SASL_MECHANISMS
     this.mailRules = { spaceBeforePath: policy.spaceBeforePath, parameters: policy.mailParameters }
     this.rcptRules = { spaceBeforePath: policy.spaceBeforePath, parameters: new Set() }

@@ -119,6 +119,11 @@ async function exchange(
     const reply = await lines.until(/^(?:a |-ERR|\+OK|\+ |[2345]\d\d ).*\r\n/m)
     const challenge = /^(?:\+|334) (.*)\r\n/.exec(reply)?.[1]
     if (challenge === undefined) {
+      // The maildrop is free again when the server has said so.
+      if (service === 'pop3s') {
+        lines.say('QUIT')
+        await lines.until(/^\+OK .*\r\n/m)
+      }
       lines.socket.destroy()
       return { ok: /^(?:a OK|\+OK|235)/.test(reply), reply, offered }
     }

@@ -90,6 +90,8 @@ export interface SaslMechanism {
   readonly rfc: string
   /** Only where the TLS channel has a name. */
   readonly binds?: boolean
+  /** Only where an issuer of tokens is configured. */
+  readonly tokens?: boolean
   /** Throws SaslFailed, and what ends the connection. */
   run(exchange: SaslExchange): Promise<LoginResult>
 }

@@ -49,7 +49,7 @@ const run = async (name: string, initial: string | undefined, ...lines: string[]
 test('names are found in any case, others are not', () => {
   assert.deepEqual(
     SASL_MECHANISMS.map((m) => m.name),
-    ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN'],
+    ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'OAUTHBEARER', 'XOAUTH2', 'PLAIN', 'LOGIN'],
   )
   assert.equal(saslMechanism('plain')?.name, 'PLAIN')
   assert.equal(saslMechanism('__proto__'), undefined)
