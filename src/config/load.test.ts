@@ -62,6 +62,33 @@ describe('what is wrong is said with its place and what would be right', () => {
       '6:12',
       'mailboxes[1].pop3.keep_days is not built yet',
     ],
+    [
+      'a public mailbox of no name',
+      `${GOOD}public: [{name: a//b}]`,
+      '9:17',
+      'public[1].name must be a name of a mailbox, such as News or Sales/Orders',
+    ],
+    ['the inbox of all', `${GOOD}public: [{name: Inbox}]`, '9:17', 'public[1].name must be a name of a mailbox'],
+    [
+      'rights that are none',
+      `${GOOD}public: [{name: News, rights: {anyone: lz}}]`,
+      '9:40',
+      'public[1].rights.anyone must be letters of RFC 4314, such as lrs, not "lz"',
+    ],
+    [
+      'rights of nobody',
+      `${GOOD}public: [{name: News, rights: {ann: lr}}]`,
+      '9:37',
+      'public[1].rights.ann must be the rights of an address, or of anyone',
+    ],
+    [
+      'rights of somebody else',
+      `${GOOD}public: [{name: News, rights: {eve@example.net: lr}}]`,
+      '9:31',
+      'rights are for addresses of mailboxes, or for anyone, and eve@example.net is neither',
+    ],
+    ['two of one name', `${GOOD}public: [{name: News}, {name: News}]`, '9:31', 'there are two public mailboxes named News'],
+    ['public mailboxes and no sharing', `${GOOD}sharing: {enabled: false}\npublic: [{name: News}]`, '10:9', 'public mailboxes need sharing'],
     ['a capability', `${GOOD}disable: [move, XYZZY]`, '9:17', 'disable[2] must be an IMAP capability that can be missed: IDLE, MOVE, not "XYZZY"'],
     [
       'a capability to ask for',

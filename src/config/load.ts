@@ -112,6 +112,7 @@ function checkTogether(source: Source, config: Config, words: Words): void {
   }
   if (config.postmaster && !config.mailboxes.some((m) => m.address === config.postmaster))
     throw complain(source, ['postmaster'], `postmaster must be the address of one of the mailboxes, and ${config.postmaster} is none`)
+  checkPublic(source, config)
   for (const name of ['database', 'redis'] as const)
     if (config[name]?.url && config[name].url_file) throw complain(source, [name, 'url_file'], `${name} has both url and url_file: keep one`)
   const { client_secret: secret, client_secret_file: secretFile } = config.oidc?.introspection ?? {}
@@ -121,6 +122,20 @@ function checkTogether(source: Source, config: Config, words: Words): void {
     throw complain(source, ['relay', 'password_file'], 'relay has both password and password_file: keep one')
   if (config.relay && (config.relay.user === undefined) !== ((config.relay.password ?? config.relay.password_file) === undefined))
     throw complain(source, ['relay'], 'relay needs user and password (or password_file) together, or neither')
+}
+
+function checkPublic(source: Source, config: Config): void {
+  const users = new Set(config.mailboxes.map(({ address }) => address))
+  const names = new Set<string>()
+  for (const [i, { name, rights }] of (config.public ?? []).entries()) {
+    if (names.has(name.normalize('NFC'))) throw complain(source, ['public', i, 'name'], `there are two public mailboxes named ${name}`)
+    names.add(name.normalize('NFC'))
+    for (const who of Object.keys(rights).map((key) => key.replace(/^-/, '')))
+      if (who !== 'anyone' && !users.has(who))
+        throw complain(source, ['public', i, 'rights'], `rights are for addresses of mailboxes, or for anyone, and ${who} is neither`)
+  }
+  if (config.public?.length && config.sharing?.enabled === false)
+    throw complain(source, ['public'], 'public mailboxes need sharing: leave "sharing.enabled" at true')
 }
 
 function checkAppPasswords(source: Source, at: number, { mailbox, words }: { readonly mailbox: MailboxConfig; readonly words: Words }): void {

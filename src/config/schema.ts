@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { limits, section } from './limits.ts'
 import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
+import { publicMailboxes } from './public.ts'
 import { count, size, time } from './units.ts'
 
 /** The words of mail that the file is checked with; given by the caller, since config knows nothing of mail. undefined: not one. */
@@ -118,6 +119,8 @@ export function schemaFor(words: Words) {
     domains: z.array(domain, said('a list of domains, such as [example.org]')).min(1, said('a list of at least one domain')),
     mailboxes: z.array(mailbox, said('a list of mailboxes')).default([]),
     postmaster: address.optional(),
+    sharing: section({ enabled: yesNo.default(true) }).optional(),
+    public: publicMailboxes(words.address).optional(),
     generation: z.int().min(1, said('a number from 1 on')).optional(),
     listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener }).partial().optional(),
     database: servers('a URL, such as postgres://user@host/database', { wait: time }),

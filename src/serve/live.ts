@@ -155,6 +155,7 @@ const WAITS = [
   'oidc',
   'disable',
   'enable',
+  'sharing',
   'limits',
   'log',
   'drain_seconds',

@@ -55,10 +55,14 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     mx: mxService({ ...smtp, tls: tls.service('mx') }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
-    imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
+    imaps: imapService({ ...mailbox, limits: limits.imap, disable: disabled(config), request: config.enable ?? [] }),
     pop3s: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3 }),
   }
 }
+
+/** Without sharing there is nothing to say of rights. */
+const disabled = ({ disable = [], sharing }: Config): readonly string[] =>
+  sharing?.enabled === false ? [...disable, 'ACL', 'RIGHTS', 'LIST-MYRIGHTS'] : disable
 
 /** How one service takes its connections, wherever they come from. */
 export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<ServiceDeps, 'config' | 'tls' | 'limits' | 'log'>): AcceptOptions {

@@ -2,7 +2,9 @@
 import type { Config } from '../config/schema.ts'
 import type { WantedState } from '../store/accounts.ts'
 
-export function wantedState({ domains, mailboxes, postmaster }: Pick<Config, 'domains' | 'mailboxes' | 'postmaster'>): WantedState {
+type Who = Pick<Config, 'domains' | 'mailboxes' | 'postmaster'> & Partial<Pick<Config, 'public'>>
+
+export function wantedState({ domains, mailboxes, postmaster, public: shared = [] }: Who): WantedState {
   // The store gives postmaster@ and abuse@ to the first account.
   const first = mailboxes.filter((m) => m.address === postmaster)
   const rest = mailboxes.filter((m) => m.address !== postmaster)
@@ -23,5 +25,6 @@ export function wantedState({ domains, mailboxes, postmaster }: Pick<Config, 'do
       })),
       disable: m.disable,
     })),
+    public: shared,
   }
 }

@@ -39,10 +39,19 @@ export interface WantedAccount {
   readonly disable?: readonly string[]
 }
 
+/** A mailbox of nobody in particular. */
+export interface WantedPublic {
+  readonly name: string
+  /** By identifier (store/rights.ts), the letters of RFC 4314. */
+  readonly rights: Readonly<Record<string, string>>
+}
+
 export interface WantedState {
   /** Canonical local domains. */
   readonly domains: readonly string[]
   readonly accounts: readonly WantedAccount[]
+  /** Absent: none. */
+  readonly public?: readonly WantedPublic[]
 }
 
 /** Which file a state was read from: of two that differ the newer one counts. */

@@ -6,6 +6,7 @@ import type { Accounts, AppPassword, ConfigFile, Login, Recipient, WantedState }
 import type { Bus } from '../bus.ts'
 import type { AccountId, MailboxId, Pop3Policy } from '../types.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
+import type { PublicChange } from './public.ts'
 import { applyWanted, type LoginChange } from './reconcile.ts'
 import type { Statement } from './rows.ts'
 
@@ -70,10 +71,13 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
       last = { wanted, file }
       // Of all attempts: one whose commit lost its answer may have been the one that changed things.
       const changes: LoginChange[] = []
+      let shared: PublicChange | undefined
       for (let tries = 1; ; tries++) {
         try {
-          const applied = await pool.session((session) => applyWanted(session, { wanted, file }, changes))
+          const noteShared = (change: PublicChange) => void (shared = change)
+          const applied = await pool.session((session) => applyWanted(session, { wanted, file }, changes, noteShared))
           announce(changes)
+          if (shared) bus.poke({ account: shared.account, of: 'names' }, shared.modseq)
           return applied || changes.length > 0
         } catch (err) {
           if (!(isLost(err) || isConflict(err)) || tries >= TRIES) throw translated(err)

@@ -33,7 +33,7 @@ export interface OpenStoreOptions {
   /** At most so many; CONNECTIONS if absent. BACKGROUND_CONNECTIONS are beside them. */
   readonly connections?: number
   /** Whether users may see mailboxes of others that these share, and public ones; true if absent. */
-  readonly sharing?: boolean
+  readonly sharing?: boolean | undefined
   /** Whether this process also does what one of a host's is enough for; true if absent. */
   readonly background?: boolean
   /** Where this host keeps what it knew of its database: see mark.ts. Several processes may name the same. None: only what this process sees itself counts. */

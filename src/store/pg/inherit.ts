@@ -6,8 +6,8 @@ import type { Statement } from './rows.ts'
 
 const INHERIT: Statement = {
   name: 'acl_inherit',
-  text: `insert into mailbox_acl (account_id, mailbox_id, identifier, rights)
-         select x.account_id, $3, x.identifier, x.rights from mailbox_acl x join mailbox p on p.account_id = x.account_id and p.id = x.mailbox_id
+  text: `insert into mailbox_acl (account_id, mailbox_id, identifier, rights, configured)
+         select x.account_id, $3, x.identifier, x.rights, x.configured from mailbox_acl x join mailbox p on p.account_id = x.account_id and p.id = x.mailbox_id
          where p.account_id = $1 and p.name = $2 and p.deleted_at is null returning 1`,
 }
 const HINT_ALL: Statement = {

@@ -133,8 +133,11 @@ export async function lockNames(tx: Queryable, account: AccountId): Promise<Lock
   return names
 }
 
+export const saveNames = (on: Queryable, names: LockedNames): Promise<number> =>
+  on.rows(SETTLE_ACCOUNT, [names.account, names.nextMailbox, names.nextUidvalidity, names.modseq])
+
 export async function settleNames(tx: Tx, names: LockedNames): Promise<void> {
-  await tx.rows(SETTLE_ACCOUNT, [names.account, names.nextMailbox, names.nextUidvalidity, names.modseq])
+  await saveNames(tx, names)
   tx.touch(names.account, 'names', names.modseq)
 }
 

@@ -4,6 +4,7 @@ import type { ConfigFile, WantedAccount, WantedState } from '../accounts.ts'
 import { OlderConfig, Refusal } from '../errors.ts'
 import type { AccountId, SpecialUse } from '../types.ts'
 import type { Session } from './pool.ts'
+import { applyPublic, type PublicChange } from './public.ts'
 import type { Statement } from './rows.ts'
 
 /** Part of the state's hash: raise it when the same state must be applied again by a new version of this file. */
@@ -54,9 +55,9 @@ export function wantedAddresses({ domains, accounts }: WantedState): WantedAddre
 }
 
 /** The order of accounts counts (the first one gets the roles), that of domains and aliases does not. */
-function hashOf({ domains, accounts }: WantedState): string {
+function hashOf({ domains, accounts, public: shared = [] }: WantedState): string {
   const each = accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, a.pop3, ...beside(a)])
-  const state = [FORMAT, [...domains].sort(), each]
+  const state = [FORMAT, [...domains].sort(), each, ...(shared.length > 0 ? [shared] : [])]
   return createHash('sha256').update(JSON.stringify(state)).digest('hex')
 }
 
@@ -164,6 +165,7 @@ export async function applyWanted(
   session: Session,
   { wanted, file }: { readonly wanted: WantedState; readonly file: ConfigFile | undefined },
   changes: LoginChange[],
+  publicChanged: (change: PublicChange) => void = () => {},
 ): Promise<boolean> {
   const addresses = JSON.stringify(wantedAddresses(wanted))
   const accounts = JSON.stringify(
@@ -205,6 +207,8 @@ export async function applyWanted(
   await session.rows(ADD_ADDRESSES, [addresses])
   await session.rows(FORGET_DOMAINS, [[...wanted.domains]])
   await session.rows(ADD_DOMAINS, [[...wanted.domains]])
+  const shared = await applyPublic(session, wanted.public ?? [])
+  if (shared) publicChanged(shared)
   const { number, time, origin } = mine ?? applied
   await session.rows(SETTLE, [hash, number, time, origin])
   await session.commit()
