@@ -63,7 +63,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
     imap: ['IMAP4rev1'],
   }),
-  rfc(3502, 'IMAP MULTIAPPEND Extension', 'words', 'not announced; the store appends several at once'),
+  rfc(3502, 'IMAP MULTIAPPEND Extension', 'full', 'up to 32 messages in one APPEND, all or none', { imap: ['MULTIAPPEND'] }),
   rfc(3516, 'IMAP4 Binary Content Extension', 'full', 'parts decoded, their sizes exact; APPEND of messages with NUL', { imap: ['BINARY'] }),
   rfc(3691, 'IMAP UNSELECT command', 'full', 'UNSELECT', { imap: ['UNSELECT'] }),
   rfc(3848, 'ESMTP and LMTP Transmission Types Registration', 'full', 'ESMTP, ESMTPS, ESMTPA, ESMTPSA in Received'),
@@ -78,6 +78,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(4315, 'IMAP UIDPLUS extension', 'full', 'UID EXPUNGE, APPENDUID, COPYUID', { imap: ['UIDPLUS'] }),
   rfc(4422, 'Simple Authentication and Security Layer', 'full', 'the frame of all mechanisms'),
   rfc(4466, 'Collected Extensions to IMAP4 ABNF', 'words', 'where parameters and modifiers of commands stand'),
+  rfc(4469, 'IMAP CATENATE Extension', 'full', 'parts by URLs of this server', { imap: ['CATENATE'] }),
   rfc(4616, 'The PLAIN SASL Mechanism', 'full', 'after TLS; the authorization identity is empty or the user', { imap: ['AUTH=PLAIN'] }),
   rfc(4648, 'The Base16, Base32 and Base64 Data Encodings', 'full', 'base64, strictly'),
   rfc(4731, 'IMAP4 Extension to SEARCH Command for Controlling What Kind of Information Is Returned', 'full', 'RETURN (MIN MAX ALL COUNT)', {
@@ -89,6 +90,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
   rfc(5051, 'i;unicode-casemap - Simple Unicode Collation Algorithm', 'full', 'what SORT and THREAD compare texts by'),
   rfc(5056, 'On the Use of Channel Bindings to Secure Channels', 'words', 'logins that are bound to their TLS channel'),
+  rfc(5092, 'IMAP URL Scheme', 'part', 'URLs of messages and their parts on this server; no URLAUTH'),
   rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
   rfc(5182, 'IMAP Extension for Referencing the Last SEARCH Result', 'full', 'RETURN (SAVE) and `$` wherever a set of messages may stand', {
     imap: ['SEARCHRES'],

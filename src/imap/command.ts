@@ -50,8 +50,8 @@ export interface Command<Args = unknown, S extends State = State> {
   readonly offeredBy?: readonly string[]
   /** In which states the capability is announced; all of them if absent. */
   readonly announce?: readonly State[]
-  /** `stream`: a literal behind the first argument is left on the wire for `run` (`r.literalStream()`); else literals are read into memory, capped. */
-  readonly literals?: 'memory' | 'stream'
+  /** Literals behind so many arguments are left on the wire for `run` (`r.literalStream()`); all others are read into memory, capped. */
+  readonly streamsBehind?: number
   /** Tokens in, arguments out. No I/O, no await; throws Bad for grammar, No for a value that is well-formed but refused. Dispatch checks that nothing is left over. */
   parse(r: ArgumentReader, call: Call, tables: Tables): Args
   /** Mutates or reads; does not report EXISTS, EXPUNGE or flag changes: sync does. Throws No, Bad, Refusal, Unavailable. */

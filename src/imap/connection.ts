@@ -173,9 +173,9 @@ class ImapConnection implements Exchange {
       anonymous,
       idleMs: anonymous ? Math.max(1, this.#loginDue - performance.now()) : services.limits.idleTime,
       isPrefix: (word) => this.session.registry.isPrefix(word),
-      streams: (name) => {
+      streamsBehind: (name) => {
         const command = this.session.registry.find(name)?.command
-        return command?.literals === 'stream' && command.states.includes(state)
+        return command?.states.includes(state) ? command.streamsBehind : undefined
       },
     }
   }

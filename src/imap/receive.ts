@@ -7,7 +7,8 @@ import { type LineReader, LineTooLong } from '../net/lines.ts'
 import type { ImapLimits } from './limits.ts'
 import { Bad, Bye } from './reply.ts'
 import { isTag } from './wire/chars.ts'
-import type { LiteralStream } from './wire/literal.ts'
+import type { LiteralStream, Sequel } from './wire/literal.ts'
+import { parseArguments } from './wire/parse.ts'
 import { type Marker, type Scanned, Scanner } from './wire/scan.ts'
 import type { ResponseWriter } from './wire/write.ts'
 
@@ -31,8 +32,8 @@ export interface ReceiveContext {
   /** For each line of a command; milliseconds. */
   readonly idleMs: number
   isPrefix(word: string): boolean
-  /** Whether the command reads its literal itself, in this state. */
-  streams(name: string): boolean
+  /** Arguments behind which the command reads its literals itself, in this state; undefined where it does not. */
+  streamsBehind(name: string): number | undefined
   /** Called when the first line of a command is there: nothing is written beside it from now on. */
   readonly begun?: () => Promise<void>
 }
@@ -76,16 +77,17 @@ export class Receiver {
     first: string,
   ): Promise<Received | Refused | undefined> {
     const scanner = new Scanner(caps.nesting)
-    const streams = context.streams(name)
+    const behind = context.streamsBehind(name) ?? Number.POSITIVE_INFINITY
     let line: string | undefined = first
     try {
       for (;;) {
         const marker = scanner.line(line)
         if (!marker) return { tag, name, args: scanner.end() }
-        // The first argument of a command that streams is a mailbox's name: that one is read into memory.
-        if (streams && marker.argument) {
-          if (marker.wrapped) scanner.unwrap()
-          return { tag, name, args: scanner.end(), stream: new WireLiteral(marker, this.#reader, this.#out, this.#limits) }
+        // The first arguments of a command that streams are a mailbox's name and the like: those are read into memory.
+        if (marker.argument !== undefined && marker.argument >= behind) {
+          if (marker.within) scanner.part()
+          const wire = { reader: this.#reader, out: this.#out, limits: this.#limits, caps }
+          return { tag, name, args: scanner.end(), stream: new WireLiteral(marker, wire) }
         }
         caps.literal(marker)
         if (!marker.nonSync) await goOn(this.#out)
@@ -112,68 +114,90 @@ export class Receiver {
   }
 }
 
+interface Wire {
+  readonly reader: LineReader
+  readonly out: ResponseWriter
+  readonly limits: ImapLimits
+  readonly caps: Caps
+}
+
 /** A literal that a command reads for itself. */
 export class WireLiteral implements LiteralStream {
   readonly size: number
   readonly form: 'literal' | 'literal8'
-  readonly wrapped: boolean
   readonly #marker: Marker
-  readonly #reader: LineReader
-  readonly #out: ResponseWriter
-  readonly #limits: ImapLimits
+  readonly #wire: Wire
   #state: 'announced' | 'coming' | 'done' = 'announced'
   #left: number
+  /** The next literal of the same command. */
+  #successor: WireLiteral | undefined
 
-  constructor(marker: Marker, reader: LineReader, out: ResponseWriter, limits: ImapLimits) {
+  constructor(marker: Marker, wire: Wire) {
     this.size = marker.size
     this.form = marker.form
-    this.wrapped = marker.wrapped
     this.#marker = marker
-    this.#reader = reader
-    this.#out = out
-    this.#limits = limits
+    this.#wire = wire
     this.#left = marker.size
   }
 
   async *read(): AsyncGenerator<Buffer, void, undefined> {
     if (this.#state !== 'announced') throw new Error('a literal is read once')
     this.#state = 'coming'
-    if (!this.#marker.nonSync) await goOn(this.#out)
-    for await (const chunk of this.#reader.stream(this.size)) {
+    if (!this.#marker.nonSync) await goOn(this.#wire.out)
+    for await (const chunk of this.#wire.reader.stream(this.size)) {
       this.#left -= chunk.length
       yield chunk
     }
   }
 
-  async end(): Promise<void> {
+  async next(): Promise<Sequel> {
     this.#state = 'done'
-    // Not readLine: a command that has all its octets is carried out even if the server is stopping.
-    let octet = (await this.#reader.readExact(1))[0]
-    if (this.wrapped) {
-      if (octet !== CLOSING) return await this.#unexpected(octet!)
-      octet = (await this.#reader.readExact(1))[0]
+    const line = await this.#restOfLine()
+    if (line === '' && !this.#marker.within) return { nodes: [], stream: undefined }
+    const scanner = new Scanner(this.#wire.caps.nesting, this.#marker)
+    try {
+      const marker = scanner.line(line)
+      if (marker?.argument === 0) throw new Bad('Expected a space')
+      if (marker && marker.argument === undefined) throw new Bad('Unexpected literal')
+      if (marker?.within) scanner.part()
+      this.#successor = marker && new WireLiteral(marker, this.#wire)
+      return { nodes: await parseArguments(scanner.end()), stream: this.#successor }
+    } catch (error) {
+      if (error instanceof Bad && !this.#successor) await dropUnasked(line, this.#wire.reader, this.#wire.limits)
+      throw error
     }
-    if (octet === CR) octet = (await this.#reader.readExact(1))[0]
-    if (octet === LF) return
-    await this.#unexpected(octet!)
   }
 
-  /** The line goes on: what is left of it is read, for it is no command. */
-  async #unexpected(octet: number): Promise<never> {
-    if (octet === LF) throw new Bad('Unexpected end of command')
-    const rest = await readLine(this.#reader, this.#limits.line, this.#limits.idleTime)
-    if (rest !== undefined) await dropUnasked(rest, this.#reader, this.#limits)
-    throw new Bad('Expected the end of the command after the literal')
+  /** Behind the literal; '' at the end of the command. A command that has all its octets is carried out even if the server is stopping: so no readLine for that. */
+  async #restOfLine(): Promise<string> {
+    let line = ''
+    do {
+      let octet = await this.#octet()
+      if (octet === '\r') octet = await this.#octet()
+      if (octet === '\n') return line
+      line += octet
+    } while (line === ')')
+    const { reader, caps, limits } = this.#wire
+    const rest = await readLine(reader, Math.max(caps.lineLeft, 0), limits.idleTime)
+    if (rest === undefined) throw new Bye('The session ends in the middle of a command')
+    caps.lineLeft -= rest.length
+    return line + rest
+  }
+
+  async #octet(): Promise<string> {
+    return (await this.#wire.reader.readExact(1)).toString('latin1')
   }
 
   /** Leaves the input where the next command begins, however far this one was read. */
   async skip(): Promise<void> {
+    if (this.#successor) return await this.#successor.skip()
     // A client that waits to be asked and is not will not send.
     if (this.#state === 'done' || (this.#state === 'announced' && !this.#marker.nonSync)) return
     this.#state = 'done'
-    await drop(this.#left, this.#reader, this.#limits)
-    const rest = await readLine(this.#reader, this.#limits.line, this.#limits.idleTime)
-    if (rest !== undefined) await dropUnasked(rest, this.#reader, this.#limits)
+    const { reader, limits } = this.#wire
+    await drop(this.#left, reader, limits)
+    const rest = await readLine(reader, limits.line, limits.idleTime)
+    if (rest !== undefined) await dropUnasked(rest, reader, limits)
   }
 }
 
@@ -243,7 +267,3 @@ function words(line: string): [string, string, string] {
   const [tag, rest] = cut(line)
   return [tag, ...cut(rest)]
 }
-
-const CR = 0x0d
-const LF = 0x0a
-const CLOSING = 0x29

@@ -99,8 +99,8 @@ export interface Tables {
   readonly selectParameters: Table<Parameter<SelectOptions>>
   readonly createParameters: Table<Parameter<CreateOptions>>
   readonly statusItems: Table<StatusItem>
-  /** `APPEND … UTF8 (~{12}`: words for a message that stands in parentheses (RFC 4466 §2.4.3). */
-  readonly appendData: Table<true>
+  /** `APPEND … UTF8 (~{12}`: words for a message that stands in parentheses, and what stands there (RFC 4466 §2.4.3). */
+  readonly appendData: Table<'literal8' | 'parts'>
   readonly searchKeys: SearchKeys
   readonly searchReturns: Table<Parameter<SearchOptions>>
   readonly listSelections: Table<Parameter<ListSelection>>

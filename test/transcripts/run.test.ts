@@ -38,7 +38,7 @@ describe('imap dialogues', { concurrency: 4 }, () => {
 
   // What depends on where a chunk ends: literals, IDLE, lines.
   files.forEach((file, i) => {
-    if (!/\/(LITERAL[+-]|APPEND|IDLE|AUTHENTICATE|LOGIN)\//.test(file) || process.env['UPDATE']) return
+    if (!/\/(LITERAL[+-]|APPEND|MULTIAPPEND|CATENATE|REPLACE|IDLE|AUTHENTICATE|LOGIN)\//.test(file) || process.env['UPDATE']) return
     test(`${relative(folder, file)}, octet by octet`, async () => {
       const { failure } = await play(readFileSync(file, 'utf8'), { house, user: `split${i}`, split: true })
       if (failure) throw failure

@@ -3,6 +3,7 @@ import { SASL_MECHANISMS } from '../../auth/sasl/index.ts'
 import { type Extension, extension } from '../extension.ts'
 import { appendlimit } from './appendlimit.ts'
 import { binary } from './binary.ts'
+import { catenate } from './catenate.ts'
 import { children } from './children.ts'
 import { condstore } from './condstore.ts'
 import { contextSearch } from './context-search.ts'
@@ -15,6 +16,7 @@ import { listMetadata } from './list-metadata.ts'
 import { listMyRights } from './list-myrights.ts'
 import { listStatus } from './list-status.ts'
 import { literalMinus, literalPlus } from './literal.ts'
+import { multiappend } from './multiappend.ts'
 import { objectid } from './objectid.ts'
 import { partial } from './partial.ts'
 import { preview } from './preview.ts'
@@ -68,4 +70,6 @@ export const EXTENSIONS: readonly Extension[] = [
   threadReferences,
   contextSearch,
   binary,
+  multiappend,
+  catenate,
 ]

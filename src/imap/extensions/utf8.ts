@@ -11,5 +11,5 @@ export const utf8Accept = extension({
   announce: LOGGED_IN,
   enable: true,
   reports: { utf8: true },
-  adds: { appendData: new Map([['UTF8', true]]) },
+  adds: { appendData: new Map([['UTF8', 'literal8']]) },
 })

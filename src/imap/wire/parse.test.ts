@@ -83,13 +83,31 @@ describe('arguments', () => {
 
   test('the marker says how it was meant and where it stands', () => {
     const at = (line: string) => new Scanner(5).line(line)
-    assert.deepEqual(at('INBOX (\\Seen) {12}'), { size: 12, form: 'literal', nonSync: false, argument: 2, wrapped: false })
-    assert.deepEqual(at('{12+}'), { size: 12, form: 'literal', nonSync: true, argument: 0, wrapped: false })
-    assert.deepEqual(at('INBOX ~{0+}'), { size: 0, form: 'literal8', nonSync: true, argument: 1, wrapped: false })
-    assert.deepEqual(at('INBOX CATENATE (TEXT {7}'), { size: 7, form: 'literal', nonSync: false, argument: undefined, wrapped: false })
-    assert.deepEqual(at('INBOX UTF8 (~{7}'), { size: 7, form: 'literal8', nonSync: false, argument: 2, wrapped: true })
+    assert.deepEqual(at('INBOX (\\Seen) {12}'), { size: 12, form: 'literal', nonSync: false, argument: 2, within: false })
+    assert.deepEqual(at('{12+}'), { size: 12, form: 'literal', nonSync: true, argument: 0, within: false })
+    assert.deepEqual(at('INBOX ~{0+}'), { size: 0, form: 'literal8', nonSync: true, argument: 1, within: false })
+    assert.deepEqual(at('INBOX CATENATE (TEXT {7}'), { size: 7, form: 'literal', nonSync: false, argument: 2, within: true })
+    assert.deepEqual(at('INBOX ((TEXT {7}'), { size: 7, form: 'literal', nonSync: false, argument: undefined, within: false })
+    assert.deepEqual(at('INBOX UTF8 (~{7}'), { size: 7, form: 'literal8', nonSync: false, argument: 2, within: true })
     assert.equal(at('INBOX {99999999999999999999}')?.size, 1e20)
     assert.equal(at('INBOX'), undefined)
+  })
+
+  test('behind a literal that stays on the wire, in a list or not', async () => {
+    const read = async (line: string, behind?: { within: boolean }) => {
+      const scanner = new Scanner(5, behind)
+      if (scanner.line(line)?.within) scanner.part()
+      return (await parseArguments(scanner.end())).map(plain)
+    }
+    assert.deepEqual(await read('INBOX (a b) CATENATE (TEXT {7}'), ['INBOX', ['a', 'b'], 'CATENATE', '(', 'TEXT'])
+    assert.deepEqual(await read('INBOX UTF8 (~{7}'), ['INBOX', 'UTF8', '('])
+    assert.deepEqual(await read(' URL "/x" TEXT {7}', { within: true }), ['URL', { s: '/x' }, 'TEXT'])
+    assert.deepEqual(await read(')', { within: true }), [')'])
+    assert.deepEqual(await read(' URL (x)) (y) CATENATE (TEXT {7}', { within: true }), ['URL', ['x'], ')', ['y'], 'CATENATE', '(', 'TEXT'])
+    assert.deepEqual(await read(' (y) {7}', { within: false }), [['y']])
+    assert.deepEqual(await read('', { within: false }), [])
+    for (const line of ['', 'x', ' x', '))', ') )', ')x']) await assert.rejects(read(line, { within: true }), { name: 'Bad' }, line)
+    for (const line of [')', 'x', '{1}', ' x)']) await assert.rejects(read(line, { within: false }), { name: 'Bad' }, line)
   })
 
   for (const depth of [1, 15, 16, 17, 31, 32, 33, 50])

@@ -8,7 +8,7 @@ import type { ModSeq } from '../../store/types.ts'
 import { Bad, No } from '../reply.ts'
 import { isAstring, isAtom, isListAtom } from './chars.ts'
 import { parseDate, parseDateTime } from './date.ts'
-import type { LiteralStream } from './literal.ts'
+import type { LiteralStream, Sequel } from './literal.ts'
 import { canonicalName, decodeMutf7 } from './mutf7.ts'
 import type { AtomNode, Node, StringNode } from './node.ts'
 import { type NumberSet, parseSet } from './numset.ts'
@@ -229,10 +229,24 @@ export class ArgumentReader {
     return value
   }
 
-  /** The literal that a `stream` command leaves on the wire: its last argument. */
+  /** The literal that a command with `streamsBehind` leaves on the wire stands behind the tokens that are left. */
+  get hasStream(): boolean {
+    return this.#stream !== undefined
+  }
+  /** That literal, where it comes next. */
   literalStream(): LiteralStream {
     if (this.more || !this.#stream) throw new Bad('Expected a literal')
     return this.#stream
+  }
+  /** A reader of all that is left here, for whoever reads on while the command runs. */
+  rest(): ArgumentReader {
+    const nodes = this.#nodes.slice(this.#at)
+    this.skip()
+    return this.sequel({ nodes, stream: this.#stream })
+  }
+  /** A reader of what follows the literal, which reads as this one does. */
+  sequel({ nodes, stream }: Sequel): ArgumentReader {
+    return new ArgumentReader(nodes, { stream, sets: this.#sets, utf8: this.#utf8 })
   }
 
   /** Before UTF-8 was agreed on, 8-bit names are UTF-8 too: in modified UTF-7 they would mean nothing (RFC 9755 §3). */

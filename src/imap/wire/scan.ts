@@ -33,10 +33,10 @@ export interface Marker {
   readonly form: 'literal' | 'literal8'
   /** `{12+}`: the octets follow without being asked for (RFC 7888). */
   readonly nonSync: boolean
-  /** Whole arguments before it, where it is an argument itself and not part of a list, or where it is `wrapped`. */
+  /** Whole arguments before it or the list that it is in; undefined within lists in lists. */
   readonly argument: number | undefined
-  /** The first thing in a list: `UTF8 (~{12}`. */
-  readonly wrapped: boolean
+  /** In a list: `UTF8 (~{12}`. */
+  readonly within: boolean
 }
 
 export interface Scanned {
@@ -61,9 +61,21 @@ export class Scanner {
   #expect: Expect = 'token'
   #form: 'literal' | 'literal8' = 'literal'
 
-  /** `nesting`: lists within lists that are allowed. */
-  constructor(nesting: number) {
+  /** Where the outermost list begins in the text. */
+  #listAt = 0
+  /** That list began before a literal that was left on the wire: its end is told by an atom. */
+  #parted = false
+
+  /** `nesting`: lists within lists that are allowed. `behind`: what is scanned goes on behind a literal, in a list or not. */
+  constructor(nesting: number, behind?: { readonly within: boolean }) {
     this.#nesting = nesting
+    if (!behind) return
+    this.#expect = 'separator'
+    this.#arguments = 1
+    if (!behind.within) return
+    this.#open.push('(')
+    this.#lists = 1
+    this.#parted = true
   }
 
   /** The arguments up to the next literal or the end, one character per octet. Returns the literal's announcement if the line ends in one. Throws Bad. */
@@ -102,7 +114,7 @@ export class Scanner {
   }
 
   end(): Scanned {
-    return { text: this.#texts[0]!.join(''), slots: this.#slots }
+    return { text: this.#texts[0]!.join('').replace(/^ /, ''), slots: this.#slots }
   }
 
   #separator(at: number, char: string): number {
@@ -191,14 +203,23 @@ export class Scanner {
   #openList(): void {
     if (++this.#lists > this.#nesting) throw new Bad('Too many nested lists')
     if (this.#lists % LIBRARY_NESTING === 0) this.#texts.push([])
+    if (this.#open.length === 0) this.#listAt = this.#texts[0]!.length
     this.#open.push('(')
     this.#write('(')
     this.#expect = 'token or )'
   }
 
   #closeList(): void {
-    this.#write(')')
     this.#open.pop()
+    if (this.#parted && this.#open.length === 0) {
+      this.#parted = false
+      this.#lists--
+      this.#write(' ')
+      this.#slot({ kind: 'run', text: ')' })
+      this.#tokenDone()
+      return
+    }
+    this.#write(')')
     if (this.#lists-- % LIBRARY_NESTING === 0) this.#slot({ kind: 'list', text: this.#texts.pop()!.join('') })
     this.#tokenDone()
   }
@@ -209,20 +230,16 @@ export class Scanner {
     this.#form = match[1] ? 'literal8' : 'literal'
     if (this.#open.at(-1) === '[') throw new Bad('Expected a list of header names')
     this.#expect = 'octets'
-    const wrapped = this.#isWrapped
-    const argument = this.#open.length === 0 || wrapped ? this.#arguments : undefined
-    return { size: Number(match[2]), form: this.#form, nonSync: match[3] === '+', argument, wrapped }
+    const within = this.#open.length === 1
+    const argument = this.#open.length <= 1 ? this.#arguments : undefined
+    return { size: Number(match[2]), form: this.#form, nonSync: match[3] === '+', argument, within }
   }
 
-  /** Takes back the parenthesis that a wrapped literal stands behind, so that what is before it is whole. */
-  unwrap(): void {
-    this.#texts[0]!.pop()
-    this.#open.pop()
-    this.#lists--
-  }
-
-  get #isWrapped(): boolean {
-    return this.#open.length === 1 && this.#lists === 1 && this.#texts[0]!.at(-1) === '('
+  /** The literal within a list stays on the wire: an atom takes the place of the parenthesis, so that what is before the literal is whole. */
+  part(): void {
+    if (this.#parted) return
+    this.#texts[0]![this.#listAt] = `${SLOT}${this.#slots.length} `
+    this.#slots.push({ kind: 'run', text: '(' })
   }
 
   #tokenDone(): void {

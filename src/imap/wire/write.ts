@@ -10,8 +10,8 @@ import { encodeMutf7 } from './mutf7.ts'
 export const MAX_QUOTED = 1000
 /** A flag or keyword: an atom, with `\` before it or not; `\*` in PERMANENTFLAGS. */
 const FLAG = /^\\(?:\*|[A-Za-z]+)$/
-/** A word of a response code: numbers, sets, atoms, capability names. */
-const CODE_WORD = /^[A-Za-z0-9.:,*=+_()-]+$/
+/** A word of a response code: numbers, sets, atoms, capability names, URLs. */
+const CODE_WORD = /^[A-Za-z0-9.:,*=+_()~/?#@!$&';%-]+$/
 
 /** `(\Seen work)`. Throws on a name that is no flag: the store holds none. */
 export function flagsWire(names: readonly string[]): string {
