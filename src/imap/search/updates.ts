@@ -113,8 +113,9 @@ export class SearchUpdates implements Updates {
   }
 
   /** A place of 0: the result is in the order of the mailbox. */
-  async #write({ tag, by }: Context, item: 'ADDTO' | 'REMOVEFROM', uids: readonly number[]): Promise<void> {
-    const { out, selected } = this.#session
+  async #write({ tag, by: asked }: Context, item: 'ADDTO' | 'REMOVEFROM', uids: readonly number[]): Promise<void> {
+    const { out, selected, reports } = this.#session
+    const by = reports.uids ? 'uid' : asked
     const numbers = by === 'uid' ? uids : uids.flatMap((uid) => selected.view.msnOf(uid) ?? [])
     if (numbers.length === 0) return
     out.untagged().word('ESEARCH').open().word('TAG').string(tag).close()
