@@ -88,7 +88,12 @@ export const RFCS: readonly Rfc[] = [
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
   rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
-  rfc(5051, 'i;unicode-casemap - Simple Unicode Collation Algorithm', 'full', 'what SORT and THREAD compare texts by'),
+  rfc(
+    5051,
+    'i;unicode-casemap - Simple Unicode Collation Algorithm',
+    'full',
+    'what SEARCH, SORT and THREAD compare texts by; a search composes them first, so that it does not matter how accents were typed',
+  ),
   rfc(5056, 'On the Use of Channel Bindings to Secure Channels', 'words', 'logins that are bound to their TLS channel'),
   rfc(5092, 'IMAP URL Scheme', 'part', 'URLs of messages and their parts on this server; no URLAUTH'),
   rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
@@ -96,6 +101,9 @@ export const RFCS: readonly Rfc[] = [
     imap: ['SEARCHRES'],
   }),
   rfc(5233, 'Sieve Email Filtering: Subaddress Extension', 'words', 'user+tag@ goes to user@'),
+  rfc(5255, 'Internet Message Access Protocol Internationalization', 'part', 'i;unicode-casemap; no languages and no other comparators', {
+    imap: ['I18NLEVEL=1'],
+  }),
   rfc(
     5256,
     'Internet Message Access Protocol - SORT and THREAD Extensions',

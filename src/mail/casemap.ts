@@ -28,7 +28,8 @@ export function casemap(text: string): string {
   return Buffer.from(out, 'utf8').toString('latin1')
 }
 
-function mapped(char: string): string {
+/** What one character becomes. */
+export function mapped(char: string): string {
   const code = char.codePointAt(0)!
   let to = known.get(code)
   if (to === undefined) {

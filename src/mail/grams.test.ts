@@ -150,5 +150,5 @@ test('what was indexed once is found: where this fails, VERSION must rise', () =
     '',
   )
   const buckets = [...bucketsOf(raw)].sort((a, b) => a - b)
-  assert.equal(createHash('sha256').update(buckets.join(' ')).digest('hex').slice(0, 16), '84cd0e825869e6e5')
+  assert.equal(createHash('sha256').update(buckets.join(' ')).digest('hex').slice(0, 16), '397e434b8c1674ee')
 })

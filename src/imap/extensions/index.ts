@@ -9,6 +9,7 @@ import { condstore } from './condstore.ts'
 import { contextSearch } from './context-search.ts'
 import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
+import { i18nLevel1 } from './i18nlevel.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { imap4rev2 } from './imap4rev2.ts'
 import { listExtended } from './list-extended.ts'
@@ -69,6 +70,7 @@ export const EXTENSIONS: readonly Extension[] = [
   threadOrderedSubject,
   threadReferences,
   contextSearch,
+  i18nLevel1,
   binary,
   multiappend,
   catenate,
