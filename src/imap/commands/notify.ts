@@ -11,6 +11,7 @@ export const notify = command({
   states: LOGGED_IN,
   sync: 'all',
   capability: 'NOTIFY',
+  metered: true,
   announce: LOGGED_IN,
   parse: (r, _, tables) => (r.word(['SET', 'NONE']) === 'NONE' ? undefined : readSet(r, tables)),
   async run(s, wanted) {

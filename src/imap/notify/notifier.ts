@@ -12,6 +12,9 @@ import { sync } from '../sync.ts'
 import { keyOf, TellingOf } from './account.ts'
 import { type EventGroup, isOfSelected } from './groups.ts'
 
+/** Between two looks at the database, however much happens. Milliseconds. */
+const GAP = 100
+
 export class Notifier {
   readonly #s: AuthenticatedSession
   readonly #selected: EventGroup | undefined
@@ -23,6 +26,8 @@ export class Notifier {
   readonly #leave: () => void
   #polled = performance.now()
   #isDue = false
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #later: NodeJS.Timeout | undefined
 
   private constructor(s: AuthenticatedSession, groups: readonly EventGroup[], names: Names) {
     this.#s = s
@@ -61,6 +66,7 @@ export class Notifier {
 
   close(): void {
     this.#leave()
+    clearTimeout(this.#later)
     this.#watch?.close()
   }
 
@@ -81,6 +87,7 @@ export class Notifier {
   async tellOthers(): Promise<void> {
     const isDeaf = this.#isDue && this.#watch?.deaf === true
     this.#isDue = false
+    if (this.#isTooSoon(isDeaf)) return
     let heard: ReadonlySet<string> = new Set()
     try {
       if (this.#heard.has('names') || isDeaf) await this.#names()
@@ -106,6 +113,24 @@ export class Notifier {
       // The client has heard of them by EXISTS, and may ask.
       if (!(error instanceof Unavailable)) throw error
     }
+  }
+
+  /** Also true where there is nothing to look for. */
+  #isTooSoon(isDeaf: boolean): boolean {
+    if (this.#heard.size === 0 && !isDeaf) return true
+    const now = performance.now()
+    const left = this.#lookedAt + GAP - now
+    if (left <= 0) {
+      this.#lookedAt = now
+      return false
+    }
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined
+      this.#s.exchange.wake()
+    }, left).unref()
+    // What is due is looked for then.
+    this.#isDue ||= isDeaf
+    return true
   }
 
   #take(): ReadonlySet<string> {
