@@ -32,6 +32,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(1730, 'Internet Message Access Protocol, Version 4', 'words', 'the old names of FETCH items that IMAP4rev1 keeps'),
   rfc(1870, 'SMTP Service Extension for Message Size Declaration', 'full', 'SIZE, and refusal at MAIL', { smtp: ['SIZE'] }),
   rfc(1939, 'Post Office Protocol, Version 3', 'part', 'all but APOP, which needs passwords kept in the clear'),
+  rfc(1951, 'DEFLATE Compressed Data Format Specification', 'words', 'what COMPRESS sends; each piece can be read with what was sent before it'),
   rfc(2045, 'MIME Part One: Format of Message Bodies', 'full', 'read, never changed'),
   rfc(2046, 'MIME Part Two: Media Types', 'full', 'multiparts and messages within messages, within bounds of depth and number'),
   rfc(2047, 'MIME Part Three: Message Header Extensions for Non-ASCII Text', 'full', 'decoded for SEARCH'),
@@ -87,6 +88,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH after TLS', { smtp: ['AUTH'] }),
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
   rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
+  rfc(4978, 'The IMAP COMPRESS Extension', 'full', 'DEFLATE, after login; limits count what comes out of it', { imap: ['COMPRESS=DEFLATE'] }),
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
   rfc(
     5051,

@@ -3,9 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
 import { channelBindings } from '../net/channel-binding.ts'
 import { type Connection, Disconnected } from '../net/connection.ts'
+import { DeflatedSocket } from '../net/deflate.ts'
 import { LineReader, LineTooLong } from '../net/lines.ts'
-import { Output, WriteStalled } from '../net/output.ts'
-import { dispatch, isEnd, type Status } from './dispatch.ts'
+import { Output, STALL_MS, WriteStalled } from '../net/output.ts'
+import { dispatch, isEnd } from './dispatch.ts'
 import type { Exchange } from './exchange.ts'
 import { type ReceiveContext, type Received, Receiver, type Refused } from './receive.ts'
 import { Bye } from './reply.ts'
@@ -34,8 +35,9 @@ export async function serveConnection(services: Services, connection: Connection
 
 class ImapConnection implements Exchange {
   readonly session: Session
-  readonly #reader: LineReader
-  readonly #receiver: Receiver
+  #reader: LineReader
+  #receiver: Receiver
+  #deflated: DeflatedSocket | undefined
   readonly #loginDue: number
   readonly #connection: Connection
   #commands = 0
@@ -74,6 +76,7 @@ class ImapConnection implements Exchange {
       // The client is gone where the error says so; for all others the reason is the last thing it hears.
       if (!(error instanceof Disconnected || error instanceof WriteStalled)) await this.#bye(why)
     } finally {
+      await this.#deflated?.drained(STALL_MS)
       clearTimeout(overdue)
       const ms = Math.round(performance.now() - started)
       session.log[this.#connection.isProbe ? 'debug' : 'info']({ commands: this.#commands, ms, why }, 'imap session ended')
@@ -100,6 +103,21 @@ class ImapConnection implements Exchange {
   wake(): void {
     this.#woken = true
     if (this.#tick) this.#ticking ??= this.#ticks(this.#tick)
+  }
+
+  get compressed(): boolean {
+    return this.#deflated !== undefined
+  }
+
+  /** Octets that came with the command are compressed already. */
+  compress(): void {
+    const { session } = this
+    const came = this.#reader.detach()
+    const deflated = new DeflatedSocket(this.#connection.socket, came, () => session.end('Compressed data cannot be read'))
+    this.#deflated = deflated
+    session.out.output.through(deflated)
+    this.#reader = new LineReader(deflated, { stop: session.ending })
+    this.#receiver = new Receiver(this.#reader, session.out, session.services.limits)
   }
 
   /** Never rejects. */
@@ -131,8 +149,9 @@ class ImapConnection implements Exchange {
     const received = await this.#next()
     if (!received) return false
     const start = performance.now()
-    const { status, metered } = await this.#answer(received)
+    const { status, metered, afterwards } = await this.#answer(received)
     await session.out.flush()
+    afterwards?.()
     this.#commands++
     const cmd = 'name' in received && this.session.registry.find(received.name) ? received.name : '(unknown)'
     session.log.debug({ cmd, ms: Math.round((performance.now() - start) * 10) / 10, result: status }, 'imap command')
@@ -159,11 +178,11 @@ class ImapConnection implements Exchange {
     }
   }
 
-  #answer(received: Received | Refused): Promise<{ status: Status; metered: boolean }> {
+  #answer(received: Received | Refused): ReturnType<typeof dispatch> {
     if ('name' in received) return dispatch(this.session, received)
     const { tag, bad } = received
     this.session.out.tagged(tag).word('BAD').text(bad).end()
-    return Promise.resolve({ status: 'BAD', metered: true })
+    return Promise.resolve({ status: 'BAD', text: bad, metered: true })
   }
 
   #context(): ReceiveContext {

@@ -22,6 +22,7 @@ interface Answer {
   readonly status: Status
   readonly text: string
   readonly code?: Code | undefined
+  readonly afterwards?: (() => void) | undefined
 }
 
 /** Runs the command and writes its answer, all but flushed. Throws only what ends the connection. */
@@ -44,7 +45,7 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
     const synced = await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
     // A line has one code.
     if (done.code && synced) session.out.status('OK', 'Told up to here', synced)
-    return { status: 'OK', text: done.ok, code: done.code ?? synced }
+    return { status: 'OK', text: done.ok, code: done.code ?? synced, afterwards: done.afterwards }
   } catch (error) {
     const answer = asAnswer(error, session, received.name)
     // A command that was refused may have waited long enough for news; one that was not understood changes nothing.

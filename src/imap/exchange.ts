@@ -7,6 +7,10 @@ export interface Exchange {
    * what it throws ends the wait. No idle timeout runs meanwhile.
    */
   wait(max: number, tick: () => Promise<void>): Promise<Buffer>
+  /** Whether COMPRESS is in effect. */
+  readonly compressed: boolean
+  /** From now on both sides compress; everything said before must have been flushed. Once. RFC 4978. */
+  compress(): void
   /** Something happened that a waiting command wants to see: runs its `tick` soon. Harmless when none waits. */
   wake(): void
 }

@@ -8,6 +8,8 @@ export type Code = readonly [string, ...(string | number)[]]
 export interface Done {
   readonly ok: string
   readonly code?: Code
+  /** Done once this answer is the socket's: what it brings about begins behind it. */
+  readonly afterwards?: () => void
 }
 
 /** Tagged NO: the command was understood and is not done. */

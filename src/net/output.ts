@@ -32,7 +32,7 @@ interface Piece {
 }
 
 export class Output {
-  readonly #socket: Writable
+  #socket: Writable
   readonly #stallMs: number
   #pieces: Piece[] = []
   #waiting = 0
@@ -45,8 +45,19 @@ export class Output {
   constructor(socket: Writable, { stallMs = STALL_MS }: { stallMs?: number } = {}) {
     this.#socket = socket
     this.#stallMs = stallMs
-    socket.on('error', this.#taken)
-    socket.on('close', this.#taken)
+    this.#listen()
+  }
+
+  /** What is written from now on goes another way; all that was written must have been flushed. */
+  through(socket: Writable): void {
+    if (this.#waiting + this.#used > 0) throw new Error('there is output that was not flushed')
+    this.#socket = socket
+    this.#listen()
+  }
+
+  #listen(): void {
+    this.#socket.on('error', this.#taken)
+    this.#socket.on('close', this.#taken)
   }
 
   /** Octets that the client's side has not taken yet. Past 64 KiB `flush` is due. */

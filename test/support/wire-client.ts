@@ -1,27 +1,19 @@
 /** A raw client for line protocols: sends octets, reads lines, one character per octet. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from 'node:zlib'
 
 export class WireClient {
   readonly #socket: Socket
   #buffer = ''
   #ended = false
   #news: (() => void) | undefined
+  #deflate: DeflateRaw | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
-    socket.setEncoding('latin1')
-    socket.on('data', (text: string) => {
-      this.#buffer += text
-      this.#news?.()
-    })
-    const end = (): void => {
-      this.#ended = true
-      this.#news?.()
-    }
-    socket.on('end', end)
-    socket.on('close', end)
-    socket.on('error', end)
+    socket.on('data', this.#came)
+    for (const event of ['end', 'close', 'error']) socket.on(event, this.#end)
   }
 
   static async connect(port: number): Promise<WireClient> {
@@ -31,8 +23,38 @@ export class WireClient {
     return client
   }
 
+  readonly #came = (octets: Buffer): void => {
+    this.#buffer += octets.toString('latin1')
+    this.#news?.()
+  }
+
+  readonly #end = (): void => {
+    this.#ended = true
+    this.#news?.()
+  }
+
+  /** From now on both sides use DEFLATE. */
+  compress(): void {
+    const inflate = createInflateRaw()
+    this.#socket.off('data', this.#came).off('end', this.#end).off('close', this.#end)
+    this.#socket.on('data', (octets: Buffer) => inflate.write(octets))
+    // What came before the end is still being read.
+    this.#socket.on('close', () => inflate.flush(this.#end))
+    this.#socket.on('end', () => inflate.flush(this.#end))
+    inflate.on('data', this.#came)
+    inflate.on('error', this.#end)
+    inflate.write(Buffer.from(this.#buffer, 'latin1'))
+    this.#buffer = ''
+    this.#deflate = createDeflateRaw()
+    this.#deflate.on('data', (octets: Buffer) => this.#socket.write(octets))
+  }
+
   send(text: string | Uint8Array): void {
-    this.#socket.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)
+    const octets = typeof text === 'string' ? Buffer.from(text, 'latin1') : text
+    if (this.#deflate) {
+      this.#deflate.write(octets)
+      this.#deflate.flush(constants.Z_SYNC_FLUSH)
+    } else this.#socket.write(octets)
   }
 
   /** The next line without its CRLF; undefined at the end of the connection. Rejects after `ms`. */
@@ -81,7 +103,8 @@ export class WireClient {
   }
   /** No more from this side. */
   end(): void {
-    this.#socket.end()
+    if (this.#deflate) this.#deflate.flush(() => this.#socket.end())
+    else this.#socket.end()
   }
   destroy(): void {
     this.#socket.destroy()

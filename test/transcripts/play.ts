@@ -228,6 +228,10 @@ class Player {
       case 'wait':
         await sleep(Number(rest))
         return
+      // @compressed 1: from now on this session uses DEFLATE, both ways.
+      case 'compressed':
+        ;(await this.#session(rest)).compress()
+        return
       // @end 1: the client closes its side.
       case 'end':
         ;(await this.#session(rest)).end()

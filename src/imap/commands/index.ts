@@ -6,6 +6,7 @@ import { cancelupdate } from './cancelupdate.ts'
 import { capability } from './capability.ts'
 import { check } from './check.ts'
 import { close } from './close.ts'
+import { compress } from './compress.ts'
 import { copy } from './copy.ts'
 import { create } from './create.ts'
 import { remove } from './delete.ts'
@@ -53,6 +54,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   login,
   authenticate,
   enable,
+  compress,
   namespace,
   select,
   create,
