@@ -87,8 +87,8 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH after TLS', { smtp: ['AUTH'] }),
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
-  rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
   rfc(4978, 'The IMAP COMPRESS Extension', 'full', 'DEFLATE, after login; limits count what comes out of it', { imap: ['COMPRESS=DEFLATE'] }),
+  rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
   rfc(5034, 'POP3 SASL Authentication Mechanism', 'full', 'AUTH', { pop3: ['SASL'] }),
   rfc(
     5051,
