@@ -226,6 +226,8 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(9586, 'IMAP Extension for Using and Returning Unique Identifiers Only', 'full', 'only where the configuration asks for it', {
     imap: ['UIDONLY'],
+  rfc(9585, 'IMAP Response Code for Command Progress Notifications', 'full', 'every 10 s, with numbers where a search reads messages', {
+    imap: ['INPROGRESS'],
   }),
   rfc(9590, 'IMAP Extension for Returning Mailbox METADATA in Extended LIST', 'full', 'each LIST line with its METADATA behind it', {
     imap: ['LIST-METADATA'],

@@ -22,6 +22,8 @@ export interface ImapLimits {
   readonly idleTime: number
   /** Between two `* OK Still here` in IDLE. */
   readonly keepAlive: number
+  /** Between two `* OK [INPROGRESS …]` of a command that takes long (RFC 9585 §3). */
+  readonly progressTime: number
   /** In IDLE: how often the mailbox is compared with the database while the bus is silent. */
   readonly pollTime: number
   /** Mailboxes that one session may watch by NOTIFY beside the selected one. */
@@ -52,6 +54,7 @@ export const IMAP_LIMITS: ImapLimits = {
   loginTime: 60 * SECOND,
   idleTime: 30 * MINUTE + 30 * SECOND,
   keepAlive: 2 * MINUTE,
+  progressTime: 10 * SECOND,
   pollTime: 30 * SECOND,
   watchedMailboxes: 500,
   sessionsPerAccount: 50,

@@ -1,6 +1,7 @@
 /** Plays a dialogue against the real service on the real store. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { MailStore } from '../../src/store/mailstore.ts'
 import type { ImapHouse, ImapServer, ServeOptions } from '../support/imap.ts'
 import { PASSWORD } from '../support/imap.ts'
 import { ScramClient } from '../support/scram.ts'
@@ -190,6 +191,10 @@ class Player {
       case 'options':
         this.#options = JSON.parse(rest) as ServeOptions
         return
+      // @slow 1500: each content that the service reads takes so many milliseconds. Before the first session.
+      case 'slow':
+        this.#options = { ...this.#options, faulty: (store) => readSlowly(store, Number(rest)) }
+        return
       // @messages INBOX 3 \Seen: appends messages, counted from 1, by another way than IMAP.
       case 'messages': {
         const flags = rest.split(' ').slice(2)
@@ -240,6 +245,16 @@ class Player {
         throw new Error(`there is no @${verb}`)
     }
   }
+}
+
+function readSlowly(store: MailStore, ms: number): MailStore {
+  const contents: MailStore['contents'] = async function* (...args) {
+    for await (const content of store.contents(...args)) {
+      await sleep(ms)
+      yield content
+    }
+  }
+  return new Proxy(store, { get: (whole, verb) => (verb === 'contents' ? contents : Reflect.get(whole, verb)) })
 }
 
 /** A line that is there or comes soon; undefined at the end of the connection, null for silence. */

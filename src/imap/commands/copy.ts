@@ -1,5 +1,6 @@
 import { command } from '../command.ts'
 import { copyUid } from '../copy-uid.ts'
+import { withProgress } from '../progress.ts'
 import { openTarget } from '../target.ts'
 
 /** COPY and UID COPY: all of them or none; what is gone by now is passed over. RFC 9051 §6.4.7. */
@@ -9,10 +10,10 @@ export const copy = command({
   states: ['selected'],
   sync: 'all',
   parse: (r) => ({ set: r.set(), to: r.mailbox() }),
-  async run(s, { set, to }, { name, by }) {
+  async run(s, { set, to }, { name, by, tag }) {
     const uids = s.selected.uids(by, set)
     const target = await openTarget(s, to)
-    const copied = uids.length > 0 ? await s.store.copy(s.selected.access, uids, target) : undefined
+    const copied = uids.length > 0 ? await withProgress(s, tag, s.store.copy(s.selected.access, uids, target)) : undefined
     const code = copyUid(s, copied)
     return { ok: `${name} completed`, ...(code && { code }) }
   },

@@ -1,5 +1,6 @@
 import { command } from '../command.ts'
 import { copyUid } from '../copy-uid.ts'
+import { withProgress } from '../progress.ts'
 import { openTarget } from '../target.ts'
 
 /** MOVE and UID MOVE: COPYUID first, in an untagged OK, then the EXPUNGEs that sync sends. RFC 6851 §3.3, §4.3. */
@@ -12,10 +13,10 @@ export const move = command({
   capability: 'MOVE',
   announce: ['authenticated', 'selected'],
   parse: (r) => ({ set: r.set(), to: r.mailbox() }),
-  async run(s, { set, to }, { name, by }) {
+  async run(s, { set, to }, { name, by, tag }) {
     const uids = s.selected.uids(by, set)
     const target = await openTarget(s, to)
-    const moved = uids.length > 0 ? await s.store.move(s.selected.access, uids, target) : undefined
+    const moved = uids.length > 0 ? await withProgress(s, tag, s.store.move(s.selected.access, uids, target)) : undefined
     const code = copyUid(s, moved)
     if (code) s.out.status('OK', 'Moved', code)
     return { ok: `${name} completed` }

@@ -2,6 +2,7 @@
 import { toRanges } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
+import { withProgress } from '../progress.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
 import { readSearch } from '../search/parse.ts'
@@ -22,7 +23,8 @@ export const search = command({
       if (modseq) s.enable(CONDSTORE)
       if (options?.update) SearchUpdates.check(s, tag)
       const before = selected.view.modseq
-      const found = await runSearch(searchContext(s), key)
+      const context = searchContext(s)
+      const found = await withProgress(s, tag, runSearch(context, key), context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found)
       if (options?.update) SearchUpdates.begin(s, { tag, by, key, numbered, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))

@@ -2,6 +2,7 @@
 import { toRanges } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
+import { withProgress } from '../progress.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
 import { readSort } from '../search/parse-sort.ts'
@@ -21,7 +22,8 @@ export const sort = command({
     await withCriteria(selected, args, async ({ key, modseq }) => {
       if (modseq) s.enable(CONDSTORE)
       const context = searchContext(s)
-      const found = await sorted(context, await runSearch(context, key), order)
+      const work = runSearch(context, key).then((found) => sorted(context, found, order))
+      const found = await withProgress(s, tag, work, context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found, 'SORT')
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })

@@ -2,6 +2,7 @@ import type { FlagsDone, FlagsOp } from '../../store/mailstore.ts'
 import { formatRanges, normalise, outside } from '../../store/uidset.ts'
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
+import { withProgress } from '../progress.ts'
 import { No } from '../reply.ts'
 import type { Selected } from '../selected.ts'
 import { readParameters } from '../tables.ts'
@@ -27,14 +28,14 @@ export const store = command({
     const mode = MODES[(isSilent ? item.slice(0, -SILENT.length) : item) as keyof typeof MODES]
     return { set, op: { mode, names: flags(r) } satisfies FlagsOp, isSilent, options }
   },
-  async run(s, { set, op, isSilent, options }, { name, by }) {
+  async run(s, { set, op, isSilent, options }, { name, by, tag }) {
     const { selected } = s
     const uids = selected.uids(by, set)
     const isConditional = options.unchangedSince !== undefined
     if (isConditional) s.enable(CONDSTORE)
     if (uids.length === 0) return { ok: `${name} completed` }
     const known = selected.view.modseq
-    const done = await s.store.flags(selected.access, uids, { ...op, ...options })
+    const done = await withProgress(s, tag, s.store.flags(selected.access, uids, { ...op, ...options }))
     const gone = isConditional && by === 'msn' ? selected.view.gone(uids) : []
     const failed = gone.length > 0 ? normalise([...done.modified, ...gone]) : done.modified
     const stored = failed.length > 0 ? outside(uids, failed) : uids

@@ -1,6 +1,7 @@
 /** THREAD and UID THREAD. RFC 5256 §4. */
 import { command, HOLD_EXPUNGE } from '../command.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
+import { withProgress } from '../progress.ts'
 import { Bad } from '../reply.ts'
 import { OPEN_GATE, searchContext, withCriteria } from '../search/context.ts'
 import { orRefusal, readCharset, readCriteria } from '../search/parse.ts'
@@ -22,13 +23,14 @@ export const thread = command({
     })
     return { algorithm, criteria, options: undefined }
   },
-  async run(s, args, { name, by }) {
+  async run(s, args, { name, by, tag }) {
     await withCriteria(s.selected, args, async ({ key, modseq }) => {
       if (modseq) s.enable(CONDSTORE)
       const context = searchContext(s)
-      const found = await runSearch(context, key)
+      const found = await withProgress(s, tag, runSearch(context, key), context.work)
       // What it keeps in memory grows with the mailbox: one at a time for each account.
-      const tree = await context.gate.run(s.access.account, () => args.algorithm({ ...context, gate: OPEN_GATE }, found))
+      const threaded = context.gate.run(s.access.account, () => args.algorithm({ ...context, gate: OPEN_GATE }, found))
+      const tree = await withProgress(s, tag, threaded, context.work)
       await writeThreads(s.out, tree, by === 'uid' ? found.uids : found.msns, context.work)
     })
     return { ok: `${name} completed` }

@@ -12,6 +12,7 @@ import { esearch } from './esearch.ts'
 import { i18nLevel1 } from './i18nlevel.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { imap4rev2 } from './imap4rev2.ts'
+import { inProgress } from './inprogress.ts'
 import { listExtended } from './list-extended.ts'
 import { listMetadata } from './list-metadata.ts'
 import { listMyRights } from './list-myrights.ts'
@@ -56,6 +57,7 @@ export const EXTENSIONS: readonly Extension[] = [
   utf8Accept,
   uidonly,
   esearch,
+  inProgress,
   searchres,
   within,
   createSpecialUse,
