@@ -224,10 +224,11 @@ export const RFCS: readonly Rfc[] = [
   rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'full', 'pages of a search and of a FETCH; of FETCH by sequence numbers too', {
     imap: ['PARTIAL'],
   }),
-  rfc(9586, 'IMAP Extension for Using and Returning Unique Identifiers Only', 'full', 'only where the configuration asks for it', {
-    imap: ['UIDONLY'],
   rfc(9585, 'IMAP Response Code for Command Progress Notifications', 'full', 'every 10 s, with numbers where a search reads messages', {
     imap: ['INPROGRESS'],
+  }),
+  rfc(9586, 'IMAP Extension for Using and Returning Unique Identifiers Only', 'full', 'only where the configuration asks for it', {
+    imap: ['UIDONLY'],
   }),
   rfc(9590, 'IMAP Extension for Returning Mailbox METADATA in Extended LIST', 'full', 'each LIST line with its METADATA behind it', {
     imap: ['LIST-METADATA'],
