@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { pino } from 'pino'
+import { COMMANDS } from '../../src/imap/commands/index.ts'
+import { EXTENSIONS } from '../../src/imap/extensions/index.ts'
+import { createRegistry } from '../../src/imap/registry.ts'
 import { type ImapHouse, type ImapServer, imapHouse, PASSWORD } from '../support/imap.ts'
 import { seeded } from '../support/random.ts'
 import { WireClient } from '../support/wire-client.ts'
@@ -98,21 +101,31 @@ describe('too much', () => {
   })
 })
 
+const { tables, ...registry } = createRegistry(COMMANDS, EXTENSIONS)
+const verbs = COMMANDS.flatMap(({ names }) => names)
 const words =
-  'NOOP LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE LIST LSUB STATUS APPEND CHECK CLOSE EXPUNGE FETCH STORE COPY MOVE UID ENABLE ID IDLE DONE NAMESPACE UNSELECT AUTHENTICATE SEARCH ' +
-  'INBOX inbox Sent "" * % NIL 1 1:* 0 * 4294967295 4294967296 1,2:3 $ (FLAGS) (\\Seen) FLAGS +FLAGS.SILENT BODY[] BODY.PEEK[HEADER.FIELDS (A B)]<0.5> BODY[1.2.MIME] ENVELOPE ( ) (( )) " "x" "\\" ' +
-  '{0} {1} {3+} ~{2} {9999999} {} \\Seen \\Recent x&y &- &Jjo- __proto__ constructor ALL NOT OR CHARSET UTF-8 UNSEEN HEADER (MESSAGES UNSEEN) "17-Jul-1996 02:44:25 -0700" PLAIN ='
+  'UID DONE INBOX inbox Sent "" * % NIL 1 1:* 0 * 4294967295 4294967296 1,2:3 $ (FLAGS) (\\Seen) FLAGS +FLAGS.SILENT BODY[] BODY[1.2.MIME] ENVELOPE ( ) (( )) " "x" "\\" ' +
+  '{0} {1} {3+} ~{2} {9999999} {} \\Seen \\Recent x&y &- &Jjo- __proto__ constructor ALL NOT OR CHARSET UTF-8 UNSEEN HEADER (MESSAGES UNSEEN) PLAIN ='
+const phrases =
+  'BODY.PEEK[HEADER.FIELDS (A B)]<0.5>|"17-Jul-1996 02:44:25 -0700"|RETURN|RETURN (STATUS (MESSAGES DELETED))|RETURN (METADATA /shared/a)|(USE (\\Sent))|(STORAGE 1)|' +
+  '(SUBSCRIBED RECURSIVEMATCH)|("*" %/%)|(/private/a "x")|(/shared/a NIL)|/private|(DEPTH infinity)|(MAXSIZE 1)'
+const vocabulary = [
+  ...[...verbs, ...Object.values(tables).flatMap((table) => [...table.keys()]), ...registry.names('selected')],
+  ...[...words.split(' '), ...phrases.split('|')],
+]
 describe('rubbish', () => {
   for (const state of ['anonymous', 'authenticated', 'selected'])
     test(`by chance, ${state}`, { timeout: 120_000 }, async (t) => {
       t.diagnostic(`SEED=${SEED}`)
       const random = seeded(SEED + state.length)
-      const vocabulary = words.split(' ')
       const octet = (): string => String.fromCharCode(random(256))
       const line = (): string => {
         const kind = random(10)
         if (kind === 0) return Array.from({ length: random(60) }, octet).join('')
-        const command = Array.from({ length: random(6) }, () => vocabulary[random(vocabulary.length)]).join(random(20) === 0 ? '  ' : ' ')
+        // Mostly a command comes first, or nothing would get far.
+        const first = random(4) === 0 ? [] : [verbs[random(verbs.length)]]
+        const words = [...first, ...Array.from({ length: random(6) }, () => vocabulary[random(vocabulary.length)])]
+        const command = words.join(random(20) === 0 ? '  ' : ' ')
         return kind === 1 ? `a${random(99)} ${command}${octet()}` : `a${random(99)} ${command}`
       }
       let client = await connected(state)
