@@ -120,7 +120,7 @@ export const RFCS: readonly Rfc[] = [
     5267,
     'Contexts for IMAP4',
     'part',
-    'SORT with RETURN; searches that are kept up to date, but those by sequence numbers and by `$`, 10 a session; sorts are not',
+    'SORT with RETURN; searches that are kept up to date, but those by sequence numbers, by `$` and of bodies, 10 a session; sorts are not',
     { imap: ['ESORT', 'CONTEXT=SEARCH'] },
   ),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),

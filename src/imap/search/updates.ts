@@ -9,8 +9,8 @@ import { membership } from '../fetch/ranges.ts'
 import { Bad } from '../reply.ts'
 import type { Updates } from '../selected.ts'
 import type { SelectedSession } from '../session.ts'
-import { OPEN_GATE, searchContext } from './context.ts'
-import { and, NO, onIndex, type SearchKey, YES } from './key.ts'
+import { searchContext } from './context.ts'
+import { and, BODY, NO, onIndex, type SearchKey, YES } from './key.ts'
 import { type Found, runSearch } from './run.ts'
 import { writeSet } from './write.ts'
 
@@ -50,10 +50,8 @@ export class SearchUpdates implements Updates {
   ): void {
     const { selected, out } = session
     const updates = selected.updates instanceof SearchUpdates ? selected.updates : new SearchUpdates(session)
-    // What sequence numbers and `$` name is what they named then.
-    const isTooMany = updates.#contexts.size >= MAX_CONTEXTS
-    if (isTooMany || context.numbered) {
-      const why = isTooMany ? 'Too many contexts' : 'A search by sequence numbers is not updated'
+    const why = updates.#contexts.size >= MAX_CONTEXTS ? 'Too many contexts' : whyNot(context)
+    if (why) {
       out.untagged().word('NO').wire(`[NOUPDATE "${context.tag}"]`).text(why).end()
       return
     }
@@ -93,7 +91,7 @@ export class SearchUpdates implements Updates {
     const { modseq } = selected.view
     if (context.modseq === modseq) return
     const changed = changedSince(context.modseq)
-    const search = { ...searchContext(this.#session), gate: OPEN_GATE }
+    const search = searchContext(this.#session)
     const { uids } = await runSearch(search, changed)
     if (uids.length > 0) {
       const matching = membership(toRanges((await runSearch(search, and([changed, context.key]))).uids))
@@ -123,6 +121,26 @@ export class SearchUpdates implements Updates {
     out.word(item).open().number(0)
     await writeSet(out, numbers)
     out.close().end()
+  }
+}
+
+/** What sequence numbers and `$` name is what they named then; and a STORE of all messages must not read all bodies. */
+function whyNot({ key, numbered }: { readonly key: SearchKey; readonly numbered: boolean }): string | undefined {
+  if (numbered) return 'A search by sequence numbers is not updated'
+  return readsBodies(key) ? 'A search of bodies is not updated' : undefined
+}
+
+function readsBodies(key: SearchKey): boolean {
+  switch (key.kind) {
+    case 'test':
+      return key.cost === BODY
+    case 'not':
+      return readsBodies(key.key)
+    case 'and':
+    case 'or':
+      return key.keys.some(readsBodies)
+    default:
+      return key satisfies never
   }
 }
 
