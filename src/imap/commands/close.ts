@@ -1,4 +1,7 @@
+import { Refusal } from '../../store/errors.ts'
+import type { ModSeq } from '../../store/types.ts'
 import { command, noArguments } from '../command.ts'
+import type { SelectedSession } from '../session.ts'
 
 /** CLOSE: expunges without telling, and leaves the mailbox. After EXAMINE nothing is expunged. RFC 9051 §6.4.1. */
 export const close = command({
@@ -10,8 +13,7 @@ export const close = command({
   async run(s) {
     const { selected } = s
     const { settled } = selected.view
-    // Without the right to expunge it is closed all the same (RFC 4314 §4).
-    const { modseqs } = selected.readOnly || !selected.access.may('e') ? NOTHING : await s.store.expunge(selected.access, { deletedOnly: true })
+    const { modseqs } = selected.readOnly ? NOTHING : await expunge(s)
     await s.unselect()
     // RFC 7162 §3.2.8. Only where nothing that the client was not told of lies before this expunge: it would never hear of it.
     const isNext = modseqs.length > 0 && modseqs[0] === settled + 1 && modseqs.at(-1) === settled + modseqs.length
@@ -20,3 +22,13 @@ export const close = command({
 })
 
 const NOTHING = { modseqs: [] }
+
+/** Without the right to expunge, also one that was taken this moment, it is closed all the same (RFC 4314 §4). */
+async function expunge({ store, selected }: SelectedSession): Promise<{ readonly modseqs: readonly ModSeq[] }> {
+  try {
+    return await store.expunge(selected.access, { deletedOnly: true })
+  } catch (error) {
+    if (error instanceof Refusal && (error.reason === 'not-permitted' || error.reason === 'nonexistent')) return NOTHING
+    throw error
+  }
+}
