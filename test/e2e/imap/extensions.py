@@ -1,7 +1,7 @@
-"""Python's imaplib against a server: extensions.py PORT USER PASSWORD CA. What the server does not announce is left out, and said."""
+"""Python's imaplib against a server: extensions.py PORT USER PASSWORD CA OTHER-USER. What the server does not announce is left out, and said."""
 import imaplib, ssl, sys
 
-port, user, password, ca = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+port, user, password, ca, friend = int(sys.argv[1]), *sys.argv[2:6]
 context = ssl.create_default_context(cafile=ca)
 
 
@@ -49,11 +49,11 @@ if has('QUOTA'):
     assert b'INBOX' in roots[0], roots
 if has('ACL'):
     check(m.create('Shared-out'))
-    check(m.setacl('Shared-out', 'anyone', 'lr'))
-    assert b'anyone' in check(m.getacl('Shared-out'))[0]
+    check(m.setacl('Shared-out', friend, 'lr'))
+    assert friend.encode() in check(m.getacl('Shared-out'))[0]
     assert b'a' in check(m.myrights('Shared-out'))[0].split()[-1]
-    check(m.deleteacl('Shared-out', 'anyone'))
-    assert b'anyone' not in check(m.getacl('Shared-out'))[0]
+    check(m.deleteacl('Shared-out', friend))
+    assert friend.encode() not in check(m.getacl('Shared-out'))[0]
     check(m.delete('Shared-out'))
 if has('UNSELECT'):
     check(m.unselect())

@@ -115,7 +115,7 @@ test('imapfilter: searches, moves, copies, flags, deletes', { skip: missing('ima
 test('imaplib: what Python knows of IMAP', { skip: missing('python3'), timeout: WITHIN }, async (t) => {
   using far = await FarSide.open(site, 'python')
   await far.append('INBOX', tokens(30))
-  const { out } = await succeed('python3', [python, `${site.port}`, `python@${DOMAIN}`, PASSWORD, site.ca], { within: WITHIN })
+  const { out } = await succeed('python3', [python, `${site.port}`, `python@${DOMAIN}`, PASSWORD, site.ca, `mutt@${DOMAIN}`], { within: WITHIN })
   t.diagnostic(out.trim())
   assert.match(out, /^all well$/m)
   assert.ok(readFileSync(python, 'utf8').length > 0)
