@@ -34,7 +34,8 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   const { config, opened, hasRoom, drivers, authenticator, tls, limits, relay, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
-  const { hostname, disable = [] } = config
+  const { hostname } = config
+  const disable = disabled(config)
   // By IMAP's names for them; of no other capability has another protocol anything to do without.
   const mechanisms = SASL_MECHANISMS.filter(({ name }) => !disable.includes(`AUTH=${name}`))
   const smtp = {
@@ -55,14 +56,22 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     mx: mxService({ ...smtp, tls: tls.service('mx') }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
-    imaps: imapService({ ...mailbox, limits: limits.imap, disable: disabled(config), request: config.enable ?? [] }),
+    imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
     pop3s: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3 }),
   }
 }
 
-/** Without sharing there is nothing to say of rights. */
-const disabled = ({ disable = [], sharing }: Config): readonly string[] =>
-  sharing?.enabled === false ? [...disable, 'ACL', 'RIGHTS', 'LIST-MYRIGHTS'] : disable
+const OF_SHARING = ['ACL', 'RIGHTS', 'LIST-MYRIGHTS']
+const OF_SCRAM = ['AUTH=SCRAM-SHA-256-PLUS', 'AUTH=SCRAM-SHA-256']
+
+/**
+ * What nobody is offered. Without sharing there is nothing to say of rights. SCRAM only where every password can be used with it: mail programs that know it
+ * prefer it, and do not try another one when it fails. client: mbsync.
+ */
+function disabled({ disable = [], sharing, mailboxes }: Config): readonly string[] {
+  const everybodyHasScram = mailboxes.every(({ scram, app_passwords: more }) => scram !== undefined && more.every((one) => one.scram !== undefined))
+  return [...disable, ...(sharing?.enabled === false ? OF_SHARING : []), ...(everybodyHasScram ? [] : OF_SCRAM)]
+}
 
 /** How one service takes its connections, wherever they come from. */
 export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<ServiceDeps, 'config' | 'tls' | 'limits' | 'log'>): AcceptOptions {

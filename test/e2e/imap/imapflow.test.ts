@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ImapFlow, type ImapFlowOptions } from 'imapflow'
+import { Session } from '../../support/session.ts'
 import { DOMAIN, mail, makeSite, PASSWORD, type Site } from './site.ts'
 
 const WITHIN = 10_000
@@ -125,4 +126,12 @@ test('a client with a memory: what changed since, and nothing else', async (t) =
   assert.equal(heard.filter((line) => line.startsWith('expunge')).join(), offers('QRESYNC') ? 'expunge 1' : 'expunge #1')
   await again.logout()
   await other.logout()
+})
+
+test('SCRAM is offered where everybody can use it, and to nobody here, whose passwords are kept as hashes only', async () => {
+  const session = await Session.open(site.port, true)
+  const greeting = await session.line()
+  session.destroy()
+  assert.match(greeting, /AUTH=PLAIN/)
+  assert.doesNotMatch(greeting, /SCRAM/)
 })
