@@ -193,6 +193,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
   rfc(8314, 'Cleartext Considered Obsolete: Use of TLS for Email Submission and Access', 'full', 'no service that reads or submits mail without TLS'),
   rfc(8414, 'OAuth 2.0 Authorization Server Metadata', 'words', 'the issuer of a document must be the one that was asked'),
+  rfc(8437, 'IMAP UNAUTHENTICATE Extension for Connection Reuse', 'full', 'UNAUTHENTICATE, announced after login', { imap: ['UNAUTHENTICATE'] }),
   rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),

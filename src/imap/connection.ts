@@ -38,7 +38,8 @@ class ImapConnection implements Exchange {
   #reader: LineReader
   #receiver: Receiver
   #deflated: DeflatedSocket | undefined
-  readonly #loginDue: number
+  #loginDue = 0
+  #overdueTimer: NodeJS.Timeout | undefined
   readonly #connection: Connection
   #commands = 0
   #bad = 0
@@ -53,18 +54,26 @@ class ImapConnection implements Exchange {
     const { socket, remote } = connection
     const out = new ResponseWriter(new Output(socket))
     const admitted = (): void => connection.admitted()
-    this.session = new Session(services, { log: log.child({ remote }), remote, out, exchange: this, bindings: channelBindings(socket), admitted })
+    const forgotten = (): void => this.#awaitLogin()
+    this.session = new Session(services, {
+      log: log.child({ remote }),
+      remote,
+      out,
+      exchange: this,
+      bindings: channelBindings(socket),
+      admitted,
+      forgotten,
+    })
     this.#connection = connection
     this.#reader = new LineReader(socket, { stop: this.session.ending })
     this.#receiver = new Receiver(this.#reader, out, services.limits)
-    this.#loginDue = performance.now() + services.limits.loginTime
     this.#tokens = services.limits.idleCommands.burst
   }
 
   async serve(): Promise<void> {
     const { session } = this
     const started = performance.now()
-    const overdue = setTimeout(() => this.#overdue(), session.services.limits.loginTime + LOGIN_GRACE_MS).unref()
+    this.#awaitLogin()
     let why = 'closed by the client'
     try {
       await this.#greet()
@@ -77,7 +86,7 @@ class ImapConnection implements Exchange {
       if (!(error instanceof Disconnected || error instanceof WriteStalled)) await this.#bye(why)
     } finally {
       await this.#deflated?.drained(STALL_MS)
-      clearTimeout(overdue)
+      clearTimeout(this.#overdueTimer)
       const ms = Math.round(performance.now() - started)
       session.log[this.#connection.isProbe ? 'debug' : 'info']({ commands: this.#commands, ms, why }, 'imap session ended')
     }
@@ -225,6 +234,13 @@ class ImapConnection implements Exchange {
     this.#tokens = Math.min(burst, this.#tokens + ((now - this.#tokensAt) * perSecond) / 1000) - 1
     this.#tokensAt = now
     if (this.#tokens < 0) await sleep((-this.#tokens * 1000) / perSecond, undefined, { ref: false })
+  }
+
+  #awaitLogin(): void {
+    const { loginTime } = this.session.services.limits
+    this.#loginDue = performance.now() + loginTime
+    clearTimeout(this.#overdueTimer)
+    this.#overdueTimer = setTimeout(() => this.#overdue(), loginTime + LOGIN_GRACE_MS).unref()
   }
 
   /** Not logged in yet, and something keeps the connection busy. */

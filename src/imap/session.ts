@@ -43,6 +43,8 @@ export interface SessionOf {
   readonly bindings: Bindings | undefined
   /** The listener's: the client has proved who it is. */
   readonly admitted: () => void
+  /** It is nobody's again: a login has as long as the first one had. */
+  readonly forgotten: () => void
 }
 
 export class Session {
@@ -55,7 +57,7 @@ export class Session {
   readonly bindings: Bindings | undefined
   /** Reading more from the client within a command: AUTHENTICATE, IDLE. */
   readonly exchange: Exchange
-  /** Set by `admit`, for good. */
+  /** Set by `admit`, until `unauthenticate`. */
   access: AccountAccess | undefined
   /** Set by SELECT and EXAMINE; whoever replaces it closes the old one. */
   selected: Selected | undefined
@@ -68,6 +70,8 @@ export class Session {
   /** LOGOUT has said BYE: there is no further command. */
   loggedOut = false
   readonly #admitted: () => void
+  readonly #forgotten: () => void
+  readonly #anonymousLog: Log
   readonly #ending = new AbortController()
   #leave: (() => void) | undefined
 
@@ -81,6 +85,8 @@ export class Session {
     this.out.utf8 = () => this.utf8
     this.exchange = of.exchange
     this.#admitted = of.admitted
+    this.#forgotten = of.forgotten
+    this.#anonymousLog = of.log
   }
 
   get state(): State {
@@ -126,6 +132,18 @@ export class Session {
     this.#admitted()
   }
 
+  /** Nobody's again, as before the login: nothing stays but what is the connection's, TLS and compression. RFC 8437 §2. */
+  async unauthenticate(): Promise<void> {
+    await this.dispose()
+    this.access = undefined
+    this.notifier = undefined
+    this.enabled.clear()
+    this.reports = REV1_REPORTS
+    this.registry = this.#anonymousRegistry()
+    this.log = this.#anonymousLog
+    this.#forgotten()
+  }
+
   /** Leaves the mailbox without expunging; harmless when none is selected. */
   async unselect(): Promise<void> {
     const { selected } = this
@@ -142,7 +160,7 @@ export class Session {
     this.#ending.abort(why)
   }
 
-  /** The connection is over. */
+  /** The connection is over, or its login. */
   async dispose(): Promise<void> {
     this.#leave?.()
     this.#leave = undefined

@@ -43,6 +43,7 @@ import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
 import { thread } from './thread.ts'
 import { uidExpunge } from './uid-expunge.ts'
+import { unauthenticate } from './unauthenticate.ts'
 import { unselect } from './unselect.ts'
 import { xlist } from './xlist.ts'
 
@@ -53,6 +54,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   id,
   login,
   authenticate,
+  unauthenticate,
   enable,
   compress,
   namespace,
