@@ -16,12 +16,17 @@ const seen = async (a: AccountAccess, of: NotedOf, query = all): Promise<[string
 const noted = (entries: Readonly<Record<string, string | undefined>>) => ({
   entries: new Map(Object.entries(entries).map(([entry, value]) => [entry, value === undefined ? undefined : Buffer.from(value)])),
 })
+/** Ben may look the mailbox up and read it. */
+const shared = async (name: string): Promise<void> =>
+  store.changeAcl(await store.open(anna, name, true), 'ben@example.test', { mode: 'replace', rights: 'lr' })
 const made = async (name: string): Promise<Exclude<NotedOf, 'server'>> => store.create(anna, name)
 
 test('what is shared is seen by all who see the mailbox, what is private by who wrote it', async () => {
   const box = await made('ours')
   await store.setMetadata(anna, box, noted({ '/private/comment': 'of anna', '/shared/comment': 'of all' }))
-  // As somebody to whom the mailbox is shared.
+  await assert.rejects(store.setMetadata(ben, box, noted({ '/private/comment': 'of ben' })), (err: Refusal) => err.reason === 'nonexistent')
+  assert.deepEqual(await seen(ben, box), [])
+  await shared('ours')
   await store.setMetadata(ben, box, noted({ '/private/comment': 'of ben' }))
   assert.deepEqual(await seen(anna, box), [
     ['/private/comment', 'of anna'],
@@ -69,6 +74,7 @@ test('limits: all of a change or nothing of it', async () => {
   // Another takes its place; the others' own and those of all are counted apart.
   await store.setMetadata(anna, box, noted({ '/private/0': undefined, '/private/more': 'x' }))
   await store.setMetadata(anna, box, noted({ '/shared/more': 'x' }))
+  await shared('full')
   await store.setMetadata(ben, box, noted({ '/private/more': 'x' }))
   const value = 'v'.repeat(MAX_VALUE)
   let boxes = 0
