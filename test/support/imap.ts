@@ -8,6 +8,7 @@ import { type ImapDeps, imapService } from '../../src/imap/server.ts'
 import { silentLog } from '../../src/log.ts'
 import { canonical } from '../../src/mail/address.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
+import type { WantedPublic } from '../../src/store/accounts.ts'
 import type { MailStore, NewMessage } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
@@ -33,7 +34,7 @@ export interface ImapServer {
 export type ImapHouse = Awaited<ReturnType<typeof imapHouse>>
 
 /** `users`: local parts in example.test, all with PASSWORD; `quota` in octets applies to all. */
-export async function imapHouse(users: readonly string[], { quota }: { quota?: number } = {}) {
+export async function imapHouse(users: readonly string[], { quota, shared = [] }: { quota?: number; shared?: readonly WantedPublic[] } = {}) {
   const database = await testDatabase()
   const log = silentLog()
   const drivers = createMemoryDrivers(log)
@@ -45,6 +46,7 @@ export async function imapHouse(users: readonly string[], { quota }: { quota?: n
     accounts.reconcile({
       domains: ['example.test'],
       accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user), pop3: 'client' })),
+      public: shared,
     })
   await reconcile()
   const authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log })
