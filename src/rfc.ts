@@ -200,6 +200,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8474, 'IMAP Extension for Object Identifiers', 'full', 'MAILBOXID, EMAILID; THREADID is NIL, as threads are not put together', {
     imap: ['OBJECTID'],
   }),
+  rfc(8508, 'IMAP REPLACE Extension', 'full', 'REPLACE and UID REPLACE, in one transaction', { imap: ['REPLACE'] }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
   rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),
   rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),

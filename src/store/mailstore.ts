@@ -243,6 +243,11 @@ export interface MailStore {
   /** Needs i; flags that may not be set are left out. All of them or none. Refusal 'over-quota' (of the owner), 'limit' (keywords, UIDs). */
   append(m: MailboxAccess, messages: readonly NewMessage[]): Promise<Appended>
   /**
+   * Appends one message to `to` and expunges another one of `from`, both or neither. Needs t and e of the one, i of the other; Refusal as for `append`, and 'gone'
+   * where the old message is not there any more.
+   */
+  replace(from: MailboxAccess, uid: Uid, to: MailboxAccess, message: NewMessage): Promise<Appended>
+  /**
    * One content for many recipients, each all or nothing; resolves when all are durable. Quota is not asked: that was at RCPT. `attempt` (any string) names what
    * was sent and by whom: until it is confirmed, or for 5 days, the same name for the same mailbox is a retry and changes nothing, whatever the content.
    */

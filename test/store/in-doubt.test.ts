@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { MailboxAccess } from '../../src/store/access.ts'
+import { asUid } from '../../src/store/types.ts'
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.ts'
 import { stage as stageBytes, testStore, unwatched } from '../support/store.ts'
 
@@ -78,6 +79,20 @@ const CASES: Record<string, Case> = {
   },
   copy: { run: (m, to) => store.copy(m, [1, 2], to), answer: (a: { to: number[] }) => a.to, gives: [1, 2], source: '1/0 2/0 3/0', target: '1/0 2/0' },
   move: { run: (m, to) => store.move(m, [1, 2], to), answer: (a: { to: number[] }) => a.to, gives: [1, 2], source: '3/0', target: '1/0 2/0' },
+  replace: {
+    run: async (m, to) => store.replace(m, asUid(2), to, { content: await stage(100), flags: ['\\Seen'], internalDate: 1 }),
+    answer: (a: { uids: number[] }) => a.uids,
+    gives: [1, 1],
+    source: '1/0 3/0',
+    target: '1/8',
+  },
+  'replace by a large message': {
+    run: async (m) => store.replace(m, asUid(2), m, { content: await stage(600_000), flags: [], internalDate: 1 }),
+    answer: (a: { uids: number[] }) => a.uids,
+    gives: [4, 4],
+    source: '1/0 3/0 4/0',
+    target: '',
+  },
   create: {
     run: () => store.create(anna, `made${boxes}`),
     answer: (a: { name: string }) => a.name.slice(0, 4),

@@ -32,6 +32,7 @@ import { namespace } from './namespace.ts'
 import { noop } from './noop.ts'
 import { notify } from './notify.ts'
 import { rename } from './rename.ts'
+import { replace } from './replace.ts'
 import { search } from './search.ts'
 import { select } from './select.ts'
 import { setacl } from './setacl.ts'
@@ -94,4 +95,5 @@ export const COMMANDS: readonly AnyCommand[] = [
   store,
   copy,
   move,
+  replace,
 ]

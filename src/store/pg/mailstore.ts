@@ -7,7 +7,7 @@ import { namesWithin } from '../rights.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { countUids } from '../uidset.ts'
 import { changeAcl, grantableRights, listAcl } from './acl.ts'
-import { Appender, MailboxGone } from './append.ts'
+import { Appender, type AppendItem, MailboxGone } from './append.ts'
 import { copySpilled, crlfGains, readContents, readRange } from './contents.ts'
 import { transfer } from './copy.ts'
 import { Deliveries } from './deliver.ts'
@@ -23,6 +23,7 @@ import { listSubscriptions, subscribeMailbox } from './names.ts'
 import { createPlaces } from './places.ts'
 import type { Pool } from './pool.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
+import { replace } from './replace.ts'
 import { selectMailbox } from './select.ts'
 import { mayRead, permit, permitToWrite } from './sharing.ts'
 import { expungedSince } from './since.ts'
@@ -88,6 +89,11 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     select: (m, watcher) => selectMailbox({ pool, bus, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, { maxSize, ...(onPoison && { onPoison }) }),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
+    async replace(from, uid, to, message) {
+      await permitToWrite(pool, from, 't', 'e')
+      const item = await appendItem({ pool, writer }, to, [message])
+      return replace(writer, { from, uid, to, item })
+    },
     deliver: (content, date, to, attempt) => {
       const done = deliveries.deliver({ content: asStaged(content), date, attempt }, to)
       return to.length > 1 ? within(done) : done
@@ -134,11 +140,12 @@ function asStaged(content: StagedContent): Staged {
   return content as Staged
 }
 
-async function append(
-  { pool, writer, appender }: { pool: Pool; writer: StateWriter; appender: Appender },
+/** What is to be appended, once it may be. */
+async function appendItem(
+  { pool, writer }: { pool: Pool; writer: StateWriter },
   m: MailboxAccess,
   messages: readonly NewMessage[],
-): Promise<Appended> {
+): Promise<AppendItem> {
   await permitToWrite(pool, m, 'i')
   await refuseOverQuota(
     pool,
@@ -152,8 +159,17 @@ async function append(
     if (isSpilled(staged) && staged.account !== m.account) await copySpilled(pool, staged, m.account)
     rows.push({ content: staged, flags: await flagsFor(writer, m, namesWithin(m.rights, flags)), date: internalDate })
   }
+  return { account: m.account, mailbox: m.mailbox, messages: rows }
+}
+
+async function append(
+  { pool, writer, appender }: { pool: Pool; writer: StateWriter; appender: Appender },
+  m: MailboxAccess,
+  messages: readonly NewMessage[],
+): Promise<Appended> {
+  const item = await appendItem({ pool, writer }, m, messages)
   try {
-    return (await appender.append({ account: m.account, mailbox: m.mailbox, messages: rows })).at
+    return (await appender.append(item)).at
   } catch (err) {
     throw err instanceof MailboxGone ? new Refusal('nonexistent', 'the mailbox was deleted') : err
   }
