@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { ImapFlow } from 'imapflow'
 import { hashPassword } from '../../src/auth/password.ts'
+import { formatVerifier, makeVerifier, newSalting } from '../../src/auth/scram.ts'
 import { type FakeIssuer, fakeIssuer } from '../support/issuer.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 import { missing, run } from '../support/programs.ts'
@@ -29,6 +30,7 @@ domains: [example.test]
 mailboxes:
   - address: ${USER}
     password_hash: ${await hashPassword('secret')}
+    scram: ${formatVerifier((await makeVerifier('secret', newSalting()))!)}
 disable: [AUTH=LOGIN]
 oidc:
   issuer: ${id.issuer}
@@ -45,8 +47,12 @@ after(async () => {
 })
 
 /** What the server says to these lines, said one after the other, until a line that ends as `end`. */
-async function talk(service: 'imaps' | 'pop3s' | 'submissions', lines: readonly (readonly [say: string, until: RegExp])[]): Promise<string[]> {
-  const socket: TLSSocket = connect({ host: 'localhost', port: server.port(service), rejectUnauthorized: false })
+async function talk(
+  service: 'imaps' | 'pop3s' | 'submissions',
+  lines: readonly (readonly [say: string, until: RegExp])[],
+  of = server,
+): Promise<string[]> {
+  const socket: TLSSocket = connect({ host: 'localhost', port: of.port(service), rejectUnauthorized: false })
   const said: string[] = []
   let text = ''
   const until = async (pattern: RegExp): Promise<void> => {
@@ -89,6 +95,23 @@ test('announced by all three, without what the configuration disables', async ()
     /^504/,
   )
 })
+
+test('SCRAM is not offered where one password cannot be used with it', async () => {
+  const { database: other, server: without } = await withoutScram()
+  try {
+    const [greeting] = await talk('imaps', [], without)
+    assert.equal([...greeting!.matchAll(/AUTH=(\S+?)[\] ]/g)].map((m) => m[1]).join(' '), 'PLAIN LOGIN')
+  } finally {
+    await without.close()
+    await other.close()
+  }
+})
+
+async function withoutScram(): Promise<{ database: TestDatabase; server: TestServer }> {
+  const config = `hostname: mail.example.test\ndomains: [example.test]\nmailboxes:\n  - address: ${USER}\n    password_hash: ${await hashPassword('x')}\n`
+  const its = await testDatabase()
+  return { database: its, server: await startServer({ env: { DATABASE_URL: its.url }, config }) }
+}
 
 test('IMAP: right, wrong, wrong and said so', async () => {
   for (const [mechanism, message] of [
