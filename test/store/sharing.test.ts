@@ -59,6 +59,16 @@ async function drain<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all
 }
 
+const draft = async () => ({ content: await stage(store, ben, message('draft')), flags: [], internalDate: 1 })
+/** UIDs. */
+async function rows(m: MailboxAccess): Promise<number[]> {
+  return (await state(m)).split(' ').map((row) => Number(row.split('/')[0]))
+}
+
+/** Verbs on an account: its own, and, by names, what others share with it. Tried below, each in its own way. */
+const OF_ACCOUNTS =
+  'mailboxes namespaces subscriptions subscribe open create remove rename metadata setMetadata statuses quota watch stage deliver close'.split(' ')
+
 /** Every verb on somebody else's mailbox, and the rights that it takes. */
 interface Verb {
   readonly needs: string
@@ -83,6 +93,8 @@ const VERBS: Record<string, Verb> = {
   'copy to': { needs: 'i', run: (m) => store.copy(benBox, [1, 1], m) },
   'move from': { needs: 'rte', run: (m) => store.move(m, [1, 1], benBox) },
   'move to': { needs: 'i', run: (m) => store.move(benBox, [1, 1], m) },
+  'replace from': { needs: 'te', run: async (m) => store.replace(m, 1 as never, benBox, await draft()) },
+  'replace to': { needs: 'i', run: async (m) => store.replace(benBox, (await rows(benBox))[0]! as never, m, await draft()) },
   acl: { needs: 'a', run: (m) => store.acl(m) },
   changeAcl: { needs: 'a', run: (m) => store.changeAcl(m, BEN, { mode: 'add', rights: 'p' }) },
   grantable: { needs: 'a', run: (m) => store.grantable(m, BEN) },
@@ -111,6 +123,14 @@ test('every verb, with every right that it needs missing, and with nothing else'
     await give(b.own, 'p')
     await assert.rejects(async () => run(m, b), reason('nonexistent'), `${name} after it was taken`)
   }
+})
+
+test('no verb is left out', () => {
+  const tried = new Set([...OF_ACCOUNTS, ...Object.keys(VERBS).map((name) => name.split(' ')[0]!)])
+  assert.deepEqual(
+    Object.keys(store).filter((verb) => !tried.has(verb)),
+    [],
+  )
 })
 
 test('an access that was opened for reading changes nothing, whatever the rights', async () => {
