@@ -278,12 +278,14 @@ describe('neighbours', () => {
     const searching = search(box, 'BODY nowhere').finally(() => (done = true))
     let worst = 0
     while (!done) {
-      const start = performance.now()
+      // What this process computed in between: how long others held the machine is not its doing.
+      const before = process.cpuUsage()
       await turn()
-      worst = Math.max(worst, performance.now() - start)
+      const { user, system } = process.cpuUsage(before)
+      worst = Math.max(worst, (user + system) / 1000)
     }
     assert.deepEqual(await searching, [])
-    assert.ok(worst < 150, `a neighbour waited ${worst} ms`) // three times the goal: the machine that runs this is shared
+    assert.ok(worst < 150, `a neighbour waited for ${worst} ms of computing`) // three times the goal: collecting garbage counts too
   })
 
   test('of one account one search reads at a time, of two accounts two', async () => {
