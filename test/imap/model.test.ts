@@ -70,9 +70,11 @@ async function play(seed: number, steps: string[]): Promise<void> {
     if (random(25) === 0) {
       steps.push('fold')
       await foldMailbox(pool, inbox)
-      // Some of what was folded is kept, or nothing.
-      if (random(2) === 0) await trimLog(pool, inbox, random(30))
+      // So little of the log is kept that who was away may stand below it.
+      if (random(3) > 0) await trimLog(pool, inbox, random(8))
     } else if (!client.isConnected) {
+      // Away long enough to miss something.
+      if (random(4) > 0) continue
       steps.push(`${clients.indexOf(client)} comes back`)
       await comeBack(client, scene)
     } else if (client.isIdling) {
