@@ -1,5 +1,6 @@
 /** Messages whose ENVELOPE and BODYSTRUCTURE are written down: real ones, hard ones, and every pair of shapes that mail comes in. */
 import { type CorpusMessage, hardMails, pythonMails } from '../support/corpus.ts'
+import { fieldMails } from './fields.ts'
 
 const HEAD = 'From: Ann <ann@example.test>\r\nTo: Bob <bob@example.test>, "C, D" <cd@example.test>\r\nDate: Mon, 2 Mar 2026 10:00:00 +0100\r\n'
 
@@ -47,4 +48,4 @@ function pairs(): CorpusMessage[] {
   return mails
 }
 
-export const goldenMails = (): CorpusMessage[] => [...pythonMails(), ...hardMails(17).slice(1), ...pairs()]
+export const goldenMails = (): CorpusMessage[] => [...pythonMails(), ...hardMails(17).slice(1), ...pairs(), ...fieldMails()]
