@@ -15,6 +15,8 @@ const SESSIONS = size('IDLE_SESSIONS', 5_000)
 const ACCOUNTS = size('IDLE_ACCOUNTS', 50)
 const MESSAGES = size('IDLE_MESSAGES', 10_000)
 const SETTLED = size('IDLE_SETTLE_SECONDS', 60) * 1000
+/** KiB a session. */
+const GOAL = 64
 const LISTENING = Math.min(SESSIONS, 2_000)
 
 let site: Site
@@ -38,7 +40,7 @@ test(`memory of ${SESSIONS} sessions in IDLE`, async (t) => {
     `anonymous memory ${empty.anonymous} KiB, ${full.anonymous} KiB: ${((full.anonymous - empty.anonymous) / SESSIONS).toFixed(1)} KiB each`,
   )
   assert.equal((await crowds.collect()).length, 0)
-  assert.ok(each < 90)
+  assert.ok(each < GOAL)
 })
 
 test(`news for ${LISTENING} sessions in IDLE`, async (t) => {

@@ -2,8 +2,7 @@
  * COPY and MOVE. Within an account no bytes are copied: the target gets an append whose rows name the same contents. Between accounts the contents are copied first
  * (rehouse.ts). Both mailboxes are locked, the source too for a COPY: the reaper may only take a content that no locked mailbox can still hand on.
  */
-import type { MailboxAccess } from '../access.ts'
-import { type AppendRow, CHANGE_KINDS, type Change, packAppend } from '../change.ts'
+import { type AppendRow, CHANGE_KINDS, packAppend } from '../change.ts'
 import type { Columns } from '../columns.ts'
 import { Refusal } from '../errors.ts'
 import { type Flags, flagNames, flagsOf, MAX_KEYWORDS, SEEN } from '../flags.ts'
@@ -12,48 +11,24 @@ import type { Copied } from '../mailstore.ts'
 import { flagsWithin } from '../rights.ts'
 import { MAX_CHANGE_MESSAGES, MAX_UID, type ModSeq } from '../types.ts'
 import type { UidRanges } from '../uidset.ts'
+import { type Both, inBoth, type LockedBoth } from './both.ts'
 import { maskFor, pieces, rowsEffect } from './effects.ts'
 import { expungeWrites } from './expunge.ts'
 import type { Queryable } from './pool.ts'
 import { refuseOverQuota } from './quota.ts'
 import { Rehousing } from './rehouse.ts'
-import { type LockedMailbox, lockMailbox, newOp, nextModSeq, noteOp, settleOp, type Tx } from './tx.ts'
-import { asChange, lockAndCatchUp, retryOnGap, type StateWriter } from './write.ts'
+import { nextModSeq, type Tx } from './tx.ts'
+import { asChange, type StateWriter } from './write.ts'
 
-export interface Transfer {
-  readonly from: MailboxAccess
-  readonly to: MailboxAccess
+export interface Transfer extends Both {
   readonly uids: UidRanges
   readonly move: boolean
 }
 
 /** The caller has asked for the rights to both. */
-export async function transfer({ pool, writer: { transactor, indexes } }: { pool: Queryable; writer: StateWriter }, what: Transfer): Promise<Copied> {
-  const { from, to } = what
-  const rehousing = from.account === to.account ? undefined : await rehoused(pool, indexes, what)
-  const op = newOp()
-  const done: { on: MailboxAccess; change: Change }[] = []
-  const copied = await retryOnGap(indexes, [from], () =>
-    transactor.transact<Copied>(
-      from.account,
-      op,
-      async (tx) => {
-        done.length = 0
-        // Loaded before any lock.
-        await indexes.get(from)
-        await tx.begin()
-        await noteOp(tx, from.account, op, null)
-        const { index, source, target } = await lockBoth(tx, indexes, what)
-        const result = await write(tx, { ...what, index, source, target, done, rehousing: rehousing?.fork() })
-        await settleOp(tx, from.account, op, result)
-        await tx.commit()
-        return result
-      },
-      (stored) => stored as Copied,
-    ),
-  )
-  for (const { on, change } of done) indexes.offer(on, change)
-  return copied
+export async function transfer({ pool, writer }: { pool: Queryable; writer: StateWriter }, what: Transfer): Promise<Copied> {
+  const rehousing = what.from.account === what.to.account ? undefined : await rehoused(pool, writer.indexes, what)
+  return inBoth(writer, what, (tx, locked) => write(tx, { ...what, ...locked, rehousing: rehousing?.fork() }))
 }
 
 /** The contents in their new account, before any lock. */
@@ -65,26 +40,7 @@ async function rehoused(pool: Queryable, indexes: StateWriter['indexes'], { from
   return rehousing
 }
 
-interface Locked {
-  readonly index: MailboxIndex
-  readonly source: LockedMailbox
-  readonly target: LockedMailbox
-}
-
-async function lockBoth(tx: Tx, indexes: StateWriter['indexes'], { from, to }: Transfer): Promise<Locked> {
-  const lockTarget = async () => {
-    const target = await lockMailbox(tx, to.account, to.mailbox)
-    if (!target || target.deleted) throw new Refusal('nonexistent', 'the target mailbox was deleted')
-    return target
-  }
-  const early = (to.account - from.account || to.mailbox - from.mailbox) < 0 ? await lockTarget() : undefined
-  const { locked: source, index } = await lockAndCatchUp(tx, { indexes, on: from })
-  const target = to.account === from.account && to.mailbox === from.mailbox ? source : (early ?? (await lockTarget()))
-  return { index, source, target }
-}
-
-interface Writing extends Transfer, Locked {
-  readonly done: { on: MailboxAccess; change: Change }[]
+interface Writing extends Transfer, LockedBoth {
   readonly rehousing: Rehousing | undefined
 }
 
