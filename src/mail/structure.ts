@@ -166,7 +166,7 @@ export class StructureParser {
   #meet({ owner, closing }: DelimiterLine<Node>, bytes: Buffer, { line, next, base }: { line: number; next: number; base: number }): number {
     const start: Edge = { at: base + line, lines: this.#lines }
     const end: Edge = { at: start.at - this.#lineEnd, lines: this.#lines - 1 }
-    this.#endLine(bytes[next - 2] === CR ? 2 : 1)
+    if (bytes[next - 1] === LF) this.#endLine(bytes[next - 2] === CR ? 2 : 1) // the message may end within it
     this.#tree.delimiter(owner, { start, end, next: { at: base + next, lines: this.#lines }, closing })
     return next
   }

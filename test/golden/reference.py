@@ -80,11 +80,12 @@ def lines(octets, start, end):
         yield start, after
         start = after
 
-def body_start(octets, start, end):
-    return next((after for at, after in lines(octets, start, end) if octets[at:after] in (b'\n', b'\r\n')), end)
+def body_start(octets, start, end, edge):
+    return next((after for at, after in lines(octets, start, edge) if octets[at:after] in (b'\n', b'\r\n')), max(start, end))
 
-def pieces(octets, start, end, boundary):
-    """Of the parts between the delimiters; the line end before a delimiter belongs to it."""
+def pieces(octets, place, boundary):
+    """Of the parts between the delimiters: start, end, and end with the line end that belongs to the delimiter."""
+    start, end, edge = place
     found, begun = [], None
     for at, after in lines(octets, start, end):
         text = octets[at:after].rstrip(b' \t\r\n')
@@ -92,15 +93,16 @@ def pieces(octets, start, end, boundary):
             continue
         if begun is not None:
             until = at - (2 if octets[at - 2:at] == b'\r\n' else 1)
-            found.append((begun, max(until, begun)))
+            found.append((begun, max(until, begun), at))
         begun = after
         if text.endswith(boundary + b'--'):
             return found
-    return found if begun is None else found + [(begun, end)]
+    return found if begun is None else found + [(begun, end, edge)]
 
 # parts
 
 def part(message, octets, place, key, is_message, out):
+    """Returns where it ends: behind the blank line of its header, also where that is the line end of the delimiter behind it."""
     kind, parameters = content_type(message)
     out['parts'].append(f'{key} {kind}')
     field = lambda name: first(message, name)
@@ -114,35 +116,42 @@ def part(message, octets, place, key, is_message, out):
         envelope(message, key, out)
     body = None
     if place:
-        start, end = place
-        at = body_start(octets, start, end)
-        body = (at, end)
+        start, end, edge = place
+        at = body_start(octets, start, end, edge)
+        body = (at, max(at, end), edge)
         out[f'{key} header'] = digest(octets[start:at])
-        out[f'{key} body'] = digest(octets[at:end])
+    ends = inside(message, kind, octets, body, key, out)
+    if not body:
+        return None
+    end = max([body[1], *(end for end in ends if end)])
+    out[f'{key} body'] = digest(octets[at:end])
+    if not kind.startswith('multipart/'):
+        out[f'{key} octets'] = end - at
+    if kind.startswith('text/') or kind == 'message/rfc822':
+        out[f'{key} lines'] = octets.count(b'\n', at, end)
+    return end
+
+def inside(message, kind, octets, body, key, out):
+    """The parts of a multipart or the message in a message: where they end. Of others what only they have."""
     if kind.startswith('multipart/'):
         children = message.get_payload() if message.is_multipart() else []
         boundary = message.get_boundary('').encode('ascii', 'surrogateescape')
-        places = pieces(octets, *body, boundary) if body and boundary else []
+        places = pieces(octets, body, boundary) if body and boundary else []
         if len(places) != len(children):
             out[f'{key} places'] = len(places)
             places = [None] * len(children)
-        for n, (child, where) in enumerate(zip(children, places), 1):
-            part(child, octets, where, f'{key}.{n}', False, out)
-        return
-    out[f'{key} id'] = field('Content-ID')
-    out[f'{key} description'] = field('Content-Description')
-    out[f'{key} encoding'] = (field('Content-Transfer-Encoding') or '7bit').lower()
-    out[f'{key} md5'] = field('Content-MD5')
-    if body:
-        out[f'{key} octets'] = body[1] - body[0]
-        if kind.startswith('text/') or kind == 'message/rfc822':
-            out[f'{key} lines'] = octets.count(b'\n', *body)
+        return [part(child, octets, where, f'{key}.{n}', False, out) for n, (child, where) in enumerate(zip(children, places), 1)]
+    out[f'{key} id'] = first(message, 'Content-ID')
+    out[f'{key} description'] = first(message, 'Content-Description')
+    out[f'{key} encoding'] = (first(message, 'Content-Transfer-Encoding') or '7bit').lower()
+    out[f'{key} md5'] = first(message, 'Content-MD5')
     if kind == 'message/rfc822' and message.is_multipart():
-        part(message.get_payload(0), octets, body, f'{key}.m', True, out)
+        return [part(message.get_payload(0), octets, body, f'{key}.m', True, out)]
+    return []
 
 def one(octets):
     out = {'parts': []}
-    part(email.message_from_bytes(octets), octets, (0, len(octets)), '0', True, out)
+    part(email.message_from_bytes(octets), octets, (0, len(octets), len(octets)), '0', True, out)
     return out
 
 mails = json.load(sys.stdin)
