@@ -165,7 +165,7 @@ export const RFCS: readonly Rfc[] = [
   ),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
-  rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read'),
+  rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read, and what a message/global holds'),
   rfc(6749, 'The OAuth 2.0 Authorization Framework', 'words', 'how a client of the issuer says who it is'),
   rfc(6750, 'The OAuth 2.0 Authorization Framework: Bearer Token Usage', 'words', 'how a token is written'),
   rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),

@@ -8,7 +8,7 @@ export interface Reports {
   readonly recent: boolean
   /** Text goes as UTF-8 both ways, mailbox names too (RFC 9755 §3, RFC 9051 §5.1). */
   readonly utf8: boolean
-  /** SEARCH is answered by ESEARCH, asked for or not, and SELECT says LIST of the mailbox (RFC 9051 §6.4.4, §6.3.2). */
+  /** SEARCH is answered by ESEARCH, asked for or not, SELECT says LIST of the mailbox, and BODYSTRUCTURE shows what a message/global holds (RFC 9051 §6.4.4, §6.3.2, §7.5.2). */
   readonly rev2: boolean
   /** UIDFETCH, and no sequence numbers at all (RFC 9586). */
   readonly uids: boolean

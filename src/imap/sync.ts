@@ -131,7 +131,7 @@ async function writeFetches(
 ): Promise<void> {
   if (changed.length === 0 && told.length === 0 && numbered.length === 0) return
   const line = new LineWriter(out.output)
-  const row = new FetchRow(selected)
+  const row = new FetchRow(selected, reports)
   const named = reports.uids ? [] : [UID]
   const lines = new IndexLines([...named, ...changedItems(reports)], line, row, reports)
   const flush = async (): Promise<void> => {

@@ -29,7 +29,15 @@ export function renderBodystructure({ entity, children, size, lines }: Described
 
 /** BODY from the BODYSTRUCTURE that `renderBodystructure` wrote: the same without extension data. RangeError on other bytes. */
 export function withoutExtensions(wire: Buffer): Buffer {
-  const cuts = new Extensions(wire).find()
+  return cut(wire, new Cuts(wire).find().extensions)
+}
+
+/** BODYSTRUCTURE for IMAP4rev1, to which a message/global is a part as any other (RFC 9755 §6): without what it holds. RangeError on other bytes. */
+export function withoutGlobals(wire: Buffer): Buffer {
+  return wire.includes(GLOBAL) ? cut(wire, new Cuts(wire).find().globals) : wire
+}
+
+function cut(wire: Buffer, cuts: readonly Cut[]): Buffer {
   const kept: Buffer[] = []
   let at = 0
   for (const [from, to] of cuts) {
@@ -40,24 +48,28 @@ export function withoutExtensions(wire: Buffer): Buffer {
   return Buffer.concat(kept)
 }
 
+const GLOBAL = Buffer.from('"global"')
 /** More than the structure pass nests: a message within a message is two levels. */
 const MAX_NESTING = 110
 const [SPACE, QUOTE, OPEN, CLOSE, BACKSLASH, LITERAL] = [32, 34, 40, 41, 92, 123]
 
-/** Finds where the extension data of each body stands. */
-class Extensions {
+type Cut = readonly [from: number, to: number]
+
+/** Finds where the extension data of each body stands, and what the outermost of message/global hold. */
+class Cuts {
   readonly #wire: Buffer
-  readonly #found: [from: number, to: number][] = []
+  readonly #extensions: Cut[] = []
+  readonly #globals: Cut[] = []
   #at = 0
 
   constructor(wire: Buffer) {
     this.#wire = wire
   }
 
-  find(): readonly (readonly [from: number, to: number])[] {
+  find(): { readonly extensions: readonly Cut[]; readonly globals: readonly Cut[] } {
     this.#body(0)
     if (this.#at !== this.#wire.length) throw malformed()
-    return this.#found
+    return { extensions: this.#extensions, globals: this.#globals }
   }
 
   #body(depth: number): void {
@@ -69,16 +81,23 @@ class Extensions {
       const type = this.#value()
       const subtype = this.#value()
       for (let i = 0; i < 5; i++) this.#value() // parameters, id, description, encoding, size
-      if (type === '"message"' && subtype === '"rfc822"') {
-        this.#value() // envelope
-        this.#at++
-        this.#body(depth + 1)
-        this.#value() // lines
-      } else if (type === '"text"') this.#value() // lines
+      if (type === '"message"' && this.#wire[this.#at + 1] === OPEN) this.#message(subtype, depth)
+      else if (type === '"text"') this.#value() // lines
     }
     const from = this.#at
     while (this.#wire[this.#at] !== CLOSE) this.#value()
-    this.#found.push([from, this.#at++])
+    this.#extensions.push([from, this.#at++])
+  }
+
+  /** What only a message has: its envelope is a list, where others have their extension data begin with a string. */
+  #message(subtype: string, depth: number): void {
+    const from = this.#at
+    const within = this.#globals.length
+    this.#value() // envelope
+    this.#at++
+    this.#body(depth + 1)
+    this.#value() // lines
+    if (subtype === '"global"') this.#globals.splice(within, Number.POSITIVE_INFINITY, [from, this.#at])
   }
 
   /** One value, the space before it not part of it: a list, string, literal or atom. */

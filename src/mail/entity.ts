@@ -64,7 +64,7 @@ export function describeEntity(block: Buffer, context: EntityContext, budget: Wi
   const description = budget.nstring(fields.get('content-description')?.[0])
   return {
     ...common,
-    kind: type.type === 'message' && type.subtype === 'rfc822' ? 'message' : 'leaf',
+    kind: isMessage(type) ? 'message' : 'leaf',
     media: type.type !== 'text' ? 'other' : type.subtype === 'html' ? 'html' : 'text',
     encoding: ENCODINGS.find((e) => e === encoding) ?? 'unknown',
     basic: `${wireString(type.type)} ${wireString(type.subtype)} ${parameters} ${id} ${description} ${wireString(encoding)}`,
@@ -104,6 +104,10 @@ const PLAIN_TEXT: ContentType = { type: 'text', subtype: 'plain', parameters: [U
 const MESSAGE: ContentType = { type: 'message', subtype: 'rfc822', parameters: [], boundary: undefined }
 const OCTETS: ContentType = { type: 'application', subtype: 'octet-stream', parameters: [], boundary: undefined }
 
+/** RFC 2046 §5.2.1, RFC 6532 §3.7. */
+const isMessage = ({ type, subtype }: Pick<ContentType, 'type' | 'subtype'>): boolean =>
+  type === 'message' && (subtype === 'rfc822' || subtype === 'global')
+
 /** Absent, malformed, or a multipart without a boundary: plain text, as RFC 2045 §5.2 has it. */
 function contentType(text: string | undefined, { inDigest, mayNest }: EntityContext): ContentType {
   if (text === undefined) return inDigest ? (mayNest ? MESSAGE : OCTETS) : PLAIN_TEXT
@@ -117,7 +121,7 @@ function contentType(text: string | undefined, { inDigest, mayNest }: EntityCont
     if (!boundary) return PLAIN_TEXT
     return mayNest ? { type, subtype, parameters, boundary } : OCTETS
   }
-  if (type === 'message' && subtype === 'rfc822' && !mayNest) return OCTETS
+  if (isMessage({ type, subtype }) && !mayNest) return OCTETS
   const bare = type === 'text' && parameter(parameters, 'charset') === undefined
   return { type, subtype, parameters: bare ? [...parameters, US_ASCII] : parameters, boundary: undefined }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MAX_ADDRESS_FIELDS, MAX_ADDRESSES } from './address-list.ts'
-import { withoutExtensions } from './bodystructure.ts'
+import { withoutExtensions, withoutGlobals } from './bodystructure.ts'
 import { parseStructure } from './structure.ts'
 import { MAX_WIRE_CHARS, wireString } from './wire.ts'
 
@@ -203,6 +203,31 @@ test('BODY is BODYSTRUCTURE without extension data', () => {
       '("message" "rfc822" NIL NIL NIL "7bit" 16 (NIL "(\\"" NIL NIL NIL NIL NIL NIL NIL NIL) ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0) 2)' +
       '("text" "html" ("a" "\\")" "charset" "us-ascii") NIL NIL "7bit" 0 0) "mixed")',
   )
+})
+
+test('IMAP4rev1 sees no message in a message/global', () => {
+  const part = (type: string, ...within: string[]) => ['--b', `Content-Type: ${type}`, 'Content-Language: de', '', 'Subject: ("', ...within, '', 'y']
+  const text = [
+    'Content-Type: multipart/mixed; boundary=b',
+    'Content-Description: "global"',
+    '',
+    ...part('message/global', 'Content-Type: message/global', '', 'Subject: inner'),
+    ...part('message/rfc822', 'Content-Type: message/global; x="\\"global\\""'),
+    ...part('text/global'),
+  ]
+  const { bodystructure } = parseStructure(Buffer.from(text.join('\r\n'), 'latin1'))
+  const rev1 = withoutGlobals(bodystructure)
+  const envelope = '(NIL "(\\"" NIL NIL NIL NIL NIL NIL NIL NIL)'
+  assert.equal(
+    rev1.toString('latin1'),
+    '(("message" "global" NIL NIL NIL "7bit" 64 NIL NIL ("de") NIL)' +
+      `("message" "rfc822" NIL NIL NIL "7bit" 62 ${envelope} ("message" "global" ("x" "\\"global\\"") NIL NIL "7bit" 1 NIL NIL NIL NIL) 3 NIL NIL ("de") NIL)` +
+      '("text" "global" ("charset" "us-ascii") NIL NIL "7bit" 16 2 NIL NIL ("de") NIL) "mixed" ("boundary" "b") NIL NIL NIL)',
+  )
+  assert.deepEqual(withoutGlobals(rev1), rev1, 'as it was stored before')
+  assert.equal(withoutExtensions(rev1).includes('"de"'), false)
+  const plain = parseStructure(Buffer.from('Subject: x\r\n\r\ny')).bodystructure
+  assert.equal(withoutGlobals(plain), plain, 'no copy where there is none')
 })
 
 test('what is no BODYSTRUCTURE is refused', () => {

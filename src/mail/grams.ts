@@ -9,7 +9,7 @@ import { MAX_TEXT_BYTES, type SearchText } from './text.ts'
 import { decodeWords } from './words.ts'
 
 /** Rises with any change of what is here, or of what the text of a message is: text.ts, canonical.ts, and all that they use. */
-const VERSION = 2
+const VERSION = 3
 /** What was indexed under another number is indexed anew: the engine's idea of case and composition may have changed as well, with the version of Unicode that it knows (`17.0`). */
 export const TEXT_VERSION = VERSION * 1_000 + Math.round(Number(process.versions.unicode ?? 0) * 10)
 

@@ -212,7 +212,11 @@ const goldens: [string, Buffer, string][] = [
     lines('Content-Type: message/rfc822', '', 'Content-Type: multipart/mixed; boundary=b', '', '--b', '', 'x', '--b--'),
     `("message" "rfc822" NIL NIL NIL "7bit" 60 (${NILS} ${NILS} NIL NIL) ((${TEXT} 1 0 ${NILS}) "mixed" ("boundary" "b") NIL NIL NIL) 5 ${NILS})`,
   ],
-  ['message/global is a leaf to IMAP4rev1', lines('Content-Type: message/global', '', 'x'), `("message" "global" NIL NIL NIL "7bit" 1 ${NILS})`],
+  [
+    'message/global',
+    lines('Content-Type: message/global', '', 'Subject: in', '', 'x'),
+    `("message" "global" NIL NIL NIL "7bit" 16 (NIL "in" ${NILS} ${NILS}) (${TEXT} 1 0 ${NILS}) 2 ${NILS})`,
+  ],
   [
     'digest parts with a type of their own',
     lines('Content-Type: multipart/digest; boundary=b', '', '--b', 'Content-Type: text/plain', '', 'x', '--b--'),

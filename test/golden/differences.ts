@@ -98,4 +98,5 @@ export const FROM_MAILSPLIT: readonly Difference[] = [
   { why: 'comments and white space may stand in a type', at: { 'contents: comments': ['parts'], 'contents: a type with blanks': ['parts'] } },
   { why: 'a disposition that is no token is none', at: { 'contents: only parameters in a disposition': ['0.1 disposition'] } },
   { why: 'the parts within are shown whatever the encoding, as the header says what they are', at: { 'contents: a message as base64': ['parts'] } },
+  { why: 'mailsplit does not look into message/global', at: { 'contents: message/global': ['parts'] } },
 ]

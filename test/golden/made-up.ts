@@ -36,7 +36,8 @@ export function madeUpMails(seed: number, count: number): CorpusMessage[] {
     const kind = depth > 0 ? below(10) : 9
     const fields = Array.from({ length: below(4) }, () => pick(FIELDS)).filter((field) => kind > 4 || !field.startsWith('Content-Type'))
     if (kind < 4) return multipart(depth, fields)
-    if (kind === 4) return `${['Content-Type: message/rfc822', ...fields].join('\r\n')}\r\n\r\nX-Inner: x\r\n${entity(depth - 1)}`
+    if (kind === 4)
+      return `${[`Content-Type: message/${pick(['rfc822', 'global'])}`, ...fields].join('\r\n')}\r\n\r\nX-Inner: x\r\n${entity(depth - 1)}`
     return `${fields.map((field) => `${field}\r\n`).join('')}${pick(['\r\n', '\r\n', '\n'])}${pick(TEXTS)}`
   }
 

@@ -1,7 +1,7 @@
 """
 Reads {name: base64 of a message} and writes {name: {field: value}}: what Python's email says of the message and its parts, for ENVELOPE and BODYSTRUCTURE.
 Its parser keeps no offsets, so where the parts lie is found here, by the lines of the multiparts' boundaries. Octets are characters (latin-1).
-Parts are named by their way from the message, 0: 0.1 is the first part of a multipart, 0.1.m the message in a message/rfc822.
+Parts are named by their way from the message, 0: 0.1 is the first part of a multipart, 0.1.m the message in a message/rfc822 or message/global.
 """
 import base64, email, hashlib, json, re, sys
 from email import _header_value_parser as grammar
@@ -101,6 +101,8 @@ def pieces(octets, place, boundary):
 
 # parts
 
+MESSAGES = 'message/rfc822', 'message/global'
+
 def part(message, octets, place, key, is_message, out):
     """Returns where it ends: behind the blank line of its header, also where that is the line end of the delimiter behind it."""
     kind, parameters = content_type(message)
@@ -127,7 +129,7 @@ def part(message, octets, place, key, is_message, out):
     out[f'{key} body'] = digest(octets[at:end])
     if not kind.startswith('multipart/'):
         out[f'{key} octets'] = end - at
-    if kind.startswith('text/') or kind == 'message/rfc822':
+    if kind.startswith('text/') or kind in MESSAGES:
         out[f'{key} lines'] = octets.count(b'\n', at, end)
     return end
 
@@ -145,7 +147,7 @@ def inside(message, kind, octets, body, key, out):
     out[f'{key} description'] = first(message, 'Content-Description')
     out[f'{key} encoding'] = (first(message, 'Content-Transfer-Encoding') or '7bit').lower()
     out[f'{key} md5'] = first(message, 'Content-MD5')
-    if kind == 'message/rfc822' and message.is_multipart():
+    if kind in MESSAGES and message.is_multipart():
         return [part(message.get_payload(0), octets, body, f'{key}.m', True, out)]
     return []
 

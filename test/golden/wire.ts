@@ -76,7 +76,7 @@ export function fieldsOf(message: Buffer, structure: MessageStructure): Fields {
     const [type, subtype, parameters, id, description, encoding, octets, ...rest] = body
     out.parts.push(`${key} ${type}/${subtype}`)
     for (const [name, value] of Object.entries({ id, description, encoding, octets })) set(name, value)
-    const inner = type === 'message' && subtype === 'rfc822' ? (rest.splice(0, 2) as Value[][]) : undefined
+    const inner = type === 'message' && (subtype === 'rfc822' || subtype === 'global') ? (rest.splice(0, 2) as Value[][]) : undefined
     if (inner || type === 'text') set('lines', rest.shift())
     const [md5, ...more] = rest
     set('md5', md5)

@@ -46,7 +46,7 @@ export class ContentFetch {
     this.#prefixes = prefixes(fetch.items, context.reports)
     this.#line = new LineWriter(context.output)
     this.#decoded = new DecodedWriter(this.#line, context.output)
-    this.#row = new FetchRow(context.selected)
+    this.#row = new FetchRow(context.selected, context.reports)
     this.#marked = membership(marked)
     const beside = changedItems(context.reports).filter((item) => !fetch.items.includes(item))
     this.#beside = beside.map((item) => ({ item, prefix: new Phrase(` ${item.name} `) }))

@@ -1,8 +1,9 @@
 /** The FETCH items that are values of the index or of the content's columns. RFC 3501 §6.4.5, RFC 9051 §6.4.5. */
-import { withoutExtensions } from '../../mail/bodystructure.ts'
+import { withoutExtensions, withoutGlobals } from '../../mail/bodystructure.ts'
 import type { Reports } from '../reports.ts'
 import { DATE_TIME_LENGTH } from './date.ts'
 import type { ValueItem } from './item.ts'
+import type { FetchRow } from './row.ts'
 
 const NUMBER_ROOM = 16
 const OPEN = 0x28
@@ -52,7 +53,7 @@ export const BODYSTRUCTURE: ValueItem = {
   name: 'BODYSTRUCTURE',
   needs: ['bodystructure'],
   room: 0,
-  write: (row, line) => line.octets(row.content!.bodystructure!),
+  write: (row, line) => line.octets(structure(row)),
 }
 /** BODY: the structure without extension data. */
 export const STRUCTURE: ValueItem = {
@@ -60,5 +61,7 @@ export const STRUCTURE: ValueItem = {
   name: 'BODY',
   needs: ['bodystructure'],
   room: 0,
-  write: (row, line) => line.octets(withoutExtensions(row.content!.bodystructure!)),
+  write: (row, line) => line.octets(withoutExtensions(structure(row))),
 }
+
+const structure = ({ rev2, content }: FetchRow): Buffer => (rev2 ? content!.bodystructure! : withoutGlobals(content!.bodystructure!))

@@ -2,6 +2,7 @@
 import { type Part, unpackParts } from '../../mail/parts.ts'
 import type { Segment } from '../../store/index.ts'
 import type { ContentRow } from '../../store/mailstore.ts'
+import type { Reports } from '../reports.ts'
 import { DateTimeWriter } from './date.ts'
 import { ContentIds } from './email-id.ts'
 import { FlagLists } from './flag-lists.ts'
@@ -16,6 +17,8 @@ export interface RowSource {
 export class FetchRow {
   readonly #source: RowSource
   readonly #flags: FlagLists
+  /** The client has enabled IMAP4rev2. */
+  readonly rev2: boolean
   readonly dates = new DateTimeWriter()
   readonly contentIds = new ContentIds()
   readonly savedDates = new DateTimeWriter()
@@ -27,8 +30,9 @@ export class FetchRow {
   content: ContentRow | undefined
   #parts: readonly Part[] | undefined
 
-  constructor(source: RowSource) {
+  constructor(source: RowSource, { rev2 }: Pick<Reports, 'rev2'>) {
     this.#source = source
+    this.rev2 = rev2
     this.#flags = new FlagLists(source)
   }
 

@@ -37,7 +37,7 @@ export async function runFetch(context: FetchContext, fetch: Fetch): Promise<Fet
 
 async function fromIndex({ selected, output, reports }: FetchContext, { by, ranges }: Fetch, items: readonly ValueItem[]): Promise<void> {
   const line = new LineWriter(output)
-  const lines = new IndexLines(items, line, new FetchRow(selected), reports)
+  const lines = new IndexLines(items, line, new FetchRow(selected, reports), reports)
   const turns = new Turns()
   for (let left = ranges; left.length > 0; ) {
     let last = Number.POSITIVE_INFINITY

@@ -24,7 +24,7 @@ const COMPRESS_FROM = 16 * 1024
 /** Compressed only where at least this share is saved: base64 of a compressed file gains 25 %, text more. */
 const WORTH = 0.15
 /** Raised when mail/structure.ts computes something else from the same bytes; where texts lie is part of it, so VERSION of mail/grams.ts rises too. */
-export const STRUCTURE_VERSION = 2
+export const STRUCTURE_VERSION = 3
 
 const compress = promisify(zstdCompress)
 
