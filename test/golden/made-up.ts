@@ -24,13 +24,18 @@ const BOUNDARIES = ['b', 'bb', 'b-', 'b c', '=_x', 'b--']
 const SUBTYPES = ['mixed', 'digest', 'alternative']
 const TEXTS = ['', 'text', 'text\r\n', 'a\nb\n', '\r\n', '--q', '--bbb\r\nx', '-- b\r\n', 'x\r\n--', 'line\r\n\r\nline: x\r\n']
 
-export function madeUpMails(seed: number, count: number): CorpusMessage[] {
+/** Dice that fall the same way for the same seed. */
+export function dice(seed: number) {
   let state = seed
   const below = (n: number): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return ((state >>> 8) * n) >>> 24
+    return Math.floor(((state >>> 8) * n) / 2 ** 24)
   }
-  const pick = <T>(list: readonly T[]): T => list[below(list.length)]!
+  return { below, pick: <T>(list: readonly T[]): T => list[below(list.length)]! }
+}
+
+export function madeUpMails(seed: number, count: number): CorpusMessage[] {
+  const { below, pick } = dice(seed)
 
   function entity(depth: number): string {
     const kind = depth > 0 ? below(10) : 9

@@ -43,8 +43,10 @@ def content_type(message):
 
 SAFE = '\ue000'  # encoded words must stay as they are, so they are none while the grammar reads
 
+def plain(text):
+    return None if text is None else text.replace(SAFE, '?')
+
 def mailbox(box):
-    plain = lambda text: None if text is None else text.replace(SAFE, '?')
     name = box.display_name or parseaddr(str(box).strip(' ,'))[0]
     route = ','.join('@' + domain for domain in box.route or [])
     return [plain(name) or None, route or None, plain(box.local_part) or '', plain(box.domain) or '']
@@ -57,7 +59,7 @@ def addresses(message, name):
     for address in grammar.get_address_list(value)[0].addresses:
         boxes = [mailbox(box) for box in address.all_mailboxes]
         group = address[0].token_type == 'group' if len(address) else False
-        out += [[None, None, address.display_name, None], *boxes, [None] * 4] if group else boxes
+        out += [[None, None, plain(address.display_name), None], *boxes, [None] * 4] if group else boxes
     return out or None
 
 def envelope(message, key, out):

@@ -12,6 +12,7 @@ import { parseStructure } from '../../src/mail/structure.ts'
 import type { CorpusMessage } from '../support/corpus.ts'
 import { type Difference, FROM_MAILSPLIT, FROM_PYTHON } from './differences.ts'
 import { madeUpMails } from './made-up.ts'
+import { madeUpFields } from './made-up-fields.ts'
 import { goldenMails } from './mails.ts'
 import { asSplitterTells, splitterFields } from './splitter.ts'
 import { type Fields, fieldsOf } from './wire.ts'
@@ -53,11 +54,11 @@ test('as Python reads them', { skip }, (t) => {
 
 test('as Python reads what is made up at random', { skip }, (t) => {
   const seed = Number(process.env['SEED'] ?? 7)
-  const messages = madeUpMails(seed, 1000)
+  const messages = [...madeUpMails(seed, 1000), ...madeUpFields(seed, 1000)]
   const theirs = python(messages)
   const comparison = new Comparison([])
   for (const { name, bytes } of messages) comparison.compare(name, fieldsOf(bytes, parseStructure(bytes)), theirs[name]!)
-  comparison.end(50_000)
+  comparison.end(70_000)
   t.diagnostic(comparison.summary)
 })
 
