@@ -9,7 +9,8 @@ import type { Endpoint, User } from './peer.ts'
 const READ_BYTES = 256 * 1024
 const LF = 10
 const COMMAND_TIMEOUT = 120_000
-const APPEND_TOGETHER = 1000
+/** Postern takes no more in one command. */
+const APPEND_TOGETHER = 32
 
 export interface Reply {
   /** From the write of the command to the arrival of its tagged line. */
