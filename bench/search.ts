@@ -123,7 +123,6 @@ try {
       address: address(n),
       aliases: [],
       passwordHash: '$argon2id$none',
-      pop3: 'client' as const,
     })),
   })
   const grant = async (n: number) => accounts.grant((await accounts.login(address(n)))!)

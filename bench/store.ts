@@ -81,7 +81,7 @@ try {
   say('write + fdatasync 8 KB', `${probe.median} us (worst ${probe.worst})`)
   await accounts.reconcile({
     domains: ['example.org'],
-    accounts: [{ address: ADDRESS, aliases: [], passwordHash: '$argon2id$none', pop3: 'client' }],
+    accounts: [{ address: ADDRESS, aliases: [], passwordHash: '$argon2id$none' }],
   })
   const a = accounts.grant((await accounts.login(ADDRESS))!)
   const mailbox = async (name: string): Promise<MailboxAccess> => {

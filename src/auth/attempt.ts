@@ -3,6 +3,7 @@ import type { Log } from '../log.ts'
 import type { AccountAccess } from '../store/access.ts'
 import type { Accounts, AppPassword, Login } from '../store/accounts.ts'
 import { Unavailable } from '../store/errors.ts'
+import { pop3Policy } from '../store/pop3-policy.ts'
 import type { Service } from '../store/presence.ts'
 import { networkOf } from '../store/remote.ts'
 import type { Throttle } from '../store/throttle.ts'
@@ -161,4 +162,8 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
   }
 }
 
-const narrowed = (login: Login, { pop3 = login.pop3, disable }: AppPassword): Login => ({ ...login, pop3, disable: [...login.disable, ...disable] })
+const narrowed = (login: Login, { pop3 = {}, disable }: AppPassword): Login => ({
+  ...login,
+  pop3: pop3Policy(pop3, login.pop3),
+  disable: [...login.disable, ...disable],
+})

@@ -57,10 +57,10 @@ describe('what is wrong is said with its place and what would be right', () => {
     ['a key of nowhere', `${GOOD}tls: {zebra: 1, cert: a, key: b}`, '9:7', 'tls.zebra is no setting; there are cert, key'],
     ['a key to come', `${GOOD}dkim: {selector: x}`, '9:1', 'dkim is not built yet (signing with DKIM): remove it'],
     [
-      'a policy to come',
+      'days without keep',
       GOOD.replace('    aliases: [info@example.test]', '    pop3: {keep_days: 3}'),
-      '6:12',
-      'mailboxes[1].pop3.keep_days is not built yet',
+      '6:23',
+      'keep_days is for "after_download: keep"',
     ],
     [
       'a public mailbox of no name',

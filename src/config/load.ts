@@ -97,7 +97,10 @@ function checkTogether(source: Source, config: Config, words: Words): void {
     if (owners.has(address)) throw complain(source, ['mailboxes', i, 'address'], `there is already a mailbox ${address}`)
     owners.set(address, address)
   }
-  for (const [i, mailbox] of config.mailboxes.entries()) checkAppPasswords(source, i, { mailbox, words })
+  for (const [i, mailbox] of config.mailboxes.entries()) {
+    checkAppPasswords(source, i, { mailbox, words })
+    checkKeepDays(source, i, mailbox)
+  }
   for (const [i, { address, aliases }] of config.mailboxes.entries()) {
     for (const [key, each] of [[['address'], address] as const, ...aliases.map((a, n) => [['aliases', n], a] as const)]) {
       const path = ['mailboxes', i, ...key]
@@ -136,6 +139,21 @@ function checkPublic(source: Source, config: Config): void {
   }
   if (config.public?.length && config.sharing?.enabled === false)
     throw complain(source, ['public'], 'public mailboxes need sharing: leave "sharing.enabled" at true')
+}
+
+/** A life in days means something only for what is kept. */
+function checkKeepDays(source: Source, at: number, { pop3, app_passwords: passwords }: MailboxConfig): void {
+  const sections = [
+    { path: ['mailboxes', at, 'pop3'], said: pop3, policy: pop3?.after_download },
+    ...passwords.map((p, i) => ({
+      path: ['mailboxes', at, 'app_passwords', i, 'pop3'],
+      said: p.pop3,
+      policy: p.pop3?.after_download ?? pop3?.after_download,
+    })),
+  ]
+  for (const { path, said, policy } of sections)
+    if (said?.keep_days !== undefined && policy !== 'keep')
+      throw complain(source, [...path, 'keep_days'], 'keep_days is for "after_download: keep": the other policies keep nothing in POP3\'s name')
 }
 
 function checkAppPasswords(source: Source, at: number, { mailbox, words }: { readonly mailbox: MailboxConfig; readonly words: Words }): void {

@@ -9,12 +9,14 @@ const MAX_LEVELS = 20
 const RIGHTS = /^[lrswipkxtecda]+$/
 const WHO = 'the rights of an address, or of anyone'
 
-const isName = (name: string): boolean =>
+/** Of one's own or a public mailbox; the rules of RFC 9051 §5.1 and our bounds. */
+export const isMailboxName = (name: string): boolean =>
   !/[\p{Cc}\u2028\u2029*%]/u.test(name) &&
   Buffer.byteLength(name) <= MAX_NAME_OCTETS &&
   name.split('/').length <= MAX_LEVELS &&
-  name.split('/').every((level) => level !== '') &&
-  !/^inbox(\/|$)/i.test(name)
+  name.split('/').every((level) => level !== '')
+
+const isPublicName = (name: string): boolean => isMailboxName(name) && !/^inbox(\/|$)/i.test(name)
 
 /** Whom the rights are for, in canonical form: `who` is an address, `anyone`, or one of them with `-` before it. */
 function canonicalWho(who: string, address: (text: string) => string | undefined): string | undefined {
@@ -40,6 +42,6 @@ export function publicMailboxes(address: (text: string) => string | undefined) {
       return Object.fromEntries(entries.map(([known, who, may]) => [known ?? who, may]))
     })
   const name = 'a name of a mailbox, such as News or Sales/Orders'
-  const mailbox = section({ name: z.string({ error: name }).refine(isName, { error: name }), rights: rights.default({}) })
+  const mailbox = section({ name: z.string({ error: name }).refine(isPublicName, { error: name }), rights: rights.default({}) })
   return z.array(mailbox, { error: 'a list of mailboxes' }).max(MAX_PUBLIC, { error: `a list of at most ${MAX_PUBLIC} mailboxes` })
 }

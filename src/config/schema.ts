@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { limits, section } from './limits.ts'
 import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
+import { pop3 } from './pop3.ts'
 import { publicMailboxes } from './public.ts'
 import { count, size, time } from './units.ts'
 
@@ -82,7 +83,6 @@ export function schemaFor(words: Words) {
     return z.array(named, said('a list of IMAP capabilities, such as [IDLE]'))
   }
   const disable = capabilities(words.capabilities.disable, 'an IMAP capability that can be missed')
-  const pop3 = section({ after_download: oneOf(['client', 'delete', 'keep']).default('client') }).optional()
   const scram = text('a SCRAM verifier')
     .refine((value) => words.scramSalting(value) !== undefined, said('a SCRAM-SHA-256$ verifier as "postern mailbox passwd" writes it'))
     .optional()
@@ -185,5 +185,4 @@ export const PLANNED: ReadonlyMap<string, string> = new Map([
   ['queue', 'a queue of its own for mail to other domains; set "relay" for that mail'],
   ['dkim', 'signing with DKIM'],
   ['acme', 'certificates by ACME; set "tls.cert" and "tls.key"'],
-  ['keep_days', 'removing what POP3 kept'],
 ])

@@ -1,7 +1,7 @@
 /** From the answer to a login to an open maildrop: who it is, a place among the sessions, the lease, and the messages as they stand. */
 import type { LoginResult } from '../auth/login.ts'
 import type { Log } from '../log.ts'
-import type { MailboxAccess } from '../store/access.ts'
+import type { AccountAccess, MailboxAccess } from '../store/access.ts'
 import type { Login } from '../store/accounts.ts'
 import { LEASE_RENEW_SECONDS, type Lease, type Leases } from '../store/lease.ts'
 import type { MailboxWatcher, MailStore } from '../store/mailstore.ts'
@@ -33,8 +33,8 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
   )
   if (!leave) throw new No('Too many sessions of this user', { code: 'IN-USE' })
   try {
-    const mailbox = await services.store.open(access, 'INBOX', true)
-    session.open = await openMaildrop(session, { mailbox, login, leave })
+    const mailbox = await services.store.open(access, login.pop3.folder, true)
+    session.open = await openMaildrop(session, { mailbox, account: access, login, leave })
   } catch (err) {
     leave()
     throw err
@@ -44,9 +44,12 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
   return { ok: `Maildrop has ${messages} messages (${octets} octets)` }
 }
 
-async function openMaildrop(session: Session, who: { mailbox: MailboxAccess; login: Login; leave: () => void }): Promise<OpenMaildrop> {
+async function openMaildrop(
+  session: Session,
+  who: { mailbox: MailboxAccess; account: AccountAccess; login: Login; leave: () => void },
+): Promise<OpenMaildrop> {
   const { store, leases } = session.services
-  const { mailbox, login, leave } = who
+  const { mailbox, account, login, leave } = who
   const lease = await leases.acquire(mailbox)
   const release = keepLease(leases, lease, { log: session.log, lost: () => session.stop.abort() })
   try {
@@ -59,7 +62,7 @@ async function openMaildrop(session: Session, who: { mailbox: MailboxAccess; log
       leave()
       await release()
     }
-    return { login, maildrop, messages, headers, lease, stillOurs: () => leases.renew(lease), close }
+    return { login, account, maildrop, messages, headers, lease, stillOurs: () => leases.renew(lease), close }
   } catch (err) {
     await release()
     throw err

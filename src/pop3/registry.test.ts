@@ -3,14 +3,15 @@ import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { login } from '../auth/sasl/login.ts'
 import { plain } from '../auth/sasl/plain.ts'
-import type { Pop3Policy } from '../store/types.ts'
+import { type AfterDownload, pop3Policy } from '../store/pop3-policy.ts'
 import { COMMANDS } from './commands/index.ts'
 import { createRegistry } from './registry.ts'
 import type { Session } from './session.ts'
 
 const registry = createRegistry(COMMANDS)
 const mechanisms = [plain, login]
-const session = (pop3?: Pop3Policy): Session => ({ mechanisms, open: pop3 && { login: { pop3 } } }) as unknown as Session
+const session = (afterDownload?: AfterDownload): Session =>
+  ({ mechanisms, open: afterDownload && { login: { pop3: pop3Policy({ afterDownload }) } } }) as unknown as Session
 
 test('every file of commands/ is a registered command of its name', () => {
   const files = readdirSync(new URL('commands', import.meta.url)).filter((file) => file !== 'index.ts')
@@ -33,6 +34,8 @@ test('EXPIRE says what the policy does', () => {
     ['client', 'EXPIRE NEVER'],
     ['keep', 'EXPIRE NEVER'],
     ['delete', 'EXPIRE 0'],
+    ['trash', 'EXPIRE 0'],
+    ['archive', 'EXPIRE 0'],
   ] as const)
     assert.ok(registry.capabilities(session(policy)).includes(line), policy)
 })

@@ -15,7 +15,11 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   always('RFC 2449 §6.4', 'RESP-CODES'),
   always('RFC 3206 §6', 'AUTH-RESP-CODE'),
   // Nothing expires by age; under the policy `delete` what was retrieved is gone after QUIT, which is what 0 means. Before login the least of all users.
-  { rfc: 'RFC 2449 §6.7', capability: ({ open }) => (!open ? 'EXPIRE 0 USER' : open.login.pop3 === 'delete' ? 'EXPIRE 0' : 'EXPIRE NEVER') },
+  {
+    rfc: 'RFC 2449 §6.7',
+    capability: ({ open }) =>
+      !open ? 'EXPIRE 0 USER' : ['delete', 'trash', 'archive'].includes(open.login.pop3.afterDownload) ? 'EXPIRE 0' : 'EXPIRE NEVER',
+  },
   always('RFC 2449 §6.9', 'IMPLEMENTATION Postern'),
 ]
 

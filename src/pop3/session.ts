@@ -8,6 +8,7 @@ import type { Bindings } from '../net/channel-binding.ts'
 import { Disconnected } from '../net/connection.ts'
 import type { LineReader } from '../net/lines.ts'
 import type { Output } from '../net/output.ts'
+import type { AccountAccess } from '../store/access.ts'
 import type { Login } from '../store/accounts.ts'
 import type { Lease, Leases } from '../store/lease.ts'
 import type { MailStore } from '../store/mailstore.ts'
@@ -50,6 +51,7 @@ export interface SessionParts {
 /** Who is logged in, and the open maildrop. */
 export interface OpenMaildrop {
   readonly login: Login
+  readonly account: AccountAccess
   readonly maildrop: Maildrop
   /** For RETR and for TOP. */
   readonly messages: ReadAhead

@@ -1,6 +1,9 @@
 /** The config file's mailboxes, as the store takes them. */
+
+import type { Pop3Config } from '../config/pop3.ts'
 import type { Config } from '../config/schema.ts'
 import type { WantedState } from '../store/accounts.ts'
+import type { Pop3Settings } from '../store/pop3-policy.ts'
 
 type Who = Pick<Config, 'domains' | 'mailboxes' | 'postmaster'> & Partial<Pick<Config, 'public'>>
 
@@ -16,15 +19,29 @@ export function wantedState({ domains, mailboxes, postmaster, public: shared = [
       passwordHash: m.password_hash,
       displayName: m.name,
       quota: m.quota,
-      pop3: m.pop3?.after_download ?? 'client',
+      pop3: pop3Settings(m.pop3),
       scram: m.scram ?? '',
       appPasswords: m.app_passwords.map(({ name, hash, scram, scopes, disable, pop3 }) => ({
         ...{ name, hash, scopes, disable },
         ...(scram !== undefined && { scram }),
-        ...(pop3 && { pop3: pop3.after_download }),
+        ...(pop3 && { pop3: pop3Settings(pop3) }),
       })),
       disable: m.disable,
     })),
     public: shared,
+  }
+}
+
+/** Only what the file says: absent keys stay absent. */
+function pop3Settings(pop3: Pop3Config): Pop3Settings {
+  const { after_download, keep_days, folder, seen_on_retr, max_listed, login_delay, outlook_repairs } = pop3 ?? {}
+  return {
+    ...(after_download !== undefined && { afterDownload: after_download }),
+    ...(keep_days !== undefined && { keepDays: keep_days }),
+    ...(folder !== undefined && { folder }),
+    ...(seen_on_retr !== undefined && { seenOnRetr: seen_on_retr }),
+    ...(max_listed !== undefined && { maxListed: max_listed }),
+    ...(login_delay !== undefined && { loginDelay: login_delay }),
+    ...(outlook_repairs !== undefined && { outlookRepairs: outlook_repairs }),
   }
 }

@@ -1,6 +1,7 @@
 /** Accounts and addresses: who may log in, who gets mail. The config file says which exist; Postgres holds them for all processes. */
 import type { AccountAccess } from './access.ts'
-import type { AccountId, MailboxId, Pop3Policy } from './types.ts'
+import type { Pop3Policy, Pop3Settings } from './pop3-policy.ts'
+import type { AccountId, MailboxId } from './types.ts'
 
 /** Protocols that an app password may be used with. */
 export const SCOPES = ['imap', 'pop3', 'smtp'] as const
@@ -17,8 +18,8 @@ export interface AppPassword {
   readonly scopes: readonly Scope[]
   /** IMAP capabilities that sessions with it do without. */
   readonly disable: readonly string[]
-  /** Instead of the account's. */
-  readonly pop3?: Pop3Policy | undefined
+  /** Over the account's. */
+  readonly pop3?: Pop3Settings | undefined
 }
 
 /** One mailbox of the config file, as `reconcile` takes it. Addresses are canonical: see mail/address.ts `canonical`. */
@@ -31,7 +32,8 @@ export interface WantedAccount {
   readonly displayName?: string | undefined
   /** Octets; undefined: no limit. */
   readonly quota?: number | undefined
-  readonly pop3: Pop3Policy
+  /** Absent: the defaults. */
+  readonly pop3?: Pop3Settings | undefined
   /** `SCRAM-SHA-256$…`, of the same password; empty: none. */
   readonly scram?: string
   readonly appPasswords?: readonly AppPassword[]

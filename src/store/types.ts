@@ -49,7 +49,3 @@ export const MAX_SHARED_WITH = 5_000
 
 export const SPECIAL_USES = ['\\Sent', '\\Drafts', '\\Trash', '\\Junk', '\\Archive'] as const
 export type SpecialUse = (typeof SPECIAL_USES)[number]
-
-/** What happens at QUIT to what a POP3 session took. `client`: RFC 1939. `delete`: RETR deletes too. `keep`: DELE only hides it from POP3. */
-export const POP3_POLICIES = ['client', 'delete', 'keep'] as const
-export type Pop3Policy = (typeof POP3_POLICIES)[number]

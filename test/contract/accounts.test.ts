@@ -1,4 +1,5 @@
 /** Accounts on Postgres: what the config file says, and nothing deleted. */
+
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
@@ -7,13 +8,13 @@ import { OlderConfig, Refusal } from '../../src/store/errors.ts'
 import { createMemoryBus } from '../../src/store/memory/bus.ts'
 import { createAccounts, type PgAccounts } from '../../src/store/pg/accounts.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
+import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 
 const account = (address: string, more: Partial<WantedAccount> = {}): WantedAccount => ({
   address,
   aliases: [],
   passwordHash: `hash of ${address}`,
-  pop3: 'client',
   ...more,
 })
 const state = (accounts: readonly WantedAccount[], domains: readonly string[] = ['x.test']): WantedState => ({ domains, accounts })
@@ -49,7 +50,10 @@ describe('accounts', () => {
   const idOf = async (address: string) => (await accounts.login(address))!.account
 
   test('a new account can log in, gets mail, and has its mailboxes', async () => {
-    assert.equal(await accounts.reconcile(state([account('ann@x.test', { quota: 5_000_000_000, pop3: 'keep', displayName: 'Ann' })])), true)
+    assert.equal(
+      await accounts.reconcile(state([account('ann@x.test', { quota: 5_000_000_000, pop3: { afterDownload: 'keep' }, displayName: 'Ann' })])),
+      true,
+    )
     const login = await accounts.login('ann@x.test')
     assert.deepEqual(
       { ...login, account: 0 },
@@ -59,7 +63,7 @@ describe('accounts', () => {
         passwordHash: 'hash of ann@x.test',
         version: 1,
         enabled: true,
-        pop3: 'keep',
+        pop3: { ...DEFAULT_POP3, afterDownload: 'keep' },
         scram: '',
         appPasswords: [],
         disable: [],
@@ -126,11 +130,22 @@ describe('accounts', () => {
     assert.deepEqual(heard, [2])
   })
 
+  test('all that POP3 is told comes back, until a version that knows only words writes one', async () => {
+    const pop3 = { afterDownload: 'trash', folder: 'Reports/Daily', seenOnRetr: true, maxListed: 5, loginDelay: 60 } as const
+    await accounts.reconcile(state([account('ann@x.test', { pop3 })]))
+    assert.deepEqual((await accounts.login('ann@x.test'))?.pop3, { ...DEFAULT_POP3, ...pop3, keepDays: undefined })
+    const older = { name: 't_older', text: "update account set pop3_policy = 'delete' where pop3_policy = 'keep' returning 1" }
+    assert.equal(await pool.rows(older, []), 1)
+    assert.equal((await accounts.login('ann@x.test'))?.pop3.afterDownload, 'delete')
+  })
+
   test('what is no password does not end sessions', async () => {
     await accounts.reconcile(state([account('ann@x.test')]))
-    await accounts.reconcile(state([account('ann@x.test', { quota: 10, pop3: 'delete', displayName: 'Ann', aliases: ['a@x.test'] })]))
+    await accounts.reconcile(
+      state([account('ann@x.test', { quota: 10, pop3: { afterDownload: 'delete' }, displayName: 'Ann', aliases: ['a@x.test'] })]),
+    )
     const login = await accounts.login('ann@x.test')
-    assert.deepEqual([login?.version, login?.pop3], [1, 'delete'])
+    assert.deepEqual([login?.version, login?.pop3.afterDownload], [1, 'delete'])
     assert.equal((await accounts.recipient('a@x.test'))?.quota, 10)
     assert.deepEqual(kicked, [])
     await accounts.reconcile(state([account('ann@x.test')]))
@@ -167,7 +182,7 @@ describe('accounts', () => {
 
   test('app passwords and capabilities to do without: who loses one is ended, who gains one is not', async () => {
     const phone = { name: 'phone', hash: '$sha256$1', scopes: ['imap', 'smtp'], disable: ['MOVE'] } as const
-    const pop = { name: 'pop', hash: '$sha256$2', scopes: ['pop3'], disable: [], pop3: 'keep' } as const
+    const pop = { name: 'pop', hash: '$sha256$2', scopes: ['pop3'], disable: [], pop3: { afterDownload: 'keep' } } as const
     const ann = (more: Partial<WantedAccount>) => state([account('ann@x.test', more)])
     await accounts.reconcile(ann({ appPasswords: [phone], disable: ['IDLE'] }))
     const id = await idOf('ann@x.test')

@@ -15,6 +15,7 @@ import type { AccountAccess } from '../../src/store/access.ts'
 import type { AppPassword, Login } from '../../src/store/accounts.ts'
 import { Unavailable } from '../../src/store/errors.ts'
 import { createMemoryThrottle } from '../../src/store/memory/throttle.ts'
+import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
 import type { AccountId } from '../../src/store/types.ts'
 import { ScramClient } from '../support/scram.ts'
 
@@ -31,7 +32,7 @@ const user = (address: string, password: string, account: number): Login => ({
   passwordHash: cheapHash(password),
   version: 1,
   enabled: true,
-  pop3: 'client',
+  pop3: DEFAULT_POP3,
   scram: '',
   appPasswords: [],
   disable: [],
@@ -118,13 +119,13 @@ test('an app password opens what it is for, as it says, and nothing else', async
   const disable = ['IDLE']
   const appPasswords: AppPassword[] = [
     { name: 'phone', hash: hashAppPassword(phone), scopes: ['imap', 'smtp'], disable: ['MOVE'] },
-    { name: 'archive', hash: hashAppPassword(pop), scopes: ['pop3'], disable: [], pop3: 'keep' },
+    { name: 'archive', hash: hashAppPassword(pop), scopes: ['pop3'], disable: [], pop3: { afterDownload: 'keep' } },
   ]
   set('ann@x.test', { appPasswords, disable })
   const imap = await attempt({ password: phone })
-  assert.deepEqual(imap.kind === 'ok' && [imap.login.pop3, imap.login.disable], ['client', ['IDLE', 'MOVE']])
+  assert.deepEqual(imap.kind === 'ok' && [imap.login.pop3.afterDownload, imap.login.disable], ['client', ['IDLE', 'MOVE']])
   const pop3 = await attempt({ password: pop, service: 'pop3s' })
-  assert.deepEqual(pop3.kind === 'ok' && [pop3.login.pop3, pop3.login.disable], ['keep', ['IDLE']])
+  assert.deepEqual(pop3.kind === 'ok' && [pop3.login.pop3.afterDownload, pop3.login.disable], ['keep', ['IDLE']])
   assert.equal(await kind({ password: phone, service: 'submissions' }), 'ok')
   for (const [password, service] of [
     [phone, 'pop3s'],

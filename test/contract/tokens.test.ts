@@ -8,6 +8,7 @@ import { silentLog } from '../../src/log.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { Login } from '../../src/store/accounts.ts'
 import { createMemoryThrottle } from '../../src/store/memory/throttle.ts'
+import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
 import type { AccountId } from '../../src/store/types.ts'
 import { type FakeIssuer, fakeIssuer } from '../support/issuer.ts'
 
@@ -23,7 +24,7 @@ beforeEach(() => {
 })
 
 const user = (address: string, account: number, enabled = true): Login => ({
-  ...{ account: account as AccountId, address, passwordHash: '', version: 1, enabled, pop3: 'client', scram: '', appPasswords: [], disable: [] },
+  ...{ account: account as AccountId, address, passwordHash: '', version: 1, enabled, pop3: DEFAULT_POP3, scram: '', appPasswords: [], disable: [] },
 })
 
 function setUp(more: Partial<IssuerOptions> = {}) {

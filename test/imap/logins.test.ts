@@ -13,7 +13,7 @@ let house: ImapHouse
 let server: ImapServer
 let passwordHash: string
 const apply = (more: Partial<WantedAccount>) =>
-  house.accounts.reconcile({ domains: ['example.test'], accounts: [{ address: USER, aliases: [], passwordHash, pop3: 'client', ...more }] })
+  house.accounts.reconcile({ domains: ['example.test'], accounts: [{ address: USER, aliases: [], passwordHash, ...more }] })
 
 before(async () => {
   passwordHash = await hashPassword(PASSWORD)

@@ -39,7 +39,6 @@ async function house(url: string, name = 'anna'): Promise<House> {
       address: `${who}@example.test`,
       aliases: [],
       passwordHash: '$argon2id$none',
-      pop3: 'client' as const,
     })),
   })
   const anna = accounts.grant((await accounts.login(`${name}@example.test`))!)

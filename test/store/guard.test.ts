@@ -57,7 +57,7 @@ async function sql(connect: Connect, text: string): Promise<Record<string, unkno
   }
 }
 
-const WANTED = { domains: ['x.test'], accounts: [{ address: 'a@x.test', aliases: [], passwordHash: 'h', pop3: 'client' as const }] }
+const WANTED = { domains: ['x.test'], accounts: [{ address: 'a@x.test', aliases: [], passwordHash: 'h' }] }
 async function deliver({ accounts, store }: OpenStore): Promise<void> {
   await accounts.reconcile(WANTED)
   const a = accounts.grant((await accounts.login('a@x.test'))!)

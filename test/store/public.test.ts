@@ -15,7 +15,7 @@ const refused = (reason: string) => (err: Refusal) => err.reason === reason || a
 const configure = (shared: readonly WantedPublic[]) =>
   accounts.reconcile({
     domains: ['example.test'],
-    accounts: [ANNA, BEN].map((address) => ({ address, aliases: [], passwordHash: '$argon2id$none', pop3: 'client' as const })),
+    accounts: [ANNA, BEN].map((address) => ({ address, aliases: [], passwordHash: '$argon2id$none' })),
     public: shared,
   })
 const seenBy = async (a: typeof anna) =>

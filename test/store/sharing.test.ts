@@ -230,7 +230,7 @@ async function reconcile(more: readonly string[] = [], but = ''): Promise<void> 
     domains: ['example.test'],
     accounts: ['anna@example.test', BEN, ...more]
       .filter((address) => address !== but)
-      .map((address) => ({ address, aliases: [], passwordHash: '$argon2id$none', pop3: 'client' as const })),
+      .map((address) => ({ address, aliases: [], passwordHash: '$argon2id$none' })),
   })
 }
 const accessOf = async (address: string): Promise<AccountAccess> => opened.accounts.grant((await opened.accounts.login(address))!)

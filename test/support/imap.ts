@@ -45,7 +45,7 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
   const reconcile = () =>
     accounts.reconcile({
       domains: ['example.test'],
-      accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user), pop3: 'client' })),
+      accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user) })),
       public: shared,
     })
   await reconcile()

@@ -26,7 +26,6 @@ export async function testStore(through: (db: TestDatabase) => Promise<Connect> 
       address: `${name}@example.test`,
       aliases: [],
       passwordHash: '$argon2id$none',
-      pop3: 'client' as const,
       quota: name === 'ben' ? 2_000_000 : undefined,
     })),
   })

@@ -2,17 +2,18 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { withoutTag } from '../../mail/address.ts'
 import { grantAccount } from '../access.ts'
-import type { Accounts, AppPassword, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
+import type { Accounts, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
 import type { Bus } from '../bus.ts'
-import type { AccountId, MailboxId, Pop3Policy } from '../types.ts'
+import { type AfterDownload, nearestWord, type Pop3Policy, type Pop3Settings, pop3Policy } from '../pop3-policy.ts'
+import type { AccountId, MailboxId } from '../types.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
 import type { PublicChange } from './public.ts'
-import { applyWanted, type LoginChange } from './reconcile.ts'
+import { applyWanted, fromStored, type LoginChange, type StoredAppPassword } from './reconcile.ts'
 import type { Statement } from './rows.ts'
 
 const LOGIN: Statement = {
   name: 'account_login',
-  text: `select account_id, address, password_hash, version, enabled, pop3_policy, scram, app_passwords::text, disabled_capabilities::text
+  text: `select account_id, address, password_hash, version, enabled, pop3_policy, pop3::text, scram, app_passwords::text, disabled_capabilities::text
          from account where address = $1`,
 }
 
@@ -33,6 +34,10 @@ const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address whe
 const SECRET: Statement = { name: 'account_secret', text: 'update server set snapshot_key = coalesce(snapshot_key, $1) returning snapshot_key' }
 
 const TRIES = 3
+
+/** The settings count while nobody who knows only words has written another one since. */
+const policyOf = (word: AfterDownload, settings: Pop3Settings): Pop3Policy =>
+  pop3Policy(settings.afterDownload !== undefined && nearestWord(settings.afterDownload) === word ? settings : { afterDownload: word })
 
 /** A secret of the database's that never changes and never leaves it but to us: what else it proves, it proves of other texts. */
 async function decoySecret(pool: Pool): Promise<Buffer> {
@@ -94,9 +99,9 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
           passwordHash: row.text(),
           version: row.int(),
           enabled: row.int() === 1,
-          pop3: row.text() as Pop3Policy,
+          pop3: policyOf(row.text() as AfterDownload, JSON.parse(row.text()) as Pop3Settings),
           scram: row.text(),
-          appPasswords: JSON.parse(row.text()) as AppPassword[],
+          appPasswords: (JSON.parse(row.text()) as StoredAppPassword[]).map(fromStored),
           disable: JSON.parse(row.text()) as string[],
         }
       })

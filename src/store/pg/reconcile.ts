@@ -1,7 +1,8 @@
 /** Brings accounts, addresses and domains in Postgres to what the config file says: one transaction, one process at a time. */
 import { createHash } from 'node:crypto'
-import type { ConfigFile, WantedAccount, WantedState } from '../accounts.ts'
+import type { AppPassword, ConfigFile, WantedAccount, WantedState } from '../accounts.ts'
 import { OlderConfig, Refusal } from '../errors.ts'
+import { type AfterDownload, DEFAULT_POP3, nearestWord, type Pop3Settings, packPop3, unpackPop3 } from '../pop3-policy.ts'
 import type { AccountId, SpecialUse } from '../types.ts'
 import type { Session } from './pool.ts'
 import { applyPublic, type PublicChange } from './public.ts'
@@ -56,14 +57,30 @@ export function wantedAddresses({ domains, accounts }: WantedState): WantedAddre
 
 /** The order of accounts counts (the first one gets the roles), that of domains and aliases does not. */
 function hashOf({ domains, accounts, public: shared = [] }: WantedState): string {
-  const each = accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, a.pop3, ...beside(a)])
+  const each = accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, packPop3(pop3Of(a)), ...beside(a)])
   const state = [FORMAT, [...domains].sort(), each, ...(shared.length > 0 ? [shared] : [])]
   return createHash('sha256').update(JSON.stringify(state)).digest('hex')
 }
 
 /** What a version that knew only passwords did not hash: a file without it has the hash that it had. */
 const beside = ({ scram = '', appPasswords = [], disable = [] }: WantedAccount): unknown[] =>
-  scram.length + appPasswords.length + disable.length > 0 ? [{ scram, appPasswords, disable }] : []
+  scram.length + appPasswords.length + disable.length > 0 ? [{ scram, appPasswords: appPasswords.map(toStored), disable }] : []
+
+const pop3Of = ({ pop3 }: WantedAccount): Pop3Settings & { afterDownload: AfterDownload } => ({
+  ...pop3,
+  afterDownload: pop3?.afterDownload ?? DEFAULT_POP3.afterDownload,
+})
+
+/** As the database has it. */
+export type StoredAppPassword = Omit<AppPassword, 'pop3'> & { readonly pop3?: string | Pop3Settings }
+
+const toStored = ({ pop3, ...rest }: AppPassword): StoredAppPassword => ({ ...rest, ...(pop3 && { pop3: packPop3(pop3) }) })
+export const fromStored = ({ pop3, ...rest }: StoredAppPassword): AppPassword => ({ ...rest, ...(pop3 !== undefined && { pop3: unpackPop3(pop3) }) })
+
+function pop3Columns(account: WantedAccount): { pop3: string; pop3_settings: Pop3Settings } {
+  const settings = pop3Of(account)
+  return { pop3: nearestWord(settings.afterDownload), pop3_settings: typeof packPop3(settings) === 'string' ? {} : settings }
+}
 
 const LOCK: Statement = {
   name: 'reconcile_lock',
@@ -97,7 +114,7 @@ function olderWords({ number, time }: ConfigFile, { number: appliedNumber, time:
   }`
 }
 
-const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, quota bigint, scram text, app_passwords jsonb, disable jsonb))`
+const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, pop3_settings jsonb, quota bigint, scram text, app_passwords jsonb, disable jsonb))`
 
 // A password that its user changed since lives in password_hash and stays until the file says another one.
 const ADMIT: Statement = {
@@ -111,8 +128,8 @@ const ADMIT: Statement = {
 const DESCRIBE: Statement = {
   name: 'reconcile_describe',
   text: `with ${WANTED}
-         update account a set display_name = w.display_name, pop3_policy = w.pop3, quota = w.quota from wanted w
-         where w.address = a.address and (a.display_name, a.pop3_policy, a.quota) is distinct from (w.display_name, w.pop3, w.quota)`,
+         update account a set display_name = w.display_name, pop3_policy = w.pop3, pop3 = w.pop3_settings, quota = w.quota from wanted w
+         where w.address = a.address and (a.display_name, a.pop3_policy, a.pop3, a.quota) is distinct from (w.display_name, w.pop3, w.pop3_settings, w.quota)`,
 }
 // One that is narrowed counts as taken away: `@>` asks whether each of the old ones is within one of the new ones.
 const LOGINS: Statement = {
@@ -135,8 +152,8 @@ const CREATE: Statement = {
   text: `with ${WANTED},
          first as (select id, box ->> 'name' as name, box ->> 'use' as special_use from jsonb_array_elements($2::jsonb) with ordinality as f (box, id)),
          made as (
-           insert into account (address, display_name, password_hash, file_hash, pop3_policy, quota, next_mailbox, next_uidvalidity)
-           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.quota, n.first + 1, extract(epoch from now())::bigint + n.first
+           insert into account (address, display_name, password_hash, file_hash, pop3_policy, pop3, quota, next_mailbox, next_uidvalidity)
+           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.pop3_settings, w.quota, n.first + 1, extract(epoch from now())::bigint + n.first
            from wanted w, (select count(*) as first from first) n where not exists (select 1 from account a where a.address = w.address)
            returning account_id, next_mailbox, next_uidvalidity),
          boxes as (
@@ -173,10 +190,10 @@ export async function applyWanted(
       address: a.address,
       display_name: a.displayName,
       hash: a.passwordHash,
-      pop3: a.pop3,
+      ...pop3Columns(a),
       quota: a.quota,
       scram: a.scram ?? '',
-      app_passwords: a.appPasswords ?? [],
+      app_passwords: (a.appPasswords ?? []).map(toStored),
       disable: a.disable ?? [],
     })),
   )

@@ -19,8 +19,8 @@ import type { AccountAccess } from '../../../src/store/access.ts'
 import type { Lease, Leases } from '../../../src/store/lease.ts'
 import { createMemoryDrivers } from '../../../src/store/memory/index.ts'
 import { openStore } from '../../../src/store/pg/index.ts'
+import type { AfterDownload, Pop3Settings } from '../../../src/store/pop3-policy.ts'
 import { networkOf } from '../../../src/store/remote.ts'
-import type { Pop3Policy } from '../../../src/store/types.ts'
 import { testDatabase } from '../../support/postgres.ts'
 
 export const PASSWORD = 'correct horse'
@@ -30,14 +30,17 @@ export type House = Awaited<ReturnType<typeof pop3House>>
 export type ServeOptions = Partial<Pick<Pop3Deps, 'limits' | 'log' | 'store' | 'leases'>>
 
 /** Users in example.test with their policies, all with PASSWORD. */
-export async function pop3House(users: Readonly<Record<string, Pop3Policy>>) {
+export async function pop3House(users: Readonly<Record<string, AfterDownload | Pop3Settings>>) {
   const log = silentLog()
   const database = await testDatabase()
   const drivers = createMemoryDrivers(log)
   const { store, accounts, leases, close } = await openStore({ connect: database.connect, drivers, log })
   const passwordHash = await hashPassword(PASSWORD)
   const accountsWanted = (hash: string) =>
-    Object.entries(users).map(([user, pop3]) => ({ address: `${user}@${DOMAIN}`, aliases: [], passwordHash: hash, pop3 }))
+    Object.entries(users).map(([user, pop3]) => ({
+      ...{ address: `${user}@${DOMAIN}`, aliases: [], passwordHash: hash },
+      pop3: typeof pop3 === 'string' ? { afterDownload: pop3 } : pop3,
+    }))
   await accounts.reconcile({ domains: [DOMAIN], accounts: accountsWanted(passwordHash) })
   const authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log })
   const { cert, key } = makeSelfSigned({ hostname: 'localhost', now: Date.now() })

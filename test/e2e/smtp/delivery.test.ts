@@ -31,9 +31,9 @@ const passwordHash = await hashPassword('secret')
 await accounts.reconcile({
   domains: ['example.org'],
   accounts: [
-    { address: 'ann@example.org', aliases: ['info@example.org', 'postmaster@example.org'], passwordHash, pop3: 'client' },
-    { address: 'bob@example.org', aliases: [], passwordHash, pop3: 'client' },
-    { address: 'tiny@example.org', aliases: [], passwordHash, pop3: 'client', quota: 2_000 },
+    { address: 'ann@example.org', aliases: ['info@example.org', 'postmaster@example.org'], passwordHash },
+    { address: 'bob@example.org', aliases: [], passwordHash },
+    { address: 'tiny@example.org', aliases: [], passwordHash, quota: 2_000 },
   ],
 })
 const authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log })

@@ -14,6 +14,7 @@ import { mxService, type SmtpDeps, type SubmissionDeps, submissionService } from
 import { grantAccount } from '../../../src/store/access.ts'
 import type { Recipient } from '../../../src/store/accounts.ts'
 import type { Delivered, Delivery, StagedContent } from '../../../src/store/mailstore.ts'
+import { DEFAULT_POP3 } from '../../../src/store/pop3-policy.ts'
 import type { Presence } from '../../../src/store/presence.ts'
 import type { Throttle } from '../../../src/store/throttle.ts'
 import type { AccountId, ContentId, MailboxId } from '../../../src/store/types.ts'
@@ -101,7 +102,7 @@ export function people(list: readonly Person[], domains: readonly string[] = ['e
       if (user === 'busy@example.org') return { kind: 'throttled', retryAfter: 7.2 }
       if (user === 'away@example.org') return { kind: 'unavailable' }
       if (!found || password !== 'secret') return { kind: 'invalid' }
-      const login = { account: found.account, address: found.address, passwordHash: '', version: 1, enabled: true, pop3: 'client' as const, ...BARE }
+      const login = { account: found.account, address: found.address, passwordHash: '', version: 1, enabled: true, pop3: DEFAULT_POP3, ...BARE }
       return { kind: 'ok', access: grantAccount(found.account, found.address), login }
     },
   }

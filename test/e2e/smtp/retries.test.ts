@@ -22,7 +22,7 @@ const { store, accounts } = opened
 const passwordHash = await hashPassword('secret')
 await accounts.reconcile({
   domains: ['example.org'],
-  accounts: ['ann', 'bob', 'cat'].map((name) => ({ address: `${name}@example.org`, aliases: [], passwordHash, pop3: 'client' as const })),
+  accounts: ['ann', 'bob', 'cat'].map((name) => ({ address: `${name}@example.org`, aliases: [], passwordHash })),
 })
 const grant = async (name: string) => accounts.grant((await accounts.login(`${name}@example.org`))!)
 const cat = await grant('cat')

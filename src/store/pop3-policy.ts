@@ -1,0 +1,49 @@
+/** How POP3 treats an account's mail. What a QUIT does is decided here and by the store, never by the mail program. */
+
+/**
+ * What happens at QUIT to what a POP3 session took. `client`: RFC 1939, what DELE marked is expunged. `delete`: so is what RETR sent whole. `keep`: what DELE marked is
+ * hidden from POP3, and IMAP has it still. `trash`, `archive`: what DELE marked or RETR sent whole is moved there.
+ */
+export const AFTER_DOWNLOAD = ['client', 'delete', 'keep', 'trash', 'archive'] as const
+export type AfterDownload = (typeof AFTER_DOWNLOAD)[number]
+
+export interface Pop3Policy {
+  readonly afterDownload: AfterDownload
+  /** With `keep`: days after which what was hidden is expunged. Absent: it stays. */
+  readonly keepDays?: number | undefined
+  /** The mailbox that is the maildrop. */
+  readonly folder: string
+  /** QUIT sets \Seen on what RETR sent whole. */
+  readonly seenOnRetr: boolean
+  /** The maildrop is the newest so many messages. Absent: all. */
+  readonly maxListed?: number | undefined
+  /** Seconds from one login of the account to its next (RFC 2449 §6.5); 0: none. */
+  readonly loginDelay: number
+  /** What is sent has no NUL, and a blank line behind every header: old Outlooks hang without. */
+  readonly outlookRepairs: boolean
+}
+
+export const DEFAULT_POP3: Pop3Policy = { afterDownload: 'client', folder: 'INBOX', seenOnRetr: false, loginDelay: 0, outlookRepairs: false }
+
+/** What a config file says of it: the rest is as in `under`. */
+export type Pop3Settings = Partial<Pop3Policy>
+
+/** `over` where it says something. A life of days is of the policy that it was given with. */
+export function pop3Policy(over: Pop3Settings, under: Pop3Policy = DEFAULT_POP3): Pop3Policy {
+  const policy = { ...under, ...over }
+  return policy.afterDownload === 'keep' ? policy : { ...policy, keepDays: undefined }
+}
+
+/** As the database has it: the word alone where nothing else is said, as versions that know only words wrote and read it. */
+export function packPop3(settings: Pop3Settings): string | Pop3Settings {
+  const { afterDownload, ...rest } = settings
+  return afterDownload !== undefined && knownToAll(afterDownload) && Object.values(rest).every((v) => v === undefined) ? afterDownload : settings
+}
+
+export const unpackPop3 = (packed: string | Pop3Settings): Pop3Settings =>
+  typeof packed === 'string' ? { afterDownload: packed as AfterDownload } : packed
+
+/** The nearest that such a version knows: `keep` loses nothing. */
+export const nearestWord = (policy: AfterDownload): AfterDownload => (knownToAll(policy) ? policy : 'keep')
+
+const knownToAll = (policy: AfterDownload): boolean => policy === 'client' || policy === 'delete' || policy === 'keep'
