@@ -242,6 +242,13 @@ export const RFCS: readonly Rfc[] = [
     'quoted strings and mailbox names as UTF-8 once enabled; messages with 8-bit headers are shown to, and taken from, clients that have not enabled it, as they are; CHARSET UTF-8 is taken from those that have, as Thunderbird sends it; a LOGIN in UTF-8 is understood',
     { imap: ['UTF8=ACCEPT'] },
   ),
+  rfc(
+    10022,
+    'IMAP UIDBATCHES Extension',
+    'full',
+    'only where the configuration asks for it; batches of 500 and more, exactly as large as asked for but for the last, 2,000 ranges an answer; messages that went and were not told yet count in none',
+    { imap: ['UIDBATCHES'] },
+  ),
 ]
 
 const STATUS: Readonly<Record<RfcStatus, string>> = { full: 'yes', part: 'in part', words: 'words only' }

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { COMMANDS } from '../src/imap/commands/index.ts'
 import { EXTENSIONS } from '../src/imap/extensions/index.ts'
-import { createRegistry } from '../src/imap/registry.ts'
+import { choicesOf, createRegistry } from '../src/imap/registry.ts'
 import { protocolsPage, RFCS } from '../src/rfc.ts'
 import { type TestDatabase, testDatabase } from './support/postgres.ts'
 import { startServer, type TestServer } from './support/server.ts'
@@ -39,7 +39,7 @@ async function ask(socket: NodeJS.ReadWriteStream, command: string, end: RegExp)
 }
 
 test('IMAP', () => {
-  const request = EXTENSIONS.filter(({ onRequest }) => onRequest).map(({ capability }) => capability)
+  const request = [...choicesOf(COMMANDS, EXTENSIONS).enable]
   const registry = createRegistry(COMMANDS, EXTENSIONS, { request })
   const announced = new Set((['anonymous', 'authenticated', 'selected'] as const).flatMap((state) => [...registry.names(state)]))
   assert.deepEqual([...announced].filter((name) => !WITHOUT_RFC.includes(name)).sort(), listed('imap'))

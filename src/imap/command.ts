@@ -46,6 +46,8 @@ export interface Command<Args = unknown, S extends State = State> {
   readonly metered?: boolean
   /** Announced while the command is registered and not disabled; `disable` of the capability takes the command away too. */
   readonly capability?: string
+  /** Only there where the configuration asks for its capability. */
+  readonly onRequest?: boolean
   /** Extensions that give it its words: it is there while one of them is. */
   readonly offeredBy?: readonly string[]
   /** In which states the capability is announced; all of them if absent. */

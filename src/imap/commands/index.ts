@@ -44,6 +44,7 @@ import { store } from './store.ts'
 import { subscribe } from './subscribe.ts'
 import { thread } from './thread.ts'
 import { uidExpunge } from './uid-expunge.ts'
+import { uidbatches } from './uidbatches.ts'
 import { unauthenticate } from './unauthenticate.ts'
 import { unselect } from './unselect.ts'
 import { xlist } from './xlist.ts'
@@ -92,6 +93,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   thread,
   esearch,
   cancelupdate,
+  uidbatches,
   store,
   copy,
   move,
