@@ -2,7 +2,9 @@
  * What a server says, read by the letter of RFC 9051 §9 and nothing more: one space where there is one, quoted strings that hold what they may, literals of exactly
  * their octets, nothing behind the end. Whoever writes a response that can be read in two ways fails here.
  */
+import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
+import tokenize from 'imapflow/lib/handler/imap-parser.js'
 import type { WireClient } from './wire-client.ts'
 
 /** NIL is null, strings are buffers, all else (atoms, numbers, flags, sections) is text as it stands. */
@@ -220,3 +222,26 @@ class Line {
     return new Error(`${what} at ${this.#at}: ${JSON.stringify(this.#text.slice(Math.max(0, this.#at - 60), this.#at + 60))}`)
   }
 }
+
+/** `* 3 FETCH (A 1 B 2)` → by name. */
+export function items({ values: [, , list] }: Response): Map<string, Value> {
+  const all = list as readonly Value[]
+  return new Map(Array.from({ length: all.length / 2 }, (_, i) => [String(all[2 * i]), all[2 * i + 1]!]))
+}
+
+/** imapflow's parser reads the same in it. */
+export async function sameToImapflow({ values, bare, literals }: Response): Promise<void> {
+  const { attributes } = await tokenize(bare, { literals: [...literals] })
+  assert.deepEqual(plain(attributes), comparable(values.slice(1)))
+}
+
+type Token = NonNullable<Awaited<ReturnType<typeof tokenize>>['attributes']>[number]
+/** What imapflow made of it: text where a string may be either. */
+const plain = (tokens: readonly Token[] | undefined): unknown[] =>
+  (tokens ?? []).map((token) => {
+    if (Array.isArray(token)) return plain(token)
+    const value: unknown = token?.value
+    return Buffer.isBuffer(value) ? value.toString('latin1') : (value ?? null)
+  })
+const comparable = (values: readonly Value[]): unknown[] =>
+  values.map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : typeof value === 'string' || value === null ? value : comparable(value)))
