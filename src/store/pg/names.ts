@@ -1,7 +1,7 @@
 /** Mailbox names: LIST, CREATE, DELETE, RENAME, SUBSCRIBE. Whoever changes names holds the account's row, and writes what it did into `account_change`. */
 import { randomInt } from 'node:crypto'
 import { Refusal } from '../errors.ts'
-import { MAX_FOREIGN_NAME } from '../foreign.ts'
+import { foreignName, MAX_FOREIGN_NAME, shownName } from '../foreign.ts'
 import type { MailboxInfo } from '../mailstore.ts'
 import { type AccountId, HIERARCHY_DELIMITER, MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME, MAX_MAILBOXES, type MailboxId, type SpecialUse } from '../types.ts'
 import { LOOK } from './indexes.ts'
@@ -262,8 +262,14 @@ const UNSUBSCRIBE: Statement = { name: 'unsubscribe', text: 'delete from subscri
 /** Subscriptions may name what does not exist, so they need a bound of their own. */
 const MAX_SUBSCRIPTIONS = 2 * MAX_MAILBOXES
 
+/** Somebody's address may hold what no mailbox's name does, and divides no levels. */
+function subscribedName(name: string): string {
+  const place = foreignName(name)
+  return place ? shownName({ owner: place.owner, name: storedName(place.name) }) : storedName(name, MAX_FOREIGN_NAME)
+}
+
 export function subscribeMailbox(transactor: Transactor, { account }: NamesOf, name: string, on: boolean): Promise<void> {
-  const wanted = storedName(name, MAX_FOREIGN_NAME)
+  const wanted = subscribedName(name)
   return changeNames(transactor, account, async (tx, names) => {
     if (on && (await listSubscriptions(tx, account)).length >= MAX_SUBSCRIPTIONS) throw new Refusal('limit', 'too many subscriptions')
     await tx.rows(on ? SUBSCRIBE : UNSUBSCRIBE, [account, wanted])
