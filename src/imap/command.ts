@@ -38,6 +38,8 @@ export interface Command<Args = unknown, S extends State = State> {
   /** BAD in any other state, before `parse`. */
   readonly states: readonly S[]
   readonly sync: SyncLevel | Readonly<Record<By, SyncLevel>>
+  /** These arguments hold EXPUNGE back where the name would not: they speak of sequence numbers all the same (RFC 7162 §3.2.10.2). */
+  holds?(args: NoInfer<Args>): boolean
   /** `now`: compare the mailbox with the database before sync reports (NOOP, CHECK). Else only where the bus was silent too long. */
   readonly refresh?: 'now'
   /** Changes the selected mailbox: NO after EXAMINE, before `run`. */
@@ -61,7 +63,8 @@ export interface Command<Args = unknown, S extends State = State> {
 }
 
 /** Any command, as registry and dispatch hold it: dispatch has checked the state, and `parse` made the arguments, before `run` is called. */
-export interface AnyCommand extends Omit<Command<unknown, State>, 'run'> {
+export interface AnyCommand extends Omit<Command<unknown, State>, 'run' | 'holds'> {
+  holds(args: unknown): boolean
   run(session: Session, args: unknown, call: Call): Promise<Done> | Done
 }
 
@@ -69,6 +72,7 @@ export interface AnyCommand extends Omit<Command<unknown, State>, 'run'> {
 export function command<Args, const S extends State>(definition: Command<Args, S>): AnyCommand {
   return {
     ...definition,
+    holds: (args) => definition.holds?.(args as Args) ?? false,
     parse: (r, call, tables) => definition.parse(r, call, tables),
     // The state was checked by dispatch and the arguments came from this command's own `parse`.
     run: (session, args, call) => definition.run(session as SessionIn<S>, args as Args, call),

@@ -7,7 +7,7 @@ import { IdleTimeout, TooSlow } from '../net/lines.ts'
 import { WriteStalled } from '../net/output.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 import { mayWrite } from '../store/rights.ts'
-import type { Call } from './command.ts'
+import type { Call, SyncLevel } from './command.ts'
 import type { Received } from './receive.ts'
 import type { Entry } from './registry.ts'
 import { Bad, Bye, type Code, No, refused, uidRequired } from './reply.ts'
@@ -38,26 +38,29 @@ export async function dispatch(session: Session, received: Received): Promise<An
 }
 
 async function answerOf(session: Session, entry: Entry | undefined, received: Received): Promise<Answer> {
+  let level = entry?.sync ?? 'none'
   try {
     if (!entry) throw new Bad('Unknown command')
     const call = { ...entry.call, tag: received.tag }
-    const done = await entry.command.run(session, await argumentsOf(session, entry, call, received), call)
-    const synced = await sync(session, entry.sync, entry.command.refresh ?? 'maybe')
+    const args = await argumentsOf(session, entry, call, received)
+    if (level === 'all' && entry.command.holds(args)) level = 'no-expunge'
+    const done = await entry.command.run(session, args, call)
+    const synced = await sync(session, level, entry.command.refresh ?? 'maybe')
     // A line has one code.
     if (done.code && synced) session.out.status('OK', 'Told up to here', synced)
     return { status: 'OK', text: done.ok, code: done.code ?? synced, afterwards: done.afterwards }
   } catch (error) {
     const answer = asAnswer(error, session, received.name)
     // A command that was refused may have waited long enough for news; one that was not understood changes nothing.
-    if (entry && answer.status === 'NO') await syncAfter(session, entry, received.name)
+    if (entry && answer.status === 'NO') await syncAfter(session, level, received.name)
     return answer
   }
 }
 
 /** News beside a refusal. Throws only what ends the connection. */
-async function syncAfter(session: Session, entry: Entry, cmd: string): Promise<void> {
+async function syncAfter(session: Session, level: SyncLevel, cmd: string): Promise<void> {
   try {
-    const synced = await sync(session, entry.sync, 'maybe')
+    const synced = await sync(session, level, 'maybe')
     if (synced) session.out.status('OK', 'Told up to here', synced)
   } catch (cause) {
     asAnswer(cause, session, cmd)

@@ -1,7 +1,7 @@
 /** A capability that is not one command's: it widens what others do. */
 import type { ImapLimits } from './limits.ts'
 import type { Reports } from './reports.ts'
-import type { State } from './session.ts'
+import type { Session, State } from './session.ts'
 import type { Tables } from './tables.ts'
 
 export interface Extension {
@@ -16,6 +16,8 @@ export interface Extension {
   readonly enable?: boolean | readonly string[]
   /** How changes are told once it is on. */
   readonly reports?: Partial<Reports>
+  /** Called when it is turned on; no line is under way. */
+  readonly begun?: (session: Session) => void
   /** Capabilities without which this one is not there either. */
   readonly needs?: readonly string[]
   /** Only there where the configuration asks for it. */

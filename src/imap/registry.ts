@@ -35,6 +35,7 @@ export interface Enableable {
   /** What it turns on beside itself. */
   readonly also: readonly string[]
   readonly reports: Partial<Reports>
+  readonly begun: Extension['begun']
 }
 
 /** What the configuration says of capabilities, in any case. */
@@ -107,7 +108,10 @@ export function createRegistry(
     capabilities: (state) => shown[state],
     names: (state) => offered[state],
     enableable: new Map(
-      enableable.map(({ capability, enable, reports = {} }) => [capability.toUpperCase(), { also: Array.isArray(enable) ? enable : [], reports }]),
+      enableable.map(({ capability, enable, reports = {}, begun }) => [
+        capability.toUpperCase(),
+        { also: Array.isArray(enable) ? enable : [], reports, begun },
+      ]),
     ),
     tables: mergeTables(extensions.filter(isOn).map(({ adds = {} }) => adds)),
   }

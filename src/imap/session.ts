@@ -110,13 +110,14 @@ export class Session {
     return this.registry.names(this.state).has(capability)
   }
 
-  /** Turns a capability on for good, with what it brings; passes over what cannot be turned on. */
+  /** Turns a capability on for good, with what it brings; passes over what cannot be turned on. Not within a line: it may have something to say. */
   enable(capability: string): void {
     const found = this.registry.enableable.get(capability)
     if (!found || this.enabled.has(capability)) return
     this.enabled.add(capability)
     for (const other of found.also) this.enable(other)
     this.reports = { ...this.reports, ...found.reports }
+    found.begun?.(this)
   }
 
   #anonymousRegistry(): Registry {

@@ -42,6 +42,11 @@ export function readStatusItems(r: ArgumentReader, known: Table<StatusItem>): Ta
 /** All that these items need counted. */
 export const wantOf = (items: Table<StatusItem>): StatusWant => Object.assign({}, ...[...items.values()].map(({ want }) => want))
 
+/** Asking for some items shows that the client knows of more (RFC 7162 §3.1). Before the first line. */
+export function enableFor(s: AuthenticatedSession, items: Table<StatusItem>): void {
+  for (const { enables } of items.values()) if (enables !== undefined) s.enable(enables)
+}
+
 /** `* STATUS "INBOX" (MESSAGES 3)`. */
 export function writeStatus(s: AuthenticatedSession, name: string, { items, status }: { items: Table<StatusItem>; status: MailboxStatus }): void {
   const line = s.out.untagged().word('STATUS').mailbox(name).open()

@@ -70,9 +70,10 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   await writeFetches(session, selected, news.flags, orders)
   await selected.updates?.afterNews()
   if (news.exists !== undefined) await session.notifier?.arrived(known + 1, selected.view.maxUid)
-  const isMore = news.expunged.length > 0 || news.exists !== undefined
+  if (!session.reports.vanished || !session.reports.modseq) return undefined
   const { settled, modseq } = selected.view
-  return session.reports.vanished && session.reports.modseq && isMore && settled === modseq ? ['HIGHESTMODSEQ', modseq] : undefined
+  // While expunges are held back a client must not believe the MODSEQ of what it is shown (RFC 7162 §3.2, §6).
+  return settled < modseq || news.expunged.length > 0 || news.exists !== undefined ? ['HIGHESTMODSEQ', settled] : undefined
 }
 
 async function writeExpunged({ out, reports }: Session, expunged: News['expunged']): Promise<void> {

@@ -90,6 +90,8 @@ export interface StatusItem {
   (line: ResponseWriter, status: MailboxStatus, s: AuthenticatedSession): void
   /** What the store must count for it, beside its counters. */
   readonly want?: StatusWant
+  /** Asking for it turns this capability on, as ENABLE would. */
+  readonly enables?: string
 }
 
 export interface Tables {

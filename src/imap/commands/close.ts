@@ -1,5 +1,4 @@
 import { Refusal } from '../../store/errors.ts'
-import type { ModSeq } from '../../store/types.ts'
 import { command, noArguments } from '../command.ts'
 import type { SelectedSession } from '../session.ts'
 
@@ -11,24 +10,19 @@ export const close = command({
   sync: 'none',
   parse: noArguments,
   async run(s) {
-    const { selected } = s
-    const { settled } = selected.view
-    const { modseqs } = selected.readOnly ? NOTHING : await expunge(s)
+    if (!s.selected.readOnly) await expunge(s)
     await s.unselect()
-    // RFC 7162 §3.2.8. Only where nothing that the client was not told of lies before this expunge: it would never hear of it.
-    const isNext = modseqs.length > 0 && modseqs[0] === settled + 1 && modseqs.at(-1) === settled + modseqs.length
-    return { ok: 'CLOSE completed', ...(s.reports.vanished && s.reports.modseq && isNext && { code: ['HIGHESTMODSEQ', modseqs.at(-1)!] as const }) }
+    // No HIGHESTMODSEQ here: the client would believe that it knows of all before it (RFC 7162 §3.2.8).
+    return { ok: 'CLOSE completed' }
   },
 })
 
-const NOTHING = { modseqs: [] }
-
 /** Without the right to expunge, also one that was taken this moment, it is closed all the same (RFC 4314 §4). */
-async function expunge({ store, selected }: SelectedSession): Promise<{ readonly modseqs: readonly ModSeq[] }> {
+async function expunge({ store, selected }: SelectedSession): Promise<void> {
   try {
-    return await store.expunge(selected.access, { deletedOnly: true })
+    await store.expunge(selected.access, { deletedOnly: true })
   } catch (error) {
-    if (error instanceof Refusal && (error.reason === 'not-permitted' || error.reason === 'nonexistent')) return NOTHING
+    if (error instanceof Refusal && (error.reason === 'not-permitted' || error.reason === 'nonexistent')) return
     throw error
   }
 }

@@ -6,7 +6,7 @@ import { CONDSTORE } from '../extensions/condstore.ts'
 import { Bad, No } from '../reply.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
-import { type Criteria, orRefusal, readSearch } from '../search/parse.ts'
+import { type Criteria, isNumbered, orRefusal, readSearch } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
 import { isSelectedOnly, namesOfSources, readSources, SELECTED_ONLY } from '../search/sources.ts'
 import { SearchUpdates } from '../search/updates.ts'
@@ -25,6 +25,7 @@ export const esearch = command({
   rfc: 'RFC 7377 §2.1',
   states: LOGGED_IN,
   sync: 'all',
+  holds: isNumbered,
   capability: 'MULTISEARCH',
   announce: LOGGED_IN,
   parse(r, _, tables) {
@@ -32,8 +33,7 @@ export const esearch = command({
     const args = sources instanceof No ? { options: undefined, criteria: sources } : readSearch(r, tables)
     const wanted = sources instanceof No ? SELECTED_ONLY : sources
     // Another mailbox has other sequence numbers, and `$` is one mailbox's.
-    const isNumbered = !(args.criteria instanceof No) && args.criteria.numbered
-    if (!isSelectedOnly(wanted) && (isNumbered || args.options?.save)) throw new Bad('Only a search of the selected mailbox may say this')
+    if (!isSelectedOnly(wanted) && (isNumbered(args) || args.options?.save)) throw new Bad('Only a search of the selected mailbox may say this')
     return { ...args, options: args.options ?? {}, sources: wanted }
   },
   async run(s, { sources, options, criteria }, { name, tag }) {

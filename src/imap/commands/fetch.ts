@@ -20,8 +20,8 @@ export const fetch = command({
   parse: (r, { by }, tables) => readFetch(r, by, tables),
   async run(s, { set, items, options }, { name, by }) {
     const { store, selected, out, log } = s
-    for (const { enables } of items) if (enables !== undefined) s.enable(enables)
     if (options.vanished) await tellVanished(s, { by, set, since: options.changedSince })
+    for (const { enables } of items) if (enables !== undefined) s.enable(enables)
     const asked = narrowed(selected.view, { by, ranges: selected.ranges(by, set) }, options)
     const { vanished, undecodable } = await runFetch({ store, selected, output: out.output, log, reports: s.reports }, { ...asked, items })
     // RFC 2180 §4.1.2: expunged elsewhere, told of at the next chance. Long ago, too, or their content would still be there.

@@ -5,7 +5,7 @@ import { CONDSTORE } from '../extensions/condstore.ts'
 import { withProgress } from '../progress.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
-import { readSearch } from '../search/parse.ts'
+import { isNumbered, readSearch } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
 import { SearchUpdates } from '../search/updates.ts'
 
@@ -14,6 +14,7 @@ export const search = command({
   rfc: 'RFC 9051 §6.4.4',
   states: ['selected'],
   sync: HOLD_EXPUNGE,
+  holds: isNumbered,
   parse: (r, _, tables) => readSearch(r, tables),
   async run(s, args, { name, by, tag }) {
     const { out, selected } = s

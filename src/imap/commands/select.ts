@@ -18,13 +18,13 @@ export const select = command({
   sync: 'none',
   parse: (r, _, { selectParameters }) => ({ wanted: mailboxOrRefusal(r), options: r.more ? readParameters(r, selectParameters) : {} }),
   async run(s, { wanted, options }, call) {
-    if (options.condstore) s.enable(CONDSTORE)
     if (options.known) requireQresync(s)
     if (s.state === 'selected') {
       await s.unselect()
       // What follows belongs to another mailbox (RFC 9051 §7.1 CLOSED).
       s.out.status('OK', 'Previous mailbox closed', ['CLOSED'])
     }
+    if (options.condstore) s.enable(CONDSTORE)
     if (wanted instanceof No) throw wanted
     return await open(s, wanted, call, options.known)
   },

@@ -5,6 +5,7 @@ import { CONDSTORE } from '../extensions/condstore.ts'
 import { withProgress } from '../progress.ts'
 import { saved, writeFound } from '../search/answer.ts'
 import { searchContext, withCriteria } from '../search/context.ts'
+import { isNumbered } from '../search/parse.ts'
 import { readSort } from '../search/parse-sort.ts'
 import { runSearch } from '../search/run.ts'
 import { sorted } from '../search/sort.ts'
@@ -14,6 +15,7 @@ export const sort = command({
   rfc: 'RFC 5256 §4',
   states: ['selected'],
   sync: HOLD_EXPUNGE,
+  holds: isNumbered,
   offeredBy: ['SORT'],
   parse: (r, _, tables) => readSort(r, tables),
   async run(s, args, { name, by, tag }) {

@@ -4,7 +4,7 @@ import { CONDSTORE } from '../extensions/condstore.ts'
 import { withProgress } from '../progress.ts'
 import { Bad } from '../reply.ts'
 import { OPEN_GATE, searchContext, withCriteria } from '../search/context.ts'
-import { orRefusal, readCharset, readCriteria } from '../search/parse.ts'
+import { isNumbered, orRefusal, readCharset, readCriteria } from '../search/parse.ts'
 import { runSearch } from '../search/run.ts'
 import { writeThreads } from '../search/thread/write.ts'
 
@@ -13,6 +13,7 @@ export const thread = command({
   rfc: 'RFC 5256 §4',
   states: ['selected'],
   sync: HOLD_EXPUNGE,
+  holds: isNumbered,
   offeredBy: ['THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES'],
   parse(r, _, { threadAlgorithms, searchKeys }) {
     const algorithm = threadAlgorithms.get(r.word())

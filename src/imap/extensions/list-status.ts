@@ -1,6 +1,6 @@
 import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
-import { readStatusItems, wantOf, writeStatus } from '../status-items.ts'
+import { enableFor, readStatusItems, wantOf, writeStatus } from '../status-items.ts'
 import type { SaidBehind, StatusItem, Table } from '../tables.ts'
 
 /** One question for all of them. A mailbox that was deleted meanwhile has no STATUS (RFC 5819 §2). client: some read a STATUS only behind its LIST. */
@@ -8,6 +8,7 @@ const statusOf =
   (items: Table<StatusItem>): SaidBehind =>
   async (s, mailboxes) => {
     const statuses = await s.store.statuses(s.access, mailboxes, wantOf(items))
+    enableFor(s, items)
     return ({ name }) => {
       const status = statuses.get(name)
       if (status) writeStatus(s, name, { items, status })

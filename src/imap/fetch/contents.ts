@@ -5,7 +5,7 @@ import type { ContentId } from '../../store/types.ts'
 import type { UidRanges } from '../../store/uidset.ts'
 import { DecodedWriter, type EncodedSource } from './decoded.ts'
 import type { FetchItem, OctetsItem, ValueItem } from './item.ts'
-import { changedItems } from './items.ts'
+import { seenItems } from './items.ts'
 import { type Fetch, type FetchContext, FLUSH_AT } from './job.ts'
 import { LineWriter, Phrase } from './line.ts'
 import { begin, end, FRAME_ROOM, prefixes } from './lines.ts'
@@ -48,7 +48,7 @@ export class ContentFetch {
     this.#decoded = new DecodedWriter(this.#line, context.output)
     this.#row = new FetchRow(context.selected, context.reports)
     this.#marked = membership(marked)
-    const beside = changedItems(context.reports).filter((item) => !fetch.items.includes(item))
+    const beside = seenItems(context.reports).filter((item) => !fetch.items.includes(item))
     this.#beside = beside.map((item) => ({ item, prefix: new Phrase(` ${item.name} `) }))
   }
 

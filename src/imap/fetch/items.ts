@@ -39,6 +39,9 @@ export const INTERNALDATE: ValueItem = {
 const CHANGED: readonly ValueItem[] = [FLAGS]
 const CHANGED_MODSEQ: readonly ValueItem[] = [FLAGS, MODSEQ]
 export const changedItems = ({ modseq }: Reports): readonly ValueItem[] => (modseq ? CHANGED_MODSEQ : CHANGED)
+/** The same where FETCH itself set \Seen: then the UID too, where nobody reads it from the line's beginning (RFC 7162 §3.2.4). */
+export const seenItems = (reports: Reports): readonly ValueItem[] =>
+  reports.modseq && !reports.uids ? [UID, ...changedItems(reports)] : changedItems(reports)
 
 // The store keeps both as they go on the wire.
 export const ENVELOPE: ValueItem = {

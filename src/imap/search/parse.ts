@@ -38,6 +38,9 @@ export interface SearchArgs {
   readonly criteria: Criteria | No
 }
 
+/** Whether sequence numbers, or `$`, say which messages are meant. */
+export const isNumbered = ({ criteria }: Pick<SearchArgs, 'criteria'>): boolean => !(criteria instanceof No) && criteria.numbered
+
 /** Throws Bad. */
 export function readSearch(r: ArgumentReader, tables: SearchTables): SearchArgs {
   const options = readReturn(r, tables)
