@@ -47,6 +47,15 @@ export const RFCS: readonly Rfc[] = [
   rfc(2449, 'POP3 Extension Mechanism', 'full', 'CAPA and response codes', {
     pop3: ['TOP', 'USER', 'UIDL', 'RESP-CODES', 'PIPELINING', 'EXPIRE', 'IMPLEMENTATION'],
   }),
+  rfc(
+    2595,
+    'Using TLS with IMAP, POP3 and ACAP',
+    'part',
+    'STLS where the POP3 listener without TLS is switched on: no login before it; nothing of IMAP, as 993 speaks TLS from the first byte',
+    {
+      pop3: ['STLS'],
+    },
+  ),
   rfc(2606, 'Reserved Top Level DNS Names', 'words', 'example.test as the domain of a machine without one'),
   rfc(2920, 'SMTP Service Extension for Command Pipelining', 'full', 'PIPELINING', { smtp: ['PIPELINING'] }),
   rfc(2971, 'IMAP4 ID Extension', 'full', 'ID', { imap: ['ID'] }),

@@ -16,7 +16,8 @@ let database: TestDatabase
 let server: TestServer
 before(async () => {
   database = await testDatabase()
-  server = await startServer({ env: { DATABASE_URL: database.url } })
+  const config = 'hostname: localhost\ndomains: [example.test]\nlisteners: { pop3: { enabled: true } }\n'
+  server = await startServer({ config, env: { DATABASE_URL: database.url } })
 })
 after(async () => {
   await server?.close()
@@ -46,13 +47,14 @@ test('IMAP', () => {
 })
 
 test('POP3', async () => {
-  const socket = connectTls({ host: 'localhost', port: server.port('pop3s'), rejectUnauthorized: false })
-  const text = await ask(socket, 'CAPA\r\n', /^\.\r\n/m)
-  const names = text
-    .slice(text.indexOf('\n', text.indexOf('+OK', 3)) + 1)
-    .split('\r\n')
-    .map((line) => line.split(' ')[0]!)
-    .filter((word) => /^[A-Z]/.test(word))
+  const secured = connectTls({ host: 'localhost', port: server.port('pop3s'), rejectUnauthorized: false })
+  const plain = connect({ host: 'localhost', port: server.port('pop3') })
+  const names = []
+  for (const socket of [secured, plain]) {
+    const text = await ask(socket, 'CAPA\r\n', /^\.\r\n/m)
+    const lines = text.slice(text.indexOf('\n', text.indexOf('+OK', 3)) + 1).split('\r\n')
+    names.push(...lines.map((line) => line.split(' ')[0]!).filter((word) => /^[A-Z]/.test(word)))
+  }
   assert.deepEqual([...new Set(names)].sort(), listed('pop3'))
 })
 

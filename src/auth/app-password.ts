@@ -45,6 +45,7 @@ export function findAppPassword(passwords: readonly AppPassword[], password: str
 const SCOPE_OF: Readonly<Record<Service, Scope | undefined>> = {
   imaps: 'imap',
   pop3s: 'pop3',
+  pop3: 'pop3',
   submission: 'smtp',
   submissions: 'smtp',
   mx: undefined,

@@ -5,7 +5,7 @@ import { DONE } from './failure.ts'
 const FLAGS = `Flags, before or after the command:
   --data DIR          everything is kept in DIR, its config is DIR/postern.yaml (POSTERN_DATA)
   --config FILE       the config file (POSTERN_CONFIG)
-  --ports CHOICE      auto: free ports of the loopback; standard; high: 2525 2587 2465 2993 2995 (POSTERN_PORTS)
+  --ports CHOICE      auto: free ports of the loopback; standard; high: 2525 2587 2465 2993 2995 2110 (POSTERN_PORTS)
   --log-level LEVEL   debug, info, warn, error (POSTERN_LOG_LEVEL)
   --workers N         so many processes serve; auto: one for each core where Redis is configured (POSTERN_WORKERS)
   --roles LIST        what this host does, of mx,submission,imap,pop3,queue,http (POSTERN_ROLES)

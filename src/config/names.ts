@@ -1,5 +1,5 @@
 /** Words that a config file and a command line share. Apart from the schema, which a short command need not load. */
-export const SERVICES = ['mx', 'submission', 'submissions', 'imaps', 'pop3s'] as const
+export const SERVICES = ['mx', 'submission', 'submissions', 'imaps', 'pop3s', 'pop3'] as const
 export type ServiceName = (typeof SERVICES)[number]
 
 /** What a process may do of all that there is. */

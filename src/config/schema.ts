@@ -45,11 +45,13 @@ const read = (parse: (text: string) => string | undefined, expected: string) =>
     return z.NEVER
   })
 
-const listener = section({
-  enabled: yesNo.default(true),
-  host: text('an IP address to listen on, such as 0.0.0.0 or "::"').optional(),
-  port: port.optional(),
-})
+const listenerThat = (isOn: boolean) =>
+  section({
+    enabled: yesNo.default(isOn),
+    host: text('an IP address to listen on, such as 0.0.0.0 or "::"').optional(),
+    port: port.optional(),
+  })
+const listener = listenerThat(true)
 
 /** TLS, or this host itself. */
 function isWebAddress(value: string): boolean {
@@ -122,7 +124,9 @@ export function schemaFor(words: Words) {
     sharing: section({ enabled: yesNo.default(true) }).optional(),
     public: publicMailboxes(words.address).optional(),
     generation: z.int().min(1, said('a number from 1 on')).optional(),
-    listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener }).partial().optional(),
+    listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener, pop3: listenerThat(false) })
+      .partial()
+      .optional(),
     database: servers('a URL, such as postgres://user@host/database', { wait: time }),
     redis: servers('a URL, such as redis://host:6379', {}),
     workers: z

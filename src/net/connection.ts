@@ -12,6 +12,11 @@ export interface Connection {
   readonly secure: boolean
   /** The name that the client asked for (SNI), lower case, without a dot at its end. */
   readonly servername?: string
+  /**
+   * Does the handshake where TLS is not up: nothing that came in the clear may be unread, and nothing may be waiting to be sent. The listener closes the secured
+   * socket in the end. Rejects when it fails or takes too long; the connection is destroyed then. Absent: there is no certificate, or TLS is up.
+   */
+  readonly startTls?: () => Promise<TLSSocket>
   /** The client has proved who it is: it no longer counts among the connections before login. Harmless twice. */
   admitted(): void
 }

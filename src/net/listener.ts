@@ -179,13 +179,19 @@ class Door implements Reception {
   async #open(socket: Socket, who: Pick<Connection, 'remote' | 'isProbe'>, { admitted }: Ticket): Promise<void> {
     const { mode, detectMs = DETECT_MS, tls, alpn, handshakeMs } = this.#options
     const plain = mode === 'starttls' || (mode === 'both' && !(await looksLikeTls(socket, detectMs)))
-    if (plain || !tls) return this.#serve(socket, { ...who, socket, secure: false, admitted })
-    const secure = await handshake(socket, { tls, alpn, timeoutMs: handshakeMs })
+    const shake = (tls: ServiceTls): Promise<TLSSocket> => handshake(socket, { tls, alpn, timeoutMs: handshakeMs })
+    if (plain || !tls) {
+      let secured: TLSSocket | undefined
+      const startTls = tls && (async () => (secured = await shake(tls)))
+      return this.#serve(socket, { ...who, socket, secure: false, admitted, ...(startTls && { startTls }) }, () => secured)
+    }
+    const secure = await shake(tls)
     const servername = typeof secure.servername === 'string' ? { servername: plainName(secure.servername) } : {}
     return this.#serve(socket, { ...who, socket: secure, secure: true, admitted, ...servername })
   }
 
-  async #serve(accepted: Socket, connection: Connection): Promise<void> {
+  /** `secured`: what became of the connection's socket meanwhile. */
+  async #serve(accepted: Socket, connection: Connection, secured: () => TLSSocket | undefined = () => undefined): Promise<void> {
     const { serve, log } = this.#options
     const stop = new AbortController()
     if (this.#sockets.has(accepted)) this.#sockets.set(accepted, stop)
@@ -194,7 +200,7 @@ class Door implements Reception {
     } catch (err) {
       log.error({ err, remote: connection.remote }, 'session failed')
     } finally {
-      hangUp(connection.socket)
+      hangUp(secured() ?? connection.socket)
     }
   }
 

@@ -14,7 +14,9 @@ export interface Command<Args = unknown, S extends State = State> {
   readonly rfc: string
   readonly states: readonly S[]
   /** Its line in CAPA, while it is registered (RFC 2449 §6). */
-  readonly capability?: string | ((session: Session) => string)
+  readonly capability?: string | ((session: Session) => string | readonly string[])
+  /** Is there before TLS, where that is not up from the first octet (RFC 2595 §4). Transaction commands need a login, and that needs TLS. */
+  readonly beforeTls?: boolean
   /** Costs the client nothing and us something: more of them than `idleCommands` allows have to wait. */
   readonly paced?: boolean
   /** The connection ends after it, however it went. */

@@ -10,27 +10,33 @@ import type { Session } from './session.ts'
 /** Commands of one client in a row that need no I/O, before the others get their turn. */
 const IN_A_ROW = 50
 
-/** Resolves when the conversation is over, however it ended; then the maildrop is free again. Only QUIT deletes. */
-export async function converse(session: Session, registry: Registry): Promise<void> {
+/** The greeting. */
+export const greet = ({ out, services }: Session): void => out.write(`+OK ${services.hostname} POP3 server ready\r\n`)
+
+/** Resolves when the conversation is over, however it ended; then the maildrop is free again. Only QUIT deletes. `start TLS`: it goes on after the handshake. */
+export async function converse(session: Session, registry: Registry): Promise<'start TLS' | 'end'> {
   try {
-    session.out.write(`+OK ${session.services.hostname} POP3 server ready\r\n`)
-    await exchange(session, registry)
+    const next = await exchange(session, registry)
     await session.out.flush()
+    return next
   } catch (err) {
     await sayEnd(session, err)
+    return 'end'
   } finally {
     await session.open?.close()
   }
 }
 
-async function exchange(session: Session, registry: Registry): Promise<void> {
+async function exchange(session: Session, registry: Registry): Promise<'start TLS' | 'end'> {
   const { lines, out, services } = session
   for (let n = 1; ; n++) {
     // Answers to commands that were sent together go out together.
     if (!lines.lineReady || out.queued >= BLOCK) await out.flush()
     if (n % IN_A_ROW === 0) await turn()
     const line = await lines.readLine(services.limits.line, { idleMs: session.patience })
-    if (line === undefined || (await dispatch(session, registry, line.toString('utf8'))) === 'end') return
+    if (line === undefined) return 'end'
+    const next = await dispatch(session, registry, line.toString('utf8'))
+    if (next !== 'go on') return next
   }
 }
 

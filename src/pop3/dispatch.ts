@@ -9,7 +9,7 @@ import { Bad, type Done, errLine, FAULT, type MessageBody, refused } from './rep
 import type { Session } from './session.ts'
 
 /** What follows a line that was answered. */
-export type Next = 'go on' | 'end'
+export type Next = 'go on' | 'start TLS' | 'end'
 
 /** A browser that was led here speaks first, and would show what we answer (ALPACA). */
 const HTTP_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'PRI'])
@@ -31,7 +31,7 @@ export async function dispatch(session: Session, registry: Registry, line: strin
   // What is thrown from here on cannot be told: the reply has begun, and ends without its last line.
   if (done) await answer(session, done)
   session.log.debug({ cmd: command?.name, ms: Math.round(performance.now() - start), result: done ? 'ok' : 'err' }, 'command')
-  return command?.ends ? 'end' : next
+  return command?.ends ? 'end' : done?.startTls ? 'start TLS' : next
 }
 
 /** What is no answer to a command but the end of the conversation. */
@@ -41,6 +41,7 @@ export const endsConnection = (err: unknown): boolean =>
 async function run(session: Session, command: AnyCommand | undefined, argument: string): Promise<Done> {
   if (!command) throw new Bad('There is no such command')
   if (!command.states.includes(session.state)) throw new Bad(session.open ? 'Already logged in' : 'Log in first')
+  if (!session.secure && !command.beforeTls) throw new Bad('Nobody logs in without TLS here, begin with STLS')
   const args = command.parse(argument)
   if (command.paced) await session.pace()
   return command.run(session, args)

@@ -28,7 +28,7 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
   }
   const { access, login } = result
   const leave = await services.presence.enter(
-    { service: 'pop3s', remote, account: access.account, kick: () => session.stop.abort() },
+    { service: services.service, remote, account: access.account, kick: () => session.stop.abort() },
     { perAccount: services.limits.sessionsPerAccount },
   )
   if (!leave) throw new No('Too many sessions of this user', { code: 'IN-USE' })

@@ -11,7 +11,7 @@ import type { Session } from './session.ts'
 const registry = createRegistry(COMMANDS)
 const mechanisms = [plain, login]
 const session = (afterDownload?: AfterDownload): Session =>
-  ({ mechanisms, open: afterDownload && { login: { pop3: pop3Policy({ afterDownload }) } } }) as unknown as Session
+  ({ mechanisms, secure: true, open: afterDownload && { login: { pop3: pop3Policy({ afterDownload }) } } }) as unknown as Session
 
 test('every file of commands/ is a registered command of its name', () => {
   const files = readdirSync(new URL('commands', import.meta.url)).filter((file) => file !== 'index.ts')
@@ -42,5 +42,5 @@ test('EXPIRE says what the policy does', () => {
 
 test('names in any case, and no others', () => {
   assert.equal(registry.command('retr')?.name, 'RETR')
-  for (const name of ['', '__proto__', 'constructor', 'STLS', 'RETRX']) assert.equal(registry.command(name), undefined)
+  for (const name of ['', '__proto__', 'constructor', 'STARTTLS', 'RETRX']) assert.equal(registry.command(name), undefined)
 })

@@ -34,7 +34,10 @@ export function createRegistry(commands: readonly AnyCommand[], behaviours: read
   return {
     command: (name) => byName.get(name.toUpperCase()),
     capabilities: (session) => [
-      ...commands.flatMap(({ capability = [] }) => (typeof capability === 'function' ? capability(session) : capability)),
+      // What is refused before TLS is not announced before it; commands of a maildrop are, as they are before login.
+      ...commands.flatMap(({ capability = [], beforeTls, states }) =>
+        !session.secure && !beforeTls && states.includes('authorization') ? [] : typeof capability === 'function' ? capability(session) : capability,
+      ),
       ...behaviours.map((b) => b.capability(session)),
     ],
   }

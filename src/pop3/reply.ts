@@ -11,6 +11,8 @@ export interface Done {
   readonly lines?: Iterable<string>
   /** … or octets of a message. */
   readonly message?: MessageBody
+  /** After `+OK` the handshake begins; nothing is unread. */
+  readonly startTls?: boolean
 }
 
 export interface MessageBody {

@@ -1,4 +1,6 @@
-/** POP3 over TLS: RFC 1939, 2449, 3206, 5034, 8314. */
+/** POP3 over TLS: RFC 1939, 2449, 3206, 5034, 8314; on the port that begins without it, nothing but STLS: RFC 2595. */
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { Authenticator } from '../auth/login.ts'
 import { mechanismsFor } from '../auth/sasl/index.ts'
 import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
@@ -11,7 +13,7 @@ import type { Leases } from '../store/lease.ts'
 import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
 import { COMMANDS } from './commands/index.ts'
-import { converse } from './connection.ts'
+import { converse, greet } from './connection.ts'
 import { POP3_LIMITS, type Pop3Limits } from './limits.ts'
 import { createRegistry } from './registry.ts'
 import { Session } from './session.ts'
@@ -23,32 +25,41 @@ export interface Pop3Deps {
   readonly presence: Presence
   readonly log: Log
   readonly hostname: string
+  readonly service: 'pop3' | 'pop3s'
   readonly limits?: Partial<Pop3Limits>
   /** All that there are, if absent. */
   readonly mechanisms?: readonly SaslMechanism[]
 }
 
 export function pop3Service(deps: Pop3Deps): Serve {
-  const { store, leases, authenticator, presence, hostname } = deps
+  const { store, leases, authenticator, presence, hostname, service } = deps
   const limits = { ...POP3_LIMITS, ...deps.limits }
   const registry = createRegistry(COMMANDS)
-  const services = { store, leases, authenticator, presence, hostname, limits, capabilities: registry.capabilities }
-  const log = deps.log.child({ service: 'pop3s' })
+  const services = { store, leases, authenticator, presence, hostname, service, limits, capabilities: registry.capabilities }
+  const log = deps.log.child({ service })
 
-  return async ({ socket, remote, secure, admitted }, shutdown) => {
-    // Passwords are never taken in the clear, whatever the listener was told.
-    if (!secure) throw new Error('POP3 is served over TLS only')
+  return async (connection, shutdown) => {
+    const { remote, admitted } = connection
     const gone = new AbortController()
-    socket.once('close', () => gone.abort())
+    connection.socket.once('close', () => gone.abort())
     const stop = new AbortController()
     shutdown.addEventListener('abort', () => stop.abort(), { signal: gone.signal })
     if (shutdown.aborted) stop.abort()
-    const lines = new LineReader(socket, { stop: stop.signal })
-    const out = new Output(socket)
-    const bindings = channelBindings(socket)
-    const mechanisms = mechanismsFor({ bindings, authenticator }, deps.mechanisms)
-    const parts = { log: log.child({ remote }), remote, lines, out, stop, gone: gone.signal, admitted, bindings, mechanisms }
-    const session = new Session(services, parts)
-    await converse(session, registry)
+    const common = { log: log.child({ remote }), remote, stop, gone: gone.signal, admitted }
+    const begin = (socket: Socket | TLSSocket, secure: boolean, before?: Session): Session => {
+      const bindings = channelBindings(socket)
+      const mechanisms = secure ? mechanismsFor({ bindings, authenticator }, deps.mechanisms) : []
+      const parts = { lines: new LineReader(socket, { stop: stop.signal }), out: new Output(socket), bindings, mechanisms, secure, before }
+      return new Session(services, { ...common, ...parts })
+    }
+    const { socket, secure, startTls } = connection
+    // Without a certificate nobody could ever log in.
+    if (!secure && !startTls) throw new Error('POP3 is served over TLS only')
+    const first = begin(socket, secure)
+    greet(first)
+    if ((await converse(first, registry)) === 'end') return
+    const secured = await startTls!().catch((err: unknown) => first.log.debug({ err }, 'no TLS after STLS'))
+    // RFC 2595 §4: nothing that was said before counts, and there is no other greeting.
+    if (secured) await converse(begin(secured, true, first), registry)
   }
 }

@@ -20,6 +20,8 @@ import type { ReadAhead } from './message.ts'
 
 /** What every session of the service shares. */
 export interface Services {
+  /** As logins and sessions are counted. */
+  readonly service: 'pop3' | 'pop3s'
   readonly store: MailStore
   readonly leases: Leases
   readonly authenticator: Authenticator
@@ -46,6 +48,10 @@ export interface SessionParts {
   readonly mechanisms: readonly SaslMechanism[]
   /** Of its TLS channel, for logins. */
   readonly bindings: Bindings | undefined
+  /** TLS is up. */
+  readonly secure: boolean
+  /** What was said before TLS: nothing of it counts but how long it took, and how often it was wrong. */
+  readonly before?: Session | undefined
 }
 
 /** Who is logged in, and the open maildrop. */
@@ -75,6 +81,7 @@ export class Session {
   readonly admitted: () => void
   readonly mechanisms: readonly SaslMechanism[]
   readonly bindings: Bindings | undefined
+  readonly secure: boolean
   /** Given by USER, for the PASS that follows. */
   user: string | undefined
   /** Set by PASS and AUTH, for good. */
@@ -91,13 +98,17 @@ export class Session {
     this.admitted = parts.admitted
     this.mechanisms = parts.mechanisms
     this.bindings = parts.bindings
+    this.secure = parts.secure
+    this.failures = parts.before?.failures ?? 0
+    this.#start = parts.before ? parts.before.#start : performance.now()
+    this.#pacedAt = this.#start
     this.#tokens = services.limits.idleCommands.burst
   }
 
   /** Bad commands, and failed logins. */
-  failures = 0
-  readonly #start = performance.now()
-  #pacedAt = this.#start
+  failures: number
+  readonly #start: number
+  #pacedAt: number
   #tokens: number
 
   get state(): State {

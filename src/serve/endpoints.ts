@@ -54,6 +54,7 @@ export interface TableOptions {
 const ROWS: readonly { service: ServiceName; what: string; security: string }[] = [
   { service: 'imaps', what: 'IMAP   (read mail)', security: 'SSL/TLS' },
   { service: 'pop3s', what: 'POP3   (fetch mail)', security: 'SSL/TLS' },
+  { service: 'pop3', what: 'POP3   (fetch mail)', security: 'STARTTLS' },
   { service: 'submissions', what: 'SMTP   (send mail)', security: 'SSL/TLS' },
   { service: 'submission', what: 'SMTP   (send mail)', security: 'STARTTLS or SSL/TLS' },
   { service: 'mx', what: 'SMTP   (from other servers)', security: 'STARTTLS, no login' },

@@ -28,6 +28,8 @@ test('roles say which listeners there are', () => {
   assert.deepEqual(planFor(config({ roles: ['mx', 'imap'] }), nothing, false).services, ['mx', 'imaps'])
   assert.deepEqual(planFor(config({ roles: ['mx'] }), { ...nothing, roles: ['submission'] }, false).services, ['submission', 'submissions'])
   assert.deepEqual(planFor(config({}), { ...nothing, roles: ['queue'] }, false).services, [])
+  const on = { listeners: { pop3: { enabled: true } } }
+  assert.deepEqual(planFor(config({ ...on, roles: ['pop3'] }), nothing, false).services, ['pop3s', 'pop3'])
   const off = { listeners: { mx: { enabled: false } } }
   assert.throws(() => planFor(config({ ...off, roles: ['mx', 'queue'] }), nothing, false), /nothing to serve/)
 })

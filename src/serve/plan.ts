@@ -22,7 +22,7 @@ export function planFor(config: Config, places: Pick<Places, 'workers' | 'roles'
     )
   const roles = new Set(places.roles ?? config.roles ?? ROLES)
   const open = SERVICES.filter((name) => roles.has(KINDS[name].role))
-  const services = open.filter((name) => config.listeners?.[name]?.enabled ?? true)
+  const services = open.filter((name) => config.listeners?.[name]?.enabled ?? !KINDS[name].onRequest)
   if (open.length > 0 && services.length === 0) throw new Refused('Every listener is switched off in the config: there is nothing to serve.')
   return { workers, roles, services }
 }

@@ -57,7 +57,8 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
     imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
-    pop3s: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3 }),
+    pop3s: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3, service: 'pop3s' }),
+    pop3: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3, service: 'pop3' }),
   }
 }
 
@@ -76,7 +77,7 @@ function disabled({ disable = [], sharing, mailboxes }: Config): readonly string
 /** How one service takes its connections, wherever they come from. */
 export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<ServiceDeps, 'config' | 'tls' | 'limits' | 'log'>): AcceptOptions {
   const { config, tls, limits, log } = deps
-  const { tls: mode, alpn } = KINDS[name]
+  const { tls: mode, alpn, refusal } = KINDS[name]
   const { total } = limits.admission
   return {
     mode,
@@ -89,8 +90,8 @@ export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<Service
     networkOf,
     serve,
     onRefused: (why, socket) => {
-      if (mode !== 'implicit')
-        socket.write(`421 4.7.0 Too many connections${why === 'total' || why === 'pre-auth' ? '' : ' from your address'}, try again later\r\n`)
+      const words = `Too many connections${why === 'total' || why === 'pre-auth' ? '' : ' from your address'}, try again later`
+      if (refusal) socket.write(refusal(words))
     },
     log: log.child({ service: name }),
   }

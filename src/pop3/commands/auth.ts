@@ -29,7 +29,7 @@ export const auth = command({
 async function exchange(session: Session, mechanism: SaslMechanism, initial: string | undefined): Promise<Done> {
   const { remote, gone: signal, bindings, services } = session
   const result = await authenticate(mechanism, initial, {
-    ...{ authenticator: services.authenticator, service: 'pop3s', remote, signal, bindings },
+    ...{ authenticator: services.authenticator, service: services.service, remote, signal, bindings },
     ask: (challenge) => session.ask(`+ ${challenge}`),
     offers: (name) => session.mechanisms.some((m) => m.name === name),
   })

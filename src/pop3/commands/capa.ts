@@ -6,6 +6,7 @@ export const capa = command({
   name: 'CAPA',
   rfc: 'RFC 2449 §5',
   states: ['authorization', 'transaction'],
+  beforeTls: true,
   parse: noArgument,
   run: (session) => ({ ok: 'What this server can do', lines: session.services.capabilities(session) }),
 })

@@ -10,8 +10,9 @@ import { quit } from './quit.ts'
 import { retr } from './retr.ts'
 import { rset } from './rset.ts'
 import { stat } from './stat.ts'
+import { stls } from './stls.ts'
 import { top } from './top.ts'
 import { uidl } from './uidl.ts'
 import { user } from './user.ts'
 
-export const COMMANDS: readonly AnyCommand[] = [capa, user, pass, auth, stat, list, uidl, retr, top, dele, rset, noop, quit]
+export const COMMANDS: readonly AnyCommand[] = [capa, stls, user, pass, auth, stat, list, uidl, retr, top, dele, rset, noop, quit]

@@ -11,6 +11,7 @@ export const pass = command({
   async run(session, password) {
     const { user, remote, gone: signal } = session
     if (user === undefined) throw new Bad('Send USER first')
-    return logIn(session, await session.services.authenticator.login({ user, password, service: 'pop3s', remote, signal }))
+    const { authenticator, service } = session.services
+    return logIn(session, await authenticator.login({ user, password, service, remote, signal }))
   },
 })

@@ -12,6 +12,7 @@ export const quit = command({
   name: 'QUIT',
   rfc: 'RFC 1939 §6',
   states: ['authorization', 'transaction'],
+  beforeTls: true,
   ends: true,
   parse: noArgument,
   async run(session): Promise<Done> {

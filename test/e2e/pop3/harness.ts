@@ -2,16 +2,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, type TLSSocket } from 'node:tls'
+import { connect } from 'node:tls'
 import { createAuthenticator } from '../../../src/auth/login.ts'
 import { hashPassword } from '../../../src/auth/password.ts'
+import { formatVerifier, makeVerifier, newSalting } from '../../../src/auth/scram.ts'
 import { silentLog } from '../../../src/log.ts'
 import { canonical } from '../../../src/mail/address.ts'
 import { LineReader } from '../../../src/net/lines.ts'
-import { type Listener, listen } from '../../../src/net/listener.ts'
+import { type Listener, type ListenOptions, listen } from '../../../src/net/listener.ts'
 import { makeSelfSigned } from '../../../src/net/self-signed.ts'
 import { createTls } from '../../../src/net/tls.ts'
 import { type Pop3Deps, pop3Service } from '../../../src/pop3/server.ts'
@@ -27,7 +29,11 @@ export const PASSWORD = 'correct horse'
 export const DOMAIN = 'example.test'
 
 export type House = Awaited<ReturnType<typeof pop3House>>
-export type ServeOptions = Partial<Pick<Pop3Deps, 'limits' | 'log' | 'store' | 'leases'>>
+export type ServeOptions = Partial<Pick<Pop3Deps, 'limits' | 'log' | 'store' | 'leases'>> & {
+  /** The port that begins without TLS. */
+  readonly plain?: boolean
+  readonly accept?: Partial<Pick<ListenOptions, 'proxyFrom' | 'handshakeMs' | 'limits' | 'onRefused'>>
+}
 
 /** Users in example.test with their policies, all with PASSWORD. */
 export async function pop3House(users: Readonly<Record<string, AfterDownload | Pop3Settings>>) {
@@ -36,9 +42,10 @@ export async function pop3House(users: Readonly<Record<string, AfterDownload | P
   const drivers = createMemoryDrivers(log)
   const { store, accounts, leases, close } = await openStore({ connect: database.connect, drivers, log })
   const passwordHash = await hashPassword(PASSWORD)
+  const scram = formatVerifier((await makeVerifier(PASSWORD, { ...newSalting(), iterations: 4096 }))!)
   const accountsWanted = (hash: string) =>
     Object.entries(users).map(([user, pop3]) => ({
-      ...{ address: `${user}@${DOMAIN}`, aliases: [], passwordHash: hash },
+      ...{ address: `${user}@${DOMAIN}`, aliases: [], passwordHash: hash, scram },
       pop3: typeof pop3 === 'string' ? { afterDownload: pop3 } : pop3,
     }))
   await accounts.reconcile({ domains: [DOMAIN], accounts: accountsWanted(passwordHash) })
@@ -78,17 +85,19 @@ export async function pop3House(users: Readonly<Record<string, AfterDownload | P
     inbox,
     heldLease: async ({ account }: AccountAccess): Promise<Lease> => held.get(account) ?? assert.fail('nobody has it'),
     changePassword: async (to: string) => accounts.reconcile({ domains: [DOMAIN], accounts: accountsWanted(await hashPassword(to)) }),
-    async serve(options: ServeOptions = {}): Promise<Listener> {
-      const deps = { store, leases: watched, authenticator, presence: drivers.presence, log, hostname: 'mail.example.test' }
+    async serve({ plain = false, accept, ...options }: ServeOptions = {}): Promise<Listener> {
+      const service = plain ? 'pop3' : 'pop3s'
+      const deps = { store, leases: watched, authenticator, presence: drivers.presence, log, hostname: 'mail.example.test', service } as const
       const listener = await listen({
         host: '127.0.0.1',
         port: 0,
-        mode: 'implicit',
+        mode: plain ? 'starttls' : 'implicit',
         tls,
         alpn: ['pop3'],
         networkOf,
         serve: pop3Service({ ...deps, ...options }),
         log,
+        ...accept,
       })
       listeners.push(listener)
       return listener
@@ -120,10 +129,10 @@ export async function pop3House(users: Readonly<Record<string, AfterDownload | P
 
 /** Says what it is told, octet for octet. */
 export class Client {
-  readonly socket: TLSSocket
+  readonly socket: Socket
   readonly lines: LineReader
 
-  private constructor(socket: TLSSocket) {
+  private constructor(socket: Socket) {
     this.socket = socket
     this.lines = new LineReader(socket)
   }
@@ -136,6 +145,26 @@ export class Client {
     const client = new Client(socket)
     assert.match((await client.line()) ?? '', /^\+OK mail\.example\.test /)
     return client
+  }
+
+  /** Connected in the clear; `first` is sent before the greeting is read. */
+  static async plain({ port }: Listener, first = ''): Promise<Client> {
+    const socket = connectTcp({ port, host: '127.0.0.1' })
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    if (first) socket.write(first)
+    const client = new Client(socket)
+    assert.match((await client.line()) ?? '', /^\+OK mail\.example\.test /)
+    return client
+  }
+
+  /** What it becomes by a handshake; STLS was answered. */
+  async secured(house: House): Promise<Client> {
+    this.lines.detach()
+    const socket = connect({ socket: this.socket, servername: 'localhost', ca: house.cert })
+    socket.on('error', () => undefined)
+    await once(socket, 'secureConnect')
+    return new Client(socket)
   }
 
   /** Logged in. */
