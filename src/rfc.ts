@@ -172,6 +172,13 @@ export const RFCS: readonly Rfc[] = [
     'always in LIST and LSUB; one mailbox of each use, and one use of each mailbox',
     { imap: ['SPECIAL-USE', 'CREATE-SPECIAL-USE'] },
   ),
+  rfc(
+    6203,
+    'IMAP4 Extension for Fuzzy Search',
+    'full',
+    'FUZZY: words in any order, with other endings, without their accents, and with one letter wrong from 5 letters on, in bodies from 8; RELEVANCY. Keys that name no text stay exact',
+    { imap: ['SEARCH=FUZZY'] },
+  ),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read, and what a message/global holds'),

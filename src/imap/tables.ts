@@ -58,6 +58,8 @@ export interface SearchOptions {
   readonly update: true
   readonly context: true
   readonly page: Page
+  /** A score for each of the results: RFC 6203 §4. */
+  readonly relevancy: true
 }
 /** What stands before LIST's reference: RFC 5258 §3.1. Without any of the first two every name is selected. */
 export interface ListSelection {

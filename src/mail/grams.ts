@@ -1,15 +1,16 @@
 /**
  * Grams: the short pieces of a text by which an index knows what the text cannot hold. Three code units each; two where both are of a script whose words are that short
  * (Chinese, Japanese, Korean), or the halves of one character. Which gram is at a place depends on what stands there alone, so a text that holds another has all
- * of its grams. Each falls into one of BUCKETS buckets, and different ones may share one: such an index rules out, it never finds.
+ * of its grams. Accents are taken off before, so that a lenient search can be ruled out, too. Each falls into one of BUCKETS buckets, and different ones may share one: such an index rules out, it never finds.
  */
 import { canonical } from './canonical.ts'
+import { fold } from './fold.ts'
 import { headerFields, unfold } from './header.ts'
 import { MAX_TEXT_BYTES, type SearchText } from './text.ts'
 import { decodeWords } from './words.ts'
 
-/** Rises with any change of what is here, or of what the text of a message is: text.ts, canonical.ts, and all that they use. */
-const VERSION = 3
+/** Rises with any change of what is here, or of what the text of a message is: text.ts, canonical.ts, fold.ts, and all that they use. */
+const VERSION = 4
 /** What was indexed under another number is indexed anew: the engine's idea of case and composition may have changed as well, with the version of Unicode that it knows (`17.0`). */
 export const TEXT_VERSION = VERSION * 1_000 + Math.round(Number(process.versions.unicode ?? 0) * 10)
 
@@ -34,14 +35,14 @@ export function messageGrams(header: Buffer, text: SearchText, take: (bucket: nu
   let differs = header.length > MAX_TEXT_BYTES
   for (const { name, from, value, to } of headerFields(header)) {
     differs ||= value - 1 - from > name.length
-    const content = canonical(decodeWords(unfold(header, value, to)))
+    const content = fold(canonical(decodeWords(unfold(header, value, to))))
     const place = FIELDS.get(name)
     if (place !== undefined) grams(content, place, take)
     block += `${name}: ${content}\n`
   }
-  grams(block, HEADER, take)
-  if (differs) grams(canonical(text.header), HEADER, take)
-  grams(canonical(text.body), BODY, take)
+  grams(fold(block), HEADER, take)
+  if (differs) grams(fold(canonical(text.header)), HEADER, take)
+  grams(fold(canonical(text.body)), BODY, take)
 }
 
 /**
@@ -50,7 +51,10 @@ export function messageGrams(header: Buffer, text: SearchText, take: (bucket: nu
  */
 export function gramsOf(place: TextPlace, text: string): number[] {
   const found = new Map<number, number>()
-  const collect = (from: string, where: number, less = 0) => grams(from, where, (bucket, at) => void found.set(bucket, rarity(from, at) - less))
+  const collect = (canonical: string, where: number, less = 0) => {
+    const from = fold(canonical)
+    grams(from, where, (bucket, at) => void found.set(bucket, rarity(from, at) - less))
+  }
   if (place === 'body') collect(text, BODY)
   else if (place === 'header') collect(text, HEADER)
   else {
@@ -77,7 +81,7 @@ function rarity(text: string, at: number): number {
   return sum
 }
 
-/** Calls `take` with the bucket of each gram and where the gram is. */
+/** Calls `take` with the bucket of each gram of the folded text and where the gram is. */
 function grams(text: string, place: number, take: (bucket: number, at: number) => void): void {
   const { length } = text
   if (length < 2) return

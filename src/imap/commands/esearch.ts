@@ -78,7 +78,7 @@ async function searchOne(s: AuthenticatedSession, mailbox: Selected, { tag, crit
   const updated = options.update && mailbox === s.selected ? (s as SelectedSession) : undefined
   if (updated) SearchUpdates.check(updated, tag)
   const before = mailbox.view.modseq
-  const found = await runSearch(searchContext(s, mailbox), criteria.key)
+  const found = await runSearch(searchContext(s, mailbox), criteria.key, options.relevancy)
   if (found.uids.length > 0) {
     const { name, index } = mailbox
     const of = { name, uidvalidity: index.uidvalidity }

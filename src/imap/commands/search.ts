@@ -25,7 +25,7 @@ export const search = command({
       if (options?.update) SearchUpdates.check(s, tag)
       const before = selected.view.modseq
       const context = searchContext(s)
-      const found = await withProgress(s, tag, runSearch(context, key), context.work)
+      const found = await withProgress(s, tag, runSearch(context, key, options?.relevancy), context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found)
       if (options?.update) SearchUpdates.begin(s, { tag, by, key, numbered, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))

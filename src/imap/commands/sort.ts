@@ -20,11 +20,11 @@ export const sort = command({
   parse: (r, _, tables) => readSort(r, tables),
   async run(s, args, { name, by, tag }) {
     const { out, selected } = s
-    const { options, order } = args
+    const { options, order, scored } = args
     await withCriteria(selected, args, async ({ key, modseq }) => {
       if (modseq) s.enable(CONDSTORE)
       const context = searchContext(s)
-      const work = runSearch(context, key).then((found) => sorted(context, found, order))
+      const work = runSearch(context, key, scored).then((found) => sorted(context, found, order))
       const found = await withProgress(s, tag, work, context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found, 'SORT')
       if (options?.save) selected.save(toRanges(saved(found, options)))

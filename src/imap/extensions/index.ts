@@ -9,6 +9,7 @@ import { condstore } from './condstore.ts'
 import { contextSearch } from './context-search.ts'
 import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
+import { fuzzySearch } from './fuzzy.ts'
 import { i18nLevel1 } from './i18nlevel.ts'
 import { imap4rev1 } from './imap4rev1.ts'
 import { imap4rev2 } from './imap4rev2.ts'
@@ -72,6 +73,7 @@ export const EXTENSIONS: readonly Extension[] = [
   threadOrderedSubject,
   threadReferences,
   contextSearch,
+  fuzzySearch,
   i18nLevel1,
   binary,
   multiappend,

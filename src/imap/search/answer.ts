@@ -1,11 +1,11 @@
 /** What a client is told of what a search found: an ESEARCH response, or the SEARCH and SORT of old. RFC 4731 §3.1, RFC 9051 §7.3.4. */
 import type { By } from '../command.ts'
-import { formatPage, pageOf } from '../page.ts'
+import { formatPage, type Page, pageOf } from '../page.ts'
 import type { Selected } from '../selected.ts'
 import type { SearchOptions } from '../tables.ts'
 import type { ResponseWriter } from '../wire/write.ts'
 import type { Found } from './run.ts'
-import { writeNumbers, writeSet } from './write.ts'
+import { writeNumbers, writeScores, writeSet } from './write.ts'
 
 export interface Question {
   readonly tag: string
@@ -45,7 +45,7 @@ interface Extended extends Pick<Question, 'tag' | 'by'> {
   readonly mailbox: Question['mailbox'] | undefined
 }
 
-/** Items that nothing was found for are left out, but for COUNT and PARTIAL. client: New Outlook wants the tag quoted, so it always is. */
+/** Items that nothing was found for are left out, but for COUNT, PARTIAL and RELEVANCY. client: New Outlook wants the tag quoted, so it always is. */
 async function writeExtended(out: ResponseWriter, { tag, by, options, modseq, mailbox }: Extended, found: Found): Promise<void> {
   const numbers = numbersOf(found, by)
   const { min, max, count, page } = options
@@ -67,7 +67,15 @@ async function writeExtended(out: ResponseWriter, { tag, by, options, modseq, ma
     out.word('ALL')
     await writeSet(out, numbers)
   }
+  if (options.relevancy && found.scores) await writeScores(out, scoresOf(found.scores, page))
   out.end()
+}
+
+/** Of each result that the answer lists, in its order: of a page those that are on it. RFC 6203 §4, §6. */
+function scoresOf(scores: readonly number[], page: Page | undefined): readonly number[] {
+  if (!page) return scores
+  const { from, to } = pageOf(page, scores.length)
+  return scores.slice(from, to)
 }
 
 /** What `$` names afterwards: RFC 5182 §2.4, RFC 9394 §3.2. */

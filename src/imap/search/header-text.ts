@@ -2,6 +2,7 @@
 import { isAscii } from 'node:buffer'
 import { canonical } from '../../mail/canonical.ts'
 import { dayOf, parseDate } from '../../mail/date.ts'
+import { fold } from '../../mail/fold.ts'
 import { type HeaderField, headerFields, unfold } from '../../mail/header.ts'
 import { decodeWords } from '../../mail/words.ts'
 
@@ -18,6 +19,7 @@ export class HeaderText {
   readonly #lines: (() => string) | undefined
   #fields: readonly Field[] | undefined
   #whole: string | undefined
+  readonly #folded = new Map<string, string>()
   /** The block without case, where each of its octets means itself: no encoded words, nothing 8-bit. */
   #plain: string | false | undefined
 
@@ -43,6 +45,16 @@ export class HeaderText {
           .map((field) => `${field.name}: ${this.#text(field)}\n`)
           .join('')
     return this.#whole.includes(text)
+  }
+
+  /** What all fields of that lower-case name say, folded; a line for each. */
+  folded(name: string): string {
+    let text = this.#folded.get(name)
+    if (text === undefined) {
+      const fields = this.#all().filter((field) => field.name === name)
+      this.#folded.set(name, (text = fold(fields.map((field) => this.#text(field)).join('\n'))))
+    }
+    return text
   }
 
   /** The day of the Date field as its writer saw it, in days since 1970; undefined where there is none, or no date. */

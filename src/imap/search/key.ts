@@ -1,4 +1,6 @@
 /** What a search key is: a tree of tests, each of which says what must be loaded before it can answer. Tests answer for runs of messages at once. */
+
+import type { TextFinder } from '../../mail/fuzzy.ts'
 import type { Segment } from '../../store/index.ts'
 import type { TextProbe } from '../../store/mailstore.ts'
 import type { UidRanges } from '../../store/uidset.ts'
@@ -30,7 +32,7 @@ export class Rows {
   may: readonly Uint8Array[] = []
   /** From the cost HEADER on. */
   header!: HeaderText
-  /** For the cost BODY: whether the body's text holds each of the needles. */
+  /** For the cost BODY: whether the body's text holds each of the needles; how well, of those that say that. */
   found!: Uint8Array
 }
 
@@ -46,11 +48,13 @@ export interface Scope {
   readonly saved: () => UidRanges
   /** Milliseconds since 1970: one moment for the whole search. */
   readonly now: number
-  /** Asks for a canonical text to be looked for in bodies; its place in `Rows.found`. */
-  readonly needle: (text: string) => number
+  /** Asks for a canonical text to be looked for in bodies, or for whatever this finds in folded ones; its place in `Rows.found`. */
+  readonly needle: (needle: Needle) => number
   /** Asks for the index of texts to be asked; the column in `Rows.may`, if it will. */
   readonly probe: (probe: TextProbe) => number | undefined
 }
+
+export type Needle = string | TextFinder
 
 /** Writes NO or YES for each row, beginning at out[0]. Called once what it costs is loaded. */
 export type Test = (rows: Rows, out: Uint8Array) => void
@@ -58,13 +62,18 @@ export type Test = (rows: Rows, out: Uint8Array) => void
 export type SearchKey =
   | { readonly kind: 'and' | 'or'; readonly keys: readonly SearchKey[] }
   | { readonly kind: 'not'; readonly key: SearchKey }
-  | {
-      readonly kind: 'test'
-      readonly cost: Cost
-      readonly bind: (scope: Scope) => Test
-      /** The test comes to NO for every message that does not hold this. */
-      readonly probe?: TextProbe | undefined
-    }
+  | TestKey
+export interface TestKey {
+  readonly kind: 'test'
+  readonly cost: Cost
+  readonly bind: (scope: Scope) => Test
+  /** The test comes to NO for every message that does not hold this. */
+  readonly probe?: TextProbe | undefined
+  /** How well one message passes it, from 1 to 100; 0 where it does not. Only of what was asked to be matched leniently (RFC 6203 §4). */
+  readonly quality?: Quality
+}
+/** Makes what is called once what the test costs is loaded. */
+export type Quality = (scope: Scope) => (message: Rows) => number
 
 export const and = (keys: readonly SearchKey[]): SearchKey => (keys.length === 1 ? keys[0]! : { kind: 'and', keys })
 export const or = (keys: readonly SearchKey[]): SearchKey => ({ kind: 'or', keys })
@@ -74,7 +83,7 @@ export const not = (key: SearchKey): SearchKey => (key.kind === 'not' ? key.key 
 export const onIndex = (bind: (scope: Scope) => Test): SearchKey => ({ kind: 'test', cost: INDEX, bind })
 
 /** A test on what is read of one message. `probe`: what a message that passes it holds for certain. */
-export const onMessage = (cost: Cost, bind: (scope: Scope) => (message: Rows) => boolean, probe?: TextProbe): SearchKey => ({
+export const onMessage = (cost: Cost, bind: (scope: Scope) => (message: Rows) => boolean, probe?: TextProbe): TestKey => ({
   kind: 'test',
   cost,
   probe,
@@ -84,4 +93,17 @@ export const onMessage = (cost: Cost, bind: (scope: Scope) => (message: Rows) =>
       out[0] = test(rows) ? YES : NO
     }
   },
+})
+
+/** A test that says how well, too. */
+export const onQuality = (cost: Cost, quality: Quality, probe?: TextProbe): SearchKey => ({
+  ...onMessage(
+    cost,
+    (scope) => {
+      const of = quality(scope)
+      return (message) => of(message) > 0
+    },
+    probe,
+  ),
+  quality,
 })

@@ -1,6 +1,5 @@
 /** The search keys of IMAP4rev1. RFC 3501 §6.4.4, RFC 9051 §6.4.4. */
-import { bodyHas, textHas } from './body-keys.ts'
-import { fieldHas, sentBefore, sentOn, sentSince } from './header-keys.ts'
+import { sentBefore, sentOn, sentSince } from './header-keys.ts'
 import {
   ALL,
   arrivedBefore,
@@ -26,7 +25,7 @@ const DAY_MS = 86_400_000
 const field =
   (name: string) =>
   (r: KeyReader): SearchKey =>
-    fieldHas(name, r.text())
+    r.texts.field(r, name)
 
 /** Midnight UTC of the day named. */
 export const date =
@@ -48,13 +47,13 @@ export const SEARCH_KEYS: SearchKeys = new Map<string, SearchKey | ((r: KeyReade
   ['ANSWERED', IS_ANSWERED],
   ['BCC', field('bcc')],
   ['BEFORE', date(arrivedBefore)],
-  ['BODY', (r) => bodyHas(r.bodyText())],
+  ['BODY', (r) => r.texts.body(r)],
   ['CC', field('cc')],
   ['DELETED', IS_DELETED],
   ['DRAFT', IS_DRAFT],
   ['FLAGGED', IS_FLAGGED],
   ['FROM', field('from')],
-  ['HEADER', (r) => fieldHas(r.arguments.astring(), r.text())],
+  ['HEADER', (r) => r.texts.field(r, r.arguments.astring())],
   ['KEYWORD', (r) => hasKeyword(r.arguments.atom())],
   ['LARGER', size(isLarger)],
   ['NEW', IS_NEW],
@@ -68,7 +67,7 @@ export const SEARCH_KEYS: SearchKeys = new Map<string, SearchKey | ((r: KeyReade
   ['SINCE', date(arrivedSince)],
   ['SMALLER', size(isSmaller)],
   ['SUBJECT', field('subject')],
-  ['TEXT', (r) => textHas(r.bodyText())],
+  ['TEXT', (r) => r.texts.text(r)],
   ['TO', field('to')],
   ['UID', (r) => inUidSet(r.uids())],
   ['UNANSWERED', not(IS_ANSWERED)],

@@ -2,12 +2,14 @@
 import { Bad, No } from '../reply.ts'
 import type { Tables } from '../tables.ts'
 import type { ArgumentReader } from '../wire/read.ts'
-import { orRefusal, readCharset, readCriteria, readReturn, type SearchArgs } from './parse.ts'
+import { needFuzzy, orRefusal, readCharset, readCriteria, readReturn, type SearchArgs } from './parse.ts'
 import type { Criterion } from './sort.ts'
 import type { SortKey } from './sort-keys.ts'
 
 export interface SortArgs extends SearchArgs {
   readonly order: readonly Criterion[]
+  /** Scores are told, or decide on the order. */
+  readonly scored: boolean
 }
 
 /** More than there are keys are of no use. */
@@ -29,7 +31,9 @@ export function readSort(
     readCharset(r)
     return readCriteria(r, searchKeys, true)
   })
-  return { options, order, criteria }
+  const scored = options?.relevancy === true || order.some(({ key }) => key.kind === 'relevancy')
+  if (scored) needFuzzy(criteria)
+  return { options, order, criteria, scored }
 }
 
 function readCriterion(r: ArgumentReader, known: ReadonlyMap<string, SortKey>): Criterion {

@@ -5,6 +5,7 @@ import { type NumberSet, SAVED } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import { inSet } from './index-keys.ts'
 import { and, not, or, type SearchKey } from './key.ts'
+import { EXACT_TEXTS, type TextKeys } from './text-keys.ts'
 
 /** What a client may name, upper case, beside sets, lists, NOT and OR. Extensions add to a copy of SEARCH_KEYS. */
 export type SearchKeys = ReadonlyMap<string, SearchKey | ((r: KeyReader) => SearchKey)>
@@ -15,6 +16,8 @@ const MAX_DEPTH = 50
 const MAX_KEYS = 1000
 /** Texts that bodies are searched for. */
 const MAX_BODY_TEXTS = 50
+/** Words that are looked for leniently. */
+const MAX_WORDS = 100
 /** Characters of one text. */
 const MAX_TEXT = 4096
 
@@ -29,6 +32,8 @@ export interface Criteria {
   readonly modseq: boolean
   /** It speaks of sequence numbers, or of `$`. */
   readonly numbered: boolean
+  /** Something is matched leniently, so that scores can be told: RFC 6203 §4. */
+  readonly fuzzy: boolean
 }
 
 export interface SearchArgs {
@@ -49,7 +54,13 @@ export function readSearch(r: ArgumentReader, tables: SearchTables): SearchArgs 
     if (strict) readCharset(r)
     return readCriteria(r, tables.searchKeys, strict)
   })
+  if (options?.relevancy) needFuzzy(criteria)
   return { options, criteria }
+}
+
+/** Throws Bad where scores are asked for and nothing is scored: RFC 6203 §4, §6. */
+export function needFuzzy(criteria: Criteria | No): void {
+  if (!(criteria instanceof No || criteria.fuzzy)) throw new Bad('RELEVANCY needs a FUZZY key')
 }
 type SearchTables = Pick<Tables, 'searchKeys' | 'searchReturns'>
 
@@ -69,7 +80,7 @@ export function readCharset(r: ArgumentReader): void {
 /** All that is left. `strict`: a charset was named. Throws Bad, and No for a size that is not supported. */
 export function readCriteria(r: ArgumentReader, known: SearchKeys, strict: boolean): Criteria {
   const reader = new KeyReader(r, known, strict)
-  return { key: reader.all(), modseq: reader.modseq, numbered: reader.numbered }
+  return { key: reader.all(), modseq: reader.modseq, numbered: reader.numbered, fuzzy: reader.fuzzy }
 }
 
 /** After a refusal the rest of the line is not looked at. */
@@ -91,6 +102,10 @@ export class KeyReader {
   #depth = 0
   #keys = 0
   #bodyTexts = 0
+  #words = 0
+  #texts = EXACT_TEXTS
+  /** Set by a key that has others matched leniently. */
+  fuzzy = false
   /** Set by a key that asks for mod-sequences. */
   modseq = false
   /** Messages were named by sequence number, or by `$`. */
@@ -127,6 +142,25 @@ export class KeyReader {
     return this.text()
   }
 
+  /** Words to be looked for leniently. */
+  spend(words: number): void {
+    this.#words += words
+    if (this.#words > MAX_WORDS) throw new No('LIMIT', 'Too many words to search for leniently')
+  }
+
+  /** How keys that name a text look for it here. */
+  get texts(): TextKeys {
+    return this.#texts
+  }
+  /** The next key, its texts looked for in that way. */
+  keyBy(texts: TextKeys): SearchKey {
+    const outer = this.#texts
+    this.#texts = texts
+    const key = this.#key()
+    this.#texts = outer
+    return key
+  }
+
   /** uid-set: a set of UIDs, or `$`. */
   uids(): NumberSet {
     const set = this.#r.set()
@@ -139,7 +173,11 @@ export class KeyReader {
     if (++this.#keys > MAX_KEYS) throw new No('LIMIT', 'Too many search keys')
     let negated = false
     while (this.#r.maybe('NOT')) negated = !negated
+    const outer = this.#texts
+    // What is met leniently and then negated would lose what an exact search finds.
+    if (negated) this.#texts = EXACT_TEXTS
     const key = this.#r.next === 'list' ? this.#list() : this.#named()
+    this.#texts = outer
     this.#depth--
     return negated ? not(key) : key
   }

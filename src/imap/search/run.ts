@@ -1,5 +1,6 @@
 /** Carries out a search: over the index in one walk, then over what must be read of the messages that it, and the index of texts, leave open. */
 import { canonical } from '../../mail/canonical.ts'
+import { fold } from '../../mail/fold.ts'
 import { unpackParts } from '../../mail/parts.ts'
 import { TextCollector } from '../../mail/text.ts'
 import { type Place, SEGMENT_ROWS, type Segment } from '../../store/index.ts'
@@ -9,9 +10,10 @@ import type { Selected } from '../selected.ts'
 import type { Work } from '../work.ts'
 import type { SearchGate } from './gate.ts'
 import { HeaderText } from './header-text.ts'
-import { BODY, HEADER, MAYBE, NARROWED, NO, Rows, type SearchKey, YES } from './key.ts'
+import { BODY, HEADER, MAYBE, NARROWED, type Needle, NO, Rows, type Scope, type SearchKey, YES } from './key.ts'
 import { Narrowing } from './narrowing.ts'
 import { type Plan, plan } from './plan.ts'
+import { type Scorer, scorerOf } from './score.ts'
 
 /** Contents asked of the store in one go; it reads ahead within them. */
 const STEP = 1024
@@ -27,30 +29,39 @@ export interface SearchContext {
 export interface Found {
   readonly msns: readonly number[]
   readonly uids: readonly number[]
+  /** How relevant message i is, from 1 to 100, where that was asked for: RFC 6203 §4. */
+  readonly scores?: readonly number[]
 }
 
+/** Of a message that other keys found where lenient ones have nothing to say, and of any where there are no such keys. */
+const LEAST = 1
+const MOST = 100
+
 /** Ascending. Throws Disconnected, or Bye when the session ends meanwhile. */
-export function runSearch(context: SearchContext, key: SearchKey): Promise<Found> {
-  return new Search(context, key).run()
+export function runSearch(context: SearchContext, key: SearchKey, scored = false): Promise<Found> {
+  return new Search(context, key, scored).run()
 }
 
 class Search {
   readonly #context: SearchContext
   /** Texts to be looked for in bodies. */
-  readonly #needles: string[] = []
+  readonly #needles: Needle[] = []
   readonly #narrowing = new Narrowing()
   /** Sequence numbers of the messages that the index leaves open; they are called by their places in it from there on. */
   #open: readonly number[] = []
   readonly #plan: Plan
+  readonly #scorer: Scorer | undefined
+  /** By sequence number. */
+  readonly #scores: Map<number, number> | undefined
   readonly #rows = new Rows()
   readonly #verdicts = new Uint8Array(SEGMENT_ROWS)
   readonly #msns: number[] = []
   readonly #uids: number[] = []
 
-  constructor(context: SearchContext, key: SearchKey) {
+  constructor(context: SearchContext, key: SearchKey, scored: boolean) {
     const { view } = context.selected
     this.#context = context
-    this.#plan = plan(key, {
+    const scope: Scope = {
       keywords: context.selected.keywords,
       exists: view.exists,
       maxUid: view.maxUid,
@@ -59,7 +70,12 @@ class Search {
       now: Date.now(),
       needle: (text) => this.#needle(text),
       probe: (probe) => this.#narrowing.column(probe),
-    })
+    }
+    this.#plan = plan(key, scope)
+    if (scored) {
+      this.#scorer = scorerOf(key, scope)
+      this.#scores = new Map()
+    }
     this.#rows.found = new Uint8Array(this.#needles.length)
   }
 
@@ -72,7 +88,9 @@ class Search {
       this.#msns.sort(ascending)
       this.#uids.sort(ascending)
     }
-    return { msns: this.#msns, uids: this.#uids }
+    const found = { msns: this.#msns, uids: this.#uids }
+    const scores = this.#scores
+    return scores ? { ...found, scores: found.msns.map((msn) => scores.get(msn) ?? MOST) } : found
   }
 
   #hit(msn: number, uid: number): void {
@@ -80,9 +98,9 @@ class Search {
     this.#uids.push(uid)
   }
 
-  #needle(text: string): number {
-    const known = this.#needles.indexOf(text)
-    return known < 0 ? this.#needles.push(text) - 1 : known
+  #needle(needle: Needle): number {
+    const known = this.#needles.indexOf(needle)
+    return known < 0 ? this.#needles.push(needle) - 1 : known
   }
 
   /** Judges every message of the view by the index alone; returns those that are still open. */
@@ -99,7 +117,7 @@ class Search {
         const { uids } = segment
         for (let i = 0; i < to - from; i++) {
           if (verdicts[i] === NO) continue
-          if (verdicts[i] === MAYBE) open.push(msn + i)
+          if (verdicts[i] === MAYBE || this.#scorer) open.push(msn + i)
           else this.#hit(msn + i, uids[from + i]!)
         }
         next = msn + to - from
@@ -140,10 +158,17 @@ class Search {
     return open
   }
 
-  /** A hit, or one that stays open, or neither. */
+  /** A hit, or one that stays open, or neither. What is to be scored stays open until a key has a say in that, or all is loaded. */
   #settle(nth: number, { segment, row }: Place, verdict: number, open: number[]): void {
-    if (verdict === YES) this.#hit(this.#open[nth]!, segment.uids[row]!)
-    else if (verdict === MAYBE) open.push(nth)
+    if (verdict === NO) return
+    const score = verdict === YES ? this.#scorer?.(this.#rows) : undefined
+    if (verdict === MAYBE || (score === 0 && this.#rows.loaded < this.#plan.cost)) {
+      open.push(nth)
+      return
+    }
+    const msn = this.#open[nth]!
+    if (score !== undefined) this.#scores?.set(msn, Math.max(LEAST, score))
+    this.#hit(msn, segment.uids[row]!)
   }
 
   /** To the open message at that place. */
@@ -223,8 +248,12 @@ class Search {
   #judgeText({ header }: ContentRow, collected: TextCollector): number {
     const text = collected.end()
     const body = canonical(text.body)
+    let folded: string | undefined
     this.#rows.header = new HeaderText(header!, () => text.header)
-    for (let i = 0; i < this.#needles.length; i++) this.#rows.found[i] = body.includes(this.#needles[i]!) ? 1 : 0
+    for (let i = 0; i < this.#needles.length; i++) {
+      const needle = this.#needles[i]!
+      this.#rows.found[i] = typeof needle === 'string' ? (body.includes(needle) ? 1 : 0) : needle.find((folded ??= fold(body)))
+    }
     return this.#judge(BODY)
   }
 }

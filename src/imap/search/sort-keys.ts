@@ -29,6 +29,8 @@ export type SortKey =
   | { readonly kind: 'index'; readonly of: (message: Place) => number }
   | { readonly kind: 'number'; readonly of: (keys: EnvelopeKeys, message: Place) => number }
   | { readonly kind: 'text'; readonly of: (keys: EnvelopeKeys) => string }
+  /** The highest score first: RFC 6203 §6. */
+  | { readonly kind: 'relevancy' }
 
 const arrival = ({ segment, row }: Place): number => segment.dates[row]!
 /** Where the Date field names no moment, INTERNALDATE does: RFC 5256 §2.2. */

@@ -11,8 +11,10 @@ export interface Criterion {
 
 /** By the first criterion, what is equal by the next one, and in the end by sequence number, in which no REVERSE has a part. */
 export async function sorted(context: SearchContext, found: Found, criteria: readonly Criterion[]): Promise<Found> {
-  const order = await inOrder(await columnsOf(context, found.msns, criteria), found.msns.length, context.work)
-  return { msns: Array.from(order, (i) => found.msns[i]!), uids: Array.from(order, (i) => found.uids[i]!) }
+  const order = await inOrder(await columnsOf(context, found, criteria), found.msns.length, context.work)
+  const ordered = (of: readonly number[]): number[] => Array.from(order, (i) => of[i]!)
+  const { msns, uids, scores } = found
+  return { msns: ordered(msns), uids: ordered(uids), ...(scores && { scores: ordered(scores) }) }
 }
 
 interface Column {
@@ -20,16 +22,22 @@ interface Column {
   readonly reverse: boolean
 }
 
-async function columnsOf(context: SearchContext, msns: readonly number[], criteria: readonly Criterion[]): Promise<Column[]> {
+async function columnsOf(context: SearchContext, { msns, scores }: Found, criteria: readonly Criterion[]): Promise<Column[]> {
   const columns = criteria.map(({ reverse }) => ({ values: new Array<number | string>(msns.length), reverse }))
   const { view } = context.selected
-  for (const [c, { key }] of criteria.entries())
-    if (key.kind === 'index') for (let i = 0; i < msns.length; i++) columns[c]!.values[i] = key.of(view.placeAt(msns[i]!)!)
-  if (criteria.every(({ key }) => key.kind === 'index')) return columns
+  let reads = false
+  for (const [c, { key }] of criteria.entries()) {
+    const { values } = columns[c]!
+    if (key.kind === 'index') for (let i = 0; i < msns.length; i++) values[i] = key.of(view.placeAt(msns[i]!)!)
+    else if (key.kind === 'relevancy') for (let i = 0; i < msns.length; i++) values[i] = -scores![i]!
+    else reads = true
+  }
+  if (!reads) return columns
   await eachKeys(context, msns, ENVELOPE_KEYS, (keys, i) => {
     for (let c = 0; c < criteria.length; c++) {
       const { key } = criteria[c]!
-      if (key.kind !== 'index') columns[c]!.values[i] = key.kind === 'text' ? key.of(keys) : key.of(keys, view.placeAt(msns[i]!)!)
+      if (key.kind === 'text') columns[c]!.values[i] = key.of(keys)
+      else if (key.kind === 'number') columns[c]!.values[i] = key.of(keys, view.placeAt(msns[i]!)!)
     }
   })
   return columns

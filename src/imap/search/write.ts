@@ -5,6 +5,7 @@ import type { ResponseWriter } from '../wire/write.ts'
 
 const BEGIN = { SEARCH: new Phrase('* SEARCH'), SORT: new Phrase('* SORT') }
 const MODSEQ = new Phrase(' (MODSEQ ')
+const RELEVANCY = new Phrase(' RELEVANCY (')
 const CLOSE = new Phrase(')')
 const END = new Phrase('\r\n')
 const SPACE = 0x20
@@ -65,4 +66,24 @@ export async function writeSet({ output }: ResponseWriter, numbers: readonly num
     line.release()
     if (output.queued > FLUSH_AT) await output.flush()
   }
+}
+
+/** ` RELEVANCY (4 99 42)`. RFC 6203 §7. */
+export async function writeScores({ output }: ResponseWriter, scores: readonly number[]): Promise<void> {
+  const line = new LineWriter(output)
+  line.room(ROOM)
+  line.phrase(RELEVANCY)
+  for (let at = 0; at < scores.length; ) {
+    const until = Math.min(scores.length, at + STEP)
+    for (; at < until; at++) {
+      line.room(ROOM)
+      if (at > 0) line.byte(SPACE)
+      line.number(scores[at]!)
+    }
+    line.release()
+    if (output.queued > FLUSH_AT) await output.flush()
+  }
+  line.room(ROOM)
+  line.phrase(CLOSE)
+  line.release()
 }
