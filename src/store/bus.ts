@@ -1,12 +1,12 @@
 /**
  * Pokes between sessions and processes. At most once, in any order, doubled or lost: a poke only says where to look.
- * A topic is a mailbox of an account, or an account's `names` (mailboxes, subscriptions) or `login` (password, disabled).
+ * A topic is a mailbox of an account, or an account's `names` (mailboxes, subscriptions) or `login` (password, disabled), or the `queue`, of all accounts.
  */
 import type { AccountId, MailboxId } from './types.ts'
 
 export interface Topic {
   readonly account: AccountId
-  readonly of: MailboxId | 'names' | 'login'
+  readonly of: MailboxId | 'names' | 'login' | 'queue'
 }
 
 /** What brought a topic there, packed: small, and proven by whoever packs it. Made when it is needed; undefined: it is too large. */

@@ -162,6 +162,8 @@ export interface Delivery {
   /** Where it goes; a mailbox that is gone by then means INBOX. */
   readonly mailbox: MailboxId
   readonly flags: readonly string[]
+  /** This content of this account is in the database already: it was queued too (store/queue.ts). */
+  readonly stored?: boolean
 }
 
 /** A delivery that is durable. */

@@ -73,7 +73,7 @@ export class Deliveries {
   /** One mailbox after the other: the first append writes the content, the others only refer to it. */
   async #toAccount(what: Message, deliveries: readonly Delivery[]): Promise<(Landed & Release)[]> {
     const landed: (Landed & Release)[] = []
-    let stored = false
+    let stored = deliveries.some((delivery) => delivery.stored === true)
     for (const delivery of deliveries) {
       const { account } = delivery.to
       const op = what.attempt === undefined ? newOp() : opOf(what.attempt, delivery.mailbox)

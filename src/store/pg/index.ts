@@ -4,6 +4,7 @@ import type { Accounts } from '../accounts.ts'
 import type { Drivers } from '../drivers.ts'
 import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
+import type { Queue } from '../queue.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
 import { Guard } from './guard.ts'
@@ -42,6 +43,7 @@ export interface OpenStoreOptions {
 
 export interface OpenStore {
   readonly store: MailStore
+  readonly queue: Queue
   readonly accounts: Accounts
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
@@ -85,6 +87,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved, sharing: o.sharing ?? true, onPoison })
   return {
     store,
+    queue: store.queue,
     accounts,
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),

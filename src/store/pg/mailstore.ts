@@ -3,6 +3,7 @@ import type { MailboxAccess } from '../access.ts'
 import type { Bus } from '../bus.ts'
 import { Refusal, Unavailable } from '../errors.ts'
 import type { Appended, Copied, MailStore, NewMessage, StagedContent } from '../mailstore.ts'
+import type { Queue } from '../queue.ts'
 import { namesWithin } from '../rights.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { countUids } from '../uidset.ts'
@@ -22,6 +23,7 @@ import { readMetadata, writeMetadata } from './metadata.ts'
 import { listSubscriptions, subscribeMailbox } from './names.ts'
 import { createPlaces } from './places.ts'
 import type { Pool } from './pool.ts'
+import { createQueue } from './queue/index.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
 import { replace } from './replace.ts'
 import { selectMailbox } from './select.ts'
@@ -35,6 +37,7 @@ import { watchAccount } from './watch.ts'
 import type { StateWriter } from './write.ts'
 
 export interface PgMailStore extends MailStore {
+  readonly queue: Queue
   close(): Promise<void>
 }
 
@@ -72,8 +75,10 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
   const transactor = new Transactor({ pool, bus, moved, committed: () => guard?.wrote(), prover })
   const appender = new Appender({ pool, transactor, indexes })
   const deliveries = new Deliveries(pool, appender)
+  const queue = createQueue({ pool, bus, transactor })
   const writer = { transactor, indexes }
   return {
+    queue,
     ...createPlaces({ pool, writer, sharing }),
     subscriptions: (a) => listSubscriptions(pool, a.account),
     subscribe: (a, name, on) => subscribeMailbox(transactor, a, name, on),
@@ -130,6 +135,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     async close() {
       indexes.close()
       await deliveries.close()
+      await queue.close()
     },
   }
 }

@@ -41,7 +41,8 @@ const UNREFERENCED: Statement = {
   name: 'reap_unreferenced',
   text: `select c.content_id from content c where c.account_id = $1 and c.created_at < now() - make_interval(secs => $2)
          and not exists (select 1 from message m where m.account_id = $1 and m.content_id = c.content_id)
-         and not exists (select 1 from expunged e where e.account_id = $1 and e.content_id = c.content_id)`,
+         and not exists (select 1 from expunged e where e.account_id = $1 and e.content_id = c.content_id)
+         and not exists (select 1 from outbound o where o.account_id = $1 and o.content_id = c.content_id)`,
 }
 const LEFT_UNFOLDED: Statement = {
   name: 'reap_left_unfolded',
@@ -57,6 +58,7 @@ const DROP_STAGED: Statement = {
   text: `delete from content_chunk k where k.account_id = $1 and k.staged_at < now() - make_interval(secs => $2)
          and not exists (select 1 from content c where c.account_id = k.account_id and c.content_id = k.content_id)`,
 }
+const DROP_SENT: Statement = { name: 'reap_sent', text: "delete from sent where hour < now() - interval '2 days'" }
 const DROP_OPS: Statement = { name: 'reap_ops', text: `delete from op where at < now() - make_interval(days => ${OP_DAYS})` }
 
 async function numbers(on: Queryable, statement: Statement, values: readonly number[]): Promise<number[]> {
@@ -69,6 +71,7 @@ async function numbers(on: Queryable, statement: Statement, values: readonly num
 export async function reap(pool: Pool, retention: number, stop: AbortSignal): Promise<void> {
   const seconds = Math.max(retention, SHORTEST_RETENTION)
   await pool.rows(DROP_OPS, [])
+  await pool.rows(DROP_SENT, [])
   for (const account of await numbers(pool, ACCOUNTS, [])) {
     if (stop.aborted) return
     await reapAccount(pool, account as AccountId, seconds)

@@ -1,0 +1,157 @@
+/** Claiming: what is due, divided by domain and account so that nobody's mail waits behind somebody else's; leases with an epoch. */
+import { grantAccount } from '../../access.ts'
+import { type Claim, type ClaimedMessage, type ClaimedRecipient, type Due, MAX_CLAIM_RECIPIENTS, QUEUE_LEASE_SECONDS } from '../../queue.ts'
+import type { AccountId, ContentId } from '../../types.ts'
+import { int4Array, int8Array } from '../arrays.ts'
+import type { Queryable } from '../pool.ts'
+import type { Row, Statement } from '../rows.ts'
+
+// One look-up in the index for each pair of domain and account, whatever number of messages it has. `n` begins where chance says, so that several workers begin apart.
+const DUE: Statement = {
+  name: 'queue_due',
+  text: `
+    with recursive pair as (
+      (select bucket, domain, account_id from queue where state = 0 order by bucket, domain, account_id limit 1)
+      union all
+      select n.bucket, n.domain, n.account_id from pair p, lateral (
+        select bucket, domain, account_id from queue
+        where state = 0 and (bucket, domain, account_id) > (p.bucket, p.domain, p.account_id) order by bucket, domain, account_id limit 1) n)
+    select p.bucket, p.domain, p.account_id, coalesce(d.failures, 0)
+    from pair p left join queue_domain d on d.bucket = p.bucket and d.domain = p.domain
+    where p.domain <> all ($2::text[]) and (d.not_before is null or d.not_before <= now())
+      and exists (select 1 from queue q where q.state = 0 and q.bucket = p.bucket and q.domain = p.domain and q.account_id = p.account_id and q.run_at <= now())
+    order by random() limit $1`,
+}
+
+export async function due(on: Queryable, limit: number, except: readonly string[]): Promise<Due[]> {
+  const found: Due[] = []
+  await on.rows(DUE, [limit, [...except]], (row) =>
+    found.push({ bucket: row.int(), domain: row.text(), account: row.long() as AccountId, failures: row.int() }),
+  )
+  return found
+}
+
+const CLAIM: Statement = {
+  name: 'queue_claim',
+  text: `
+    with first as (
+      select content_id from queue where state = 0 and bucket = $1 and domain = $2 and account_id = $3 and run_at <= clock_timestamp()
+      order by run_at, id limit 1 for update skip locked),
+    mine as (
+      select q.bucket, q.id from queue q join first f on q.content_id = f.content_id
+      where q.state = 0 and q.bucket = $1 and q.domain = $2 and q.account_id = $3 and q.run_at <= clock_timestamp()
+      order by q.id limit ${MAX_CLAIM_RECIPIENTS} for update of q skip locked),
+    taken as (
+      update queue q set owner = $4, epoch = q.epoch + 1, attempts = q.attempts + 1, run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
+      from mine where q.bucket = mine.bucket and q.id = mine.id
+      returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, q.dot_at, q.expires_at, q.warned, q.content_id)
+    select id, epoch, address, notify, original, attempts, coalesce(dot_at, 'epoch'), expires_at, warned, content_id from taken order by id`,
+}
+
+export async function claim(
+  on: Queryable,
+  { bucket, domain, account }: Pick<Due, 'bucket' | 'domain' | 'account'>,
+  owner: string,
+): Promise<Claim | undefined> {
+  const recipients: ClaimedRecipient[] = []
+  let content: ContentId | undefined
+  await on.rows(CLAIM, [bucket, domain, account, owner], (row) => {
+    recipients.push(recipientOf(row))
+    content = row.bigint() as ContentId
+  })
+  if (content === undefined) return undefined
+  return { bucket, domain, message: await messageOf(on, account, content), recipients }
+}
+
+/** The columns id … warned, in that order. */
+export function recipientOf(row: Row): ClaimedRecipient {
+  const id = row.bigint()
+  const epoch = row.int()
+  const address = row.text()
+  const notify = row.int()
+  const original = row.text()
+  const attempts = row.int()
+  const dot = row.time()
+  return {
+    id,
+    epoch,
+    address,
+    notify,
+    original: original === '' ? undefined : original,
+    attempts,
+    inDoubt: dot === 0 ? undefined : dot,
+    expires: row.time(),
+    warned: row.int() === 1,
+  }
+}
+
+const MESSAGE: Statement = {
+  name: 'queue_message',
+  text: `select o.prefix, o.skip, o.size, o.reverse_path, o.eight_bit, o.utf8, o.require_tls, o.envelope_id, o.ret, o.queued_at, a.address
+         from outbound o join account a on a.account_id = o.account_id where o.account_id = $1 and o.content_id = $2`,
+}
+
+export async function messageOf(on: Queryable, account: AccountId, id: ContentId): Promise<ClaimedMessage> {
+  let message: ClaimedMessage | undefined
+  await on.rows(MESSAGE, [account, id], (row) => {
+    const prefix = Buffer.from(row.bytes()!)
+    const skip = row.int()
+    const size = row.int()
+    const reversePath = row.text()
+    const [eightBit, utf8, requireTls] = [row.int() === 1, row.int() === 1, row.int() === 1]
+    const [envelopeId, ret] = [row.text() || undefined, (row.text() || undefined) as 'FULL' | 'HDRS' | undefined]
+    const queued = row.time()
+    message = { id, prefix, skip, size, reversePath, eightBit, utf8, requireTls, envelopeId, ret, queued, access: grantAccount(account, row.text()) }
+  })
+  if (!message) throw new Error(`the message ${id} of account ${account} is not in the queue`)
+  return message
+}
+
+const RENEW: Statement = {
+  name: 'queue_renew',
+  text: `update queue q set run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
+         from unnest($1::int4[], $2::int8[], $3::int4[]) g(bucket, id, epoch)
+         where q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $4 returning q.id`,
+}
+const NOTE_DOT: Statement = {
+  name: 'queue_note_dot',
+  text: `with quick as (select set_config('synchronous_commit', 'off', true))
+         update queue q set dot_at = clock_timestamp() from unnest($1::int4[], $2::int8[], $3::int4[]) g(bucket, id, epoch), quick
+         where q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $4 and q.run_at > clock_timestamp() returning q.id`,
+}
+
+type Held = Pick<Claim, 'bucket'> & { readonly recipients: readonly Pick<ClaimedRecipient, 'id' | 'epoch'>[] }
+
+export const renew = (on: Queryable, claims: readonly Held[], owner: string): Promise<Set<bigint>> => touched(on, RENEW, claims, owner)
+
+/** A crash may forget it with the last moments of the log: then it is in doubt and nobody knows, as if the connection had been lost a moment before. */
+export const noteDot = async (on: Queryable, held: Held, owner: string): Promise<boolean> =>
+  (await touched(on, NOTE_DOT, [held], owner)).size === held.recipients.length
+
+async function touched(on: Queryable, statement: Statement, claims: readonly Held[], owner: string): Promise<Set<bigint>> {
+  const all = claims.flatMap(({ bucket, recipients }) => recipients.map(({ id, epoch }) => ({ bucket, id, epoch })))
+  const ids = new Set<bigint>()
+  if (all.length === 0) return ids
+  const values = [int4Array(all.map((r) => r.bucket)), int8Array(all.map((r) => r.id)), int4Array(all.map((r) => r.epoch)), owner]
+  await on.rows(statement, values, (row) => ids.add(row.bigint()))
+  return ids
+}
+
+// Longer and longer, to the last of $4.
+const SUSPEND: Statement = {
+  name: 'queue_suspend',
+  text: `insert into queue_domain as d (bucket, domain, not_before, failures, said) values ($1, $2, clock_timestamp() + make_interval(secs => ($4::int4[])[1]), 1, $3)
+         on conflict (bucket, domain) do update set failures = d.failures + 1, said = excluded.said,
+           not_before = clock_timestamp() + make_interval(secs => ($4::int4[])[least(d.failures + 1, cardinality($4::int4[]))])
+         where d.not_before <= clock_timestamp()`,
+}
+const RESUME: Statement = { name: 'queue_resume', text: 'delete from queue_domain where bucket = $1 and domain = $2' }
+
+export const suspend = (
+  on: Queryable,
+  { bucket, domain }: Pick<Due, 'bucket' | 'domain'>,
+  said: string,
+  seconds: readonly number[],
+): Promise<number> => on.rows(SUSPEND, [bucket, domain, said, int4Array(seconds)])
+
+export const resume = (on: Queryable, { bucket, domain }: Pick<Due, 'bucket' | 'domain'>): Promise<number> => on.rows(RESUME, [bucket, domain])

@@ -1,0 +1,186 @@
+/**
+ * Mail on its way to other servers. A message is accepted when it is queued durably; from then on it is sent at least once, or its sender is told why not.
+ * What is claimed is leased, and fenced by an epoch: whoever was overtaken settles nothing.
+ */
+import type { AccountAccess } from './access.ts'
+import type { StagedContent } from './mailstore.ts'
+import type { AccountId, ContentId } from './types.ts'
+
+/** Of a claim and of a report, in seconds; renewed every third of it. */
+export const QUEUE_LEASE_SECONDS = 300
+/** Recipients of one message that go to one domain in one transaction of SMTP (RFC 5321 §4.5.3.1.8). */
+export const MAX_CLAIM_RECIPIENTS = 100
+
+/** NOTIFY of RFC 3461 §4.1: bits. NEVER is none of them. */
+export const NOTIFY = { never: 0, success: 1, failure: 2, delay: 4 } as const
+/** Where the sender said nothing. */
+export const NOTIFY_DEFAULT = NOTIFY.failure
+
+export interface OutboundRecipient {
+  /** Forward-path, canonical. */
+  readonly address: string
+  /** Where it is sent to: A-labels, lower case. */
+  readonly domain: string
+  readonly notify: number
+  /** ORCPT as it was given, `rfc822;…`. */
+  readonly original?: string | undefined
+}
+
+/** The envelope, and what is done to the octets. */
+export interface OutboundMessage {
+  /** '' for the null reverse-path. */
+  readonly reversePath: string
+  readonly prefix: Buffer
+  /** Octets of the content that are left out at its beginning. */
+  readonly skip: number
+  readonly eightBit: boolean
+  readonly utf8: boolean
+  /** RFC 8689. */
+  readonly requireTls: boolean
+  readonly envelopeId?: string | undefined
+  readonly ret?: 'FULL' | 'HDRS' | undefined
+}
+
+export interface NewOutbound extends OutboundMessage {
+  readonly recipients: readonly OutboundRecipient[]
+  /** Milliseconds since 1970. */
+  readonly notBefore: number
+  readonly expires: number
+  /** Whether it counts for what the account may send. */
+  readonly counts: boolean
+}
+
+/** What may be worked on: mail of one account for one domain. */
+export interface Due {
+  readonly bucket: number
+  readonly domain: string
+  readonly account: AccountId
+  /** Times in a row that the domain could not be reached. */
+  readonly failures: number
+}
+
+export interface ClaimedRecipient {
+  readonly id: bigint
+  readonly epoch: number
+  readonly address: string
+  readonly notify: number
+  readonly original: string | undefined
+  /** This one included. */
+  readonly attempts: number
+  /** Milliseconds since 1970: when somebody was about to send the final dot and did not live to tell. */
+  readonly inDoubt: number | undefined
+  readonly expires: number
+  readonly warned: boolean
+}
+
+export interface ClaimedMessage extends OutboundMessage {
+  /** The right to its octets. */
+  readonly access: AccountAccess
+  readonly id: ContentId
+  /** Octets as they are sent. */
+  readonly size: number
+  /** Milliseconds since 1970. */
+  readonly queued: number
+}
+
+export interface Claim {
+  readonly bucket: number
+  readonly domain: string
+  readonly message: ClaimedMessage
+  readonly recipients: readonly ClaimedRecipient[]
+}
+
+/** What became of one recipient. */
+export type Outcome = { readonly id: bigint; readonly epoch: number } & Told &
+  (
+    | { readonly kind: 'delivered' }
+    | { readonly kind: 'failed' }
+    /** Tried again after so many seconds. */
+    | { readonly kind: 'deferred'; readonly seconds: number; readonly warned?: boolean }
+    /** Nothing was tried: as if it had not been claimed. */
+    | { readonly kind: 'released' }
+  )
+
+export interface Told {
+  /** RFC 3463. */
+  readonly status: string
+  /** The remote server's words, or ours where there are none. */
+  readonly said: string
+  /** Its name; '' for none. */
+  readonly remote: string
+}
+
+/** A message some of whose recipients are settled, and its sender is to be told. */
+export interface Report {
+  readonly message: ClaimedMessage
+  readonly recipients: readonly (ClaimedRecipient & Told & { readonly bucket: number; readonly kind: 'delivered' | 'failed' })[]
+}
+
+/** A line of `postern queue list`. */
+export interface QueueEntry extends Told {
+  readonly bucket: number
+  readonly id: bigint
+  readonly message: ContentId
+  /** Of the account that sent it. */
+  readonly from: string
+  readonly reversePath: string
+  readonly address: string
+  readonly size: number
+  readonly state: 'waiting' | 'sending' | 'held' | 'failed' | 'delivered'
+  readonly attempts: number
+  /** Milliseconds since 1970. */
+  readonly queued: number
+  readonly due: number
+  readonly expires: number
+}
+
+export interface QueueQuery {
+  readonly message?: ContentId | undefined
+  readonly domain?: string | undefined
+  readonly account?: AccountId | undefined
+  readonly limit: number
+}
+
+export interface Queue {
+  /**
+   * Durable when it resolves. `content` was staged for `a`. `attempt` names what was sent and by whom: a second time is a retry, `again`, and writes nothing, until
+   * `confirm` was called or for 5 days. Throws Unavailable.
+   */
+  enqueue(a: AccountAccess, content: StagedContent, mail: NewOutbound, attempt: string): Promise<{ readonly again: boolean; confirm(): void }>
+  /** Recipients that the account sent to in this hour and in the last 24. */
+  sent(account: AccountId): Promise<{ readonly hour: number; readonly day: number }>
+
+  /** What is due, at most `limit` of it; domains in `except` are passed over, and those that cannot be reached yet. */
+  due(limit: number, except: readonly string[]): Promise<Due[]>
+  /** The oldest message of it, for its recipients that are due. undefined: somebody else was faster. */
+  claim(due: Pick<Due, 'bucket' | 'domain' | 'account'>, owner: string): Promise<Claim | undefined>
+  /** Of those that are still this owner's: their ids. */
+  renew(claims: readonly Claim[], owner: string): Promise<ReadonlySet<bigint>>
+  /** To be called before the final dot: from here on a crash leaves it in doubt. false: it is somebody else's by now, and must not be sent. */
+  noteDot(claim: Claim, recipients: readonly ClaimedRecipient[], owner: string): Promise<boolean>
+  /** All of it or nothing; returns the ids that were still this owner's. */
+  settle(claim: Claim, outcomes: readonly Outcome[], owner: string): Promise<ReadonlySet<bigint>>
+  /** The domain could not be reached: nothing is tried for a time that grows along `seconds`. */
+  suspend(claim: Pick<Due, 'bucket' | 'domain'>, said: string, seconds: readonly number[]): Promise<void>
+  /** It was reached. */
+  resume(claim: Pick<Due, 'bucket' | 'domain'>): Promise<void>
+  /** What waited for too long fails, also where its domain is suspended. Returns how many. */
+  expire(): Promise<number>
+  /** Settled recipients of one message, leased like a claim. */
+  claimReport(owner: string): Promise<Report | undefined>
+  /** The sender was told, or need not be. */
+  reported(report: Report, owner: string): Promise<void>
+
+  list(query: QueueQuery): Promise<QueueEntry[]>
+  /** Of what is not under way. Returns how many recipients. */
+  hold(query: Omit<QueueQuery, 'limit'>): Promise<number>
+  /** What is held waits again, due now. */
+  release(query: Omit<QueueQuery, 'limit'>): Promise<number>
+  /** What waits is due now, and its domains are tried. */
+  retry(query: Omit<QueueQuery, 'limit'>): Promise<number>
+  /** Forgotten, or failed so that the sender is told. */
+  drop(query: Omit<QueueQuery, 'limit'>, tell: boolean): Promise<number>
+
+  /** Calls `heard` when something was queued, by whatever process; may be missed. Returns the way to stop. */
+  watch(heard: () => void): () => void
+}
