@@ -7,7 +7,7 @@ import type { TextPlace } from '../mail/grams.ts'
 import type { AccountAccess, MailboxAccess } from './access.ts'
 import type { MailboxIndex } from './index.ts'
 import type { Lease } from './lease.ts'
-import type { MetadataChange, MetadataEntry, MetadataQuery, NotedOf } from './metadata.ts'
+import type { MetadataChange, MetadataEntry, MetadataQuery, MetadataVersions, NotedOf } from './metadata.ts'
 import type { AclChange, AclEntry, Right, Rights } from './rights.ts'
 import type { AccountId, ContentId, MailboxId, ModSeq, SpecialUse, Uid } from './types.ts'
 import type { UidRanges } from './uidset.ts'
@@ -220,8 +220,13 @@ export interface MailStore {
 
   /** Of each of `on`, in that order; by one question. What `a` may see: its own entries and those for all. */
   metadata(a: AccountAccess, on: readonly NotedOf[], query: MetadataQuery): Promise<MetadataEntry[][]>
-  /** All of it or nothing. Refusal 'nonexistent', 'too-many-entries', 'special-use'. */
-  setMetadata(a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<void>
+  /** The same of all entries, without values; nothing is GONE. */
+  metadataVersions(a: AccountAccess, on: readonly NotedOf[]): Promise<MetadataVersions[]>
+  /**
+   * All of it or nothing. Resolves to the entries that really changed, or to none where the answer to the commit was lost. A mailbox's modseq rises with that
+   * (RFC 7162 §3.2). Refusal 'nonexistent', 'too-many-entries', 'special-use'.
+   */
+  setMetadata(a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<MetadataVersions>
 
   /** Needs a, as the three after it do. The owner is the first entry. */
   acl(m: MailboxAccess): Promise<AclEntry[]>

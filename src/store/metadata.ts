@@ -33,6 +33,10 @@ export interface MetadataEntry {
   readonly size: number
 }
 
+/** Entries, each with a word that is another one after every change of it; those that were taken away with `GONE`. */
+export type MetadataVersions = ReadonlyMap<string, string>
+export const GONE = ''
+
 export interface MetadataChange {
   /** In lower case; undefined as value takes the entry away. */
   readonly entries: ReadonlyMap<string, Buffer | undefined>

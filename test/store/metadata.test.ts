@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { Refusal } from '../../src/store/errors.ts'
-import { MAX_ENTRIES, MAX_METADATA, MAX_VALUE, type MetadataQuery, type NotedOf } from '../../src/store/metadata.ts'
+import { GONE, MAX_ENTRIES, MAX_METADATA, MAX_VALUE, type MetadataQuery, type NotedOf } from '../../src/store/metadata.ts'
 import { testStore } from '../support/store.ts'
 
 const opened = await testStore()
@@ -103,4 +103,49 @@ test('a special use is one mailbox’s', async () => {
   await store.remove(anna, 'out')
   await store.setMetadata(anna, sent, { entries: new Map(), specialUse: '\\Sent' })
   assert.deepEqual(await used(), ['Sent'])
+})
+
+test('what really changed is told: with a word for it that changes with it, and by the modseq of the mailbox', async () => {
+  const box = await made('versions')
+  const other = await made('unmoved')
+  const modseq = async () => (await store.status(await store.open(anna, 'versions', false))).modseq
+  const versions = async (a: AccountAccess) => (await store.metadataVersions(a, [other, box]))[1]!
+  const before = await modseq()
+  const first = await store.setMetadata(anna, box, noted({ '/shared/a': '1', '/private/a': '1', '/private/none': undefined }))
+  assert.deepEqual([...first.keys()], ['/shared/a', '/private/a'])
+  assert.deepEqual(new Map(await versions(anna)), first)
+  assert.equal(await modseq(), before + 1)
+  // The same again is no change.
+  assert.equal((await store.setMetadata(anna, box, noted({ '/shared/a': '1' }))).size, 0)
+  assert.equal(await modseq(), before + 1)
+  const second = await store.setMetadata(anna, box, noted({ '/shared/a': '2', '/private/a': undefined }))
+  assert.equal(second.get('/private/a'), GONE)
+  assert.notEqual(second.get('/shared/a'), first.get('/shared/a'))
+  assert.deepEqual(new Map(await versions(anna)), new Map([['/shared/a', second.get('/shared/a')]]))
+  assert.equal(await modseq(), before + 2)
+  assert.equal((await versions(ben)).size, 0)
+  await shared('versions')
+  await store.setMetadata(anna, box, noted({ '/private/a': '3' }))
+  assert.deepEqual([...(await versions(ben)).keys()], ['/shared/a'])
+  assert.equal((await store.metadataVersions(anna, ['server']))[0]!.size, 1)
+  assert.equal((await store.metadataVersions(ben, ['server']))[0]!.size, 0)
+})
+
+test('whoever watches the names of an account hears of it; of nothing where nothing changed', async () => {
+  const box = await made('heard')
+  const heard: string[] = []
+  const watch = store.watch(anna, [], (of) => heard.push(of === 'names' ? of : of.name))
+  const moved = async (change: Promise<unknown>): Promise<string[]> => {
+    await change
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    return heard.splice(0)
+  }
+  try {
+    assert.deepEqual(await moved(store.setMetadata(anna, box, noted({ '/shared/a': '1' }))), ['names'])
+    assert.deepEqual(await moved(store.setMetadata(anna, box, noted({ '/shared/a': '1' }))), [])
+    assert.deepEqual(await moved(store.setMetadata(anna, box, { entries: new Map(), specialUse: 'none' })), ['names'])
+    assert.deepEqual(await moved(store.setMetadata(anna, 'server', noted({ '/private/y': '1' }))), ['names'])
+  } finally {
+    watch.close()
+  }
 })

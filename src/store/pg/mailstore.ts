@@ -19,7 +19,7 @@ import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
 import { isSpilled } from './land.ts'
 import type { SnapshotCache } from './load.ts'
-import { readMetadata, writeMetadata } from './metadata.ts'
+import { readMetadata, readVersions, writeMetadata } from './metadata.ts'
 import { listSubscriptions, subscribeMailbox } from './names.ts'
 import { createPlaces } from './places.ts'
 import type { Pool } from './pool.ts'
@@ -83,6 +83,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     subscriptions: (a) => listSubscriptions(pool, a.account),
     subscribe: (a, name, on) => subscribeMailbox(transactor, a, name, on),
     metadata: (a, on, query) => readMetadata(pool, a, on, query),
+    metadataVersions: (a, on) => readVersions(pool, a, on),
     setMetadata: (a, of, change) => writeMetadata(transactor, a, of, change),
     acl: (m) => listAcl(pool, m),
     changeAcl: (m, identifier, change) => changeAcl(transactor, m, identifier, change),

@@ -1,14 +1,27 @@
 /** Entries of mailboxes and of the server, in one table. Whoever writes holds the row of the account whose mailbox it is, so that its limits hold. */
 import { type AccountAccess, nonexistent, notPermitted } from '../access.ts'
+import { CHANGE_KINDS, packFlags } from '../change.ts'
 import { Refusal } from '../errors.ts'
-import { MAX_ENTRIES, MAX_METADATA, type MetadataChange, type MetadataEntry, type MetadataQuery, type NotedOf, SHARED } from '../metadata.ts'
+import { NO_FLAGS } from '../flags.ts'
+import {
+  GONE,
+  MAX_ENTRIES,
+  MAX_METADATA,
+  type MetadataChange,
+  type MetadataEntry,
+  type MetadataQuery,
+  type MetadataVersions,
+  type NotedOf,
+  SHARED,
+} from '../metadata.ts'
 import type { AccountId, MailboxId, SpecialUse } from '../types.ts'
 import { int4Array, int8Array } from './arrays.ts'
+import { LOOK } from './indexes.ts'
 import { lockNames } from './names.ts'
 import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 import { rightsOn, visibleTo } from './sharing.ts'
-import { newOp, noteOp, type Transactor, type Tx } from './tx.ts'
+import { lockMailbox, newOp, nextModSeq, noteOp, type Transactor, type Tx } from './tx.ts'
 
 /** The server stands beside the mailboxes, whose ids begin at 1. */
 const SERVER = 0
@@ -48,6 +61,26 @@ export async function readMetadata(pool: Queryable, a: AccountAccess, on: readon
   return keys.map(({ account, id }) => found.get(`${account}/${id}`)!)
 }
 
+// Whatever changes a row makes it another version of it, written by another transaction; a database that was restored has other ones too.
+const VERSIONS: Statement = {
+  name: 'metadata_versions',
+  text: `select m.account_id, m.mailbox_id, m.entry, m.xmin::text from unnest($1::int8[], $2::int4[]) w(account_id, id)
+         join metadata m on m.account_id = w.account_id and m.mailbox_id = w.id where m.reader in (${ALL}, $3)`,
+}
+
+/** In the order of `on`. One statement for all of them. */
+export async function readVersions(pool: Queryable, a: AccountAccess, on: readonly NotedOf[]): Promise<MetadataVersions[]> {
+  const keys = on.map((of) => keyOf(a, of))
+  const asked = await readable(pool, a, keys)
+  const found = new Map<string, Map<string, string>>(keys.map(({ account, id }) => [`${account}/${id}`, new Map()]))
+  const values = [int8Array(asked.map((key) => key.account)), int4Array(asked.map((key) => key.id)), a.account]
+  await pool.rows(VERSIONS, values, (row) => {
+    const of = found.get(`${row.long()}/${row.int()}`)!
+    of.set(row.text(), row.text())
+  })
+  return keys.map(({ account, id }) => found.get(`${account}/${id}`)!)
+}
+
 /** What is noted of a mailbox is for those who may look it up and read it (RFC 5464 §3.3). */
 async function readable(pool: Queryable, a: AccountAccess, keys: readonly Key[]): Promise<readonly Key[]> {
   if (keys.every(({ account }) => account === a.account)) return keys
@@ -58,15 +91,15 @@ async function readable(pool: Queryable, a: AccountAccess, keys: readonly Key[])
 
 const isChild = (entry: string, of: string): boolean => entry.startsWith(`${of}/`) && !entry.includes('/', of.length + 1)
 
-const MAILBOX: Statement = { name: 'metadata_mailbox', text: 'select 1 from mailbox where account_id = $1 and id = $2 and deleted_at is null' }
 const SET: Statement = {
   name: 'metadata_set',
   text: `insert into metadata (account_id, mailbox_id, reader, entry, value, size) values ($1, $2, $3, $4, $5, $6)
-         on conflict (account_id, mailbox_id, reader, entry) do update set value = excluded.value, size = excluded.size`,
+         on conflict (account_id, mailbox_id, reader, entry) do update set value = excluded.value, size = excluded.size
+         where metadata.value is distinct from excluded.value returning xmin::text`,
 }
 const UNSET: Statement = {
   name: 'metadata_unset',
-  text: 'delete from metadata where account_id = $1 and mailbox_id = $2 and reader = $3 and entry = $4',
+  text: 'delete from metadata where account_id = $1 and mailbox_id = $2 and reader = $3 and entry = $4 returning 1',
 }
 const COUNT: Statement = {
   name: 'metadata_count',
@@ -74,26 +107,34 @@ const COUNT: Statement = {
                 (select coalesce(sum(size), 0) from metadata where account_id = $1)::int8`,
 }
 
-/** All of it or nothing. Refusal 'nonexistent', 'too-many-entries', 'special-use'. */
-export async function writeMetadata(transactor: Transactor, a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<void> {
+/** All of it or nothing; poked as the names of the mailbox's account. Refusal 'nonexistent', 'too-many-entries', 'special-use'. */
+export async function writeMetadata(transactor: Transactor, a: AccountAccess, of: NotedOf, change: MetadataChange): Promise<MetadataVersions> {
   const key = keyOf(a, of)
   const op = newOp()
-  await transactor.transact<void>(
+  return await transactor.transact<MetadataVersions>(
     key.account,
     op,
     async (tx) => {
       await tx.begin()
       await noteOp(tx, key.account, op, null)
       await lockNames(tx, key.account)
-      if (of !== 'server' && (await tx.rows(MAILBOX, [key.account, key.id])) === 0) throw new Refusal('nonexistent', 'there is no such mailbox')
+      const mailbox = of === 'server' ? undefined : await lockMailbox(tx, of.account, of.id)
+      if (of !== 'server' && (!mailbox || mailbox.deleted)) throw new Refusal('nonexistent', 'there is no such mailbox')
       if (key.account !== a.account) await mayWrite(tx, a, key, change)
-      await writeEntries(tx, a, key, change.entries)
+      const changed = await writeEntries(tx, a, key, change.entries)
       if (change.specialUse) await assign(tx, key, change.specialUse === 'none' ? null : change.specialUse)
+      if (mailbox && changed.size > 0) await nextModSeq(tx, mailbox, NOTHING, NO_DELTA)
+      if (changed.size > 0 || change.specialUse) tx.touch(key.account, 'names', LOOK)
       await tx.commit()
+      return changed
     },
-    () => undefined,
+    () => new Map(),
   )
 }
+
+/** A change of no message: an entry is part of its mailbox, and moves its modseq on (RFC 7162 §3.2). */
+const NOTHING = { kind: CHANGE_KINDS.flags, firstUid: 0, data: packFlags([], NO_FLAGS, NO_FLAGS, []) }
+const NO_DELTA = { messages: 0, unseen: 0, bytes: 0, uids: 0, keywords: [] }
 
 /** To somebody else's mailbox: w for what all read, r for one's own (RFC 5464 §3.3); its special use is its owner's. */
 async function mayWrite(tx: Tx, a: AccountAccess, { account, id }: Key, { entries, specialUse }: MetadataChange): Promise<void> {
@@ -102,19 +143,19 @@ async function mayWrite(tx: Tx, a: AccountAccess, { account, id }: Key, { entrie
   if (specialUse || [...needed].some((right) => !rights.includes(right))) throw rights.includes('l') ? notPermitted() : nonexistent()
 }
 
-async function writeEntries(tx: Tx, a: AccountAccess, { account, id }: Key, entries: MetadataChange['entries']): Promise<void> {
-  let sets = false
+async function writeEntries(tx: Tx, a: AccountAccess, { account, id }: Key, entries: MetadataChange['entries']): Promise<MetadataVersions> {
+  const changed = new Map<string, string>()
   for (const [entry, value] of entries) {
     const place = [account, id, readerOf(a, entry), entry]
-    if (value) await tx.rows(SET, [...place, value, Buffer.byteLength(entry) + value.length])
-    else await tx.rows(UNSET, place)
-    sets ||= value !== undefined
+    if (value) await tx.rows(SET, [...place, value, Buffer.byteLength(entry) + value.length], (row) => void changed.set(entry, row.text()))
+    else await tx.rows(UNSET, place, () => void changed.set(entry, GONE))
   }
-  if (!sets) return
+  if (![...changed.values()].some((version) => version !== GONE)) return changed
   await tx.rows(COUNT, [account, id, a.account], (row) => {
     if (row.int() > MAX_ENTRIES) throw new Refusal('too-many-entries', `a mailbox may have ${MAX_ENTRIES} entries`)
     if (row.long() > MAX_METADATA) throw new Refusal('too-many-entries', `entries of an account may have ${MAX_METADATA} octets`)
   })
+  return changed
 }
 
 const TAKEN: Statement = {
