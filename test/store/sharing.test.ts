@@ -67,7 +67,9 @@ async function rows(m: MailboxAccess): Promise<number[]> {
 
 /** Verbs on an account: its own, and, by names, what others share with it. Tried below, each in its own way. */
 const OF_ACCOUNTS =
-  'mailboxes namespaces subscriptions subscribe open create remove rename metadata metadataVersions setMetadata statuses quota watch stage deliver close'.split(' ')
+  'mailboxes namespaces subscriptions subscribe open create remove rename metadata metadataVersions setMetadata statuses quota watch stage deliver close'.split(
+    ' ',
+  )
 
 /** Every verb on somebody else's mailbox, and the rights that it takes. */
 interface Verb {
