@@ -112,6 +112,7 @@ export function restoreDatabase(connect: Connect, parts: AsyncIterable<Part>): P
     for (const { name } of known) await client.query(`delete from ${pg.escapeIdentifier(name)}`)
     const counts = await fill(client, parts, new Map(known.map((table) => [table.name, new Set(table.columns)])))
     await client.query(`select setval(pg_get_serial_sequence('account', 'account_id'), greatest((select max(account_id) from account), 1))`)
+    await client.query(`select setval(pg_get_serial_sequence('queue', 'id'), greatest((select max(id) from queue), 1))`)
     await client.query('commit')
     return counts
   })

@@ -24,11 +24,11 @@ const SETTLE: Statement = {
   text: `
     with g as (select * from unnest($1::int4[], $2::int8[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::int4[], $8::text[], $9::text[], $10::text[])
       g(bucket, id, epoch, state, seconds, attempt, warned, status, said, remote)),
-    gone as (delete from queue q using g where g.state = ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $11 returning q.id),
+    gone as (delete from queue q using g where g.state = ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $11 and q.content_id = $12 returning q.id),
     kept as (
       update queue q set state = g.state, run_at = clock_timestamp() + make_interval(secs => g.seconds), owner = null, dot_at = null,
         attempts = q.attempts - g.attempt, warned = q.warned or g.warned = 1, status = g.status, said = g.said, remote = g.remote
-      from g where g.state <> ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $11 returning q.id)
+      from g where g.state <> ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $11 and q.content_id = $12 returning q.id)
     select id from gone union all select id from kept`,
 }
 const DROP_MESSAGE: Statement = {
@@ -54,6 +54,7 @@ export async function settle(pool: Pool, claim: Settling, outcomes: readonly Out
     rows.map(({ outcome }) => outcome.said),
     rows.map(({ outcome }) => outcome.remote),
     owner,
+    message.id,
   ]
   return turn(pool, message.access.account, message.id, async (session) => {
     const ids = new Set<bigint>()
@@ -152,6 +153,7 @@ export async function reported(pool: Pool, { message, recipients }: Report, owne
     int8Array(recipients.map((r) => r.id)),
     int4Array(recipients.map((r) => r.epoch)),
     owner,
+    message.id,
   ]
   await turn(pool, message.access.account, message.id, (session) => session.rows(REPORTED, values))
 }

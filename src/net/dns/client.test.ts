@@ -1,0 +1,142 @@
+/** The client against a server of the test's own, which can do everything wrong. */
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { after, before, beforeEach, test } from 'node:test'
+import { decode, encode, type Packet } from 'dns-packet'
+import { createDns, type DnsOptions } from './client.ts'
+import { DnsTrouble, NoSuchName } from './dns.ts'
+
+type Reply = Packet | Buffer | (Packet | Buffer)[] | undefined
+let reply: (query: Packet, by: 'udp' | 'tcp') => Reply
+let asked = 0
+const udp = createSocket('udp4')
+const tcp = createServer((socket) => {
+  socket.on('error', () => {})
+  socket.on('data', (data) => {
+    for (const packet of packetsOf(reply(decode((data as Buffer).subarray(2)), 'tcp'))) {
+      const size = Buffer.alloc(2)
+      size.writeUInt16BE(packet.length)
+      socket.write(size)
+      for (const octet of packet) socket.write(Buffer.of(octet))
+    }
+  })
+})
+let server: string
+
+const packetsOf = (what: Reply): Buffer[] => (what === undefined ? [] : [what].flat().map((p) => (Buffer.isBuffer(p) ? p : encode(p))))
+
+before(async () => {
+  udp.on('message', (packet, from) => {
+    asked++
+    for (const answer of packetsOf(reply(decode(packet), 'udp'))) udp.send(answer, from.port, from.address)
+  })
+  udp.bind(0, '127.0.0.1')
+  await once(udp, 'listening')
+  const { port } = udp.address()
+  tcp.listen(port, '127.0.0.1')
+  await once(tcp, 'listening')
+  server = `127.0.0.1:${port}`
+})
+after(() => {
+  udp.close()
+  tcp.close()
+})
+beforeEach(() => {
+  asked = 0
+})
+
+const QR = 1 << 15
+const dns = (more: DnsOptions = {}) => createDns({ servers: [server], timeout: 200, tries: 1, ...more })
+const answering =
+  (answers: Packet['answers'], flags = 0, more: Partial<Packet> = {}) =>
+  ({ id, questions }: Packet): Packet => ({ type: 'response', id: id!, flags: flags | QR, questions: questions!, answers: answers!, ...more })
+
+test('records of each type, in any case, through aliases', async () => {
+  reply = answering([
+    { type: 'CNAME', name: 'Mail.X.test', ttl: 60, data: 'real.x.test' },
+    { type: 'A', name: 'REAL.x.test', ttl: 60, data: '192.0.2.7' },
+    { type: 'A', name: 'unasked.test', ttl: 60, data: '192.0.2.8' },
+  ])
+  assert.deepEqual(await dns().ask('mail.x.test.', 'A'), { records: ['192.0.2.7'], secure: false, name: 'real.x.test' })
+  reply = answering([
+    { type: 'MX', name: 'x.test', ttl: 60, data: { preference: 10, exchange: 'MX.x.test' } },
+    { type: 'MX', name: 'x.test', ttl: 60, data: { preference: 0, exchange: '.' } },
+  ])
+  assert.deepEqual((await dns().ask('x.test', 'MX')).records, [
+    { preference: 10, exchange: 'mx.x.test' },
+    { preference: 0, exchange: '' },
+  ])
+  reply = answering([{ type: 'TXT', name: 'x.test', ttl: 60, data: [Buffer.from('v=spf1 '), Buffer.from('-all')] }])
+  assert.deepEqual((await dns().ask('x.test', 'TXT')).records, ['v=spf1 -all'])
+})
+
+test('what DNSSEC proves counts only from a resolver that is trusted', async () => {
+  reply = answering([{ type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.7' }], 1 << 5)
+  assert.equal((await dns().ask('x.test', 'A')).secure, false)
+  assert.equal((await dns({ validates: true }).ask('x.test', 'A')).secure, true)
+})
+
+test('no such name, no such records, and trouble', async () => {
+  reply = answering([], 3)
+  await assert.rejects(dns().ask('x.test', 'A'), NoSuchName)
+  reply = answering([])
+  assert.deepEqual((await dns().ask('x.test', 'A')).records, [])
+  for (const rcode of [1, 2, 4, 5]) {
+    reply = answering([], rcode)
+    await assert.rejects(dns().ask('x.test', 'A'), DnsTrouble)
+  }
+  reply = () => undefined
+  await assert.rejects(dns().ask('x.test', 'A'), DnsTrouble)
+  for (const name of ['', 'a..b', 'x'.repeat(64), `${'a.'.repeat(127)}b`, 'a b', 'é.test'])
+    await assert.rejects(dns().ask(name, 'A'), NoSuchName, name)
+})
+
+test('an answer to another question is no answer; a cut one is asked for by TCP', async () => {
+  const right = answering([{ type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.7' }])
+  const lie = { type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.66' } as const
+  reply = (query) => [
+    Buffer.from('rubbish'),
+    { ...answering([lie])(query), id: (query.id! + 1) % 65_536 },
+    { ...answering([lie])(query), questions: [{ type: 'A', name: 'y.test' }] },
+    { ...answering([lie])(query), questions: [{ type: 'AAAA', name: 'x.test' }] },
+    right(query),
+  ]
+  assert.deepEqual((await dns().ask('x.test', 'A')).records, ['192.0.2.7'])
+  reply = (query, by) => (by === 'udp' ? answering([], 1 << 9)(query) : right(query))
+  assert.deepEqual((await dns().ask('x.test', 'A')).records, ['192.0.2.7'])
+  reply = (query) => answering([], 1 << 9)(query)
+  await assert.rejects(dns().ask('x.test', 'A'), DnsTrouble)
+})
+
+test('aliases that go in circles are trouble', async () => {
+  reply = answering([
+    { type: 'CNAME', name: 'a.test', ttl: 60, data: 'b.test' },
+    { type: 'CNAME', name: 'b.test', ttl: 60, data: 'a.test' },
+  ])
+  await assert.rejects(dns().ask('a.test', 'A'), DnsTrouble)
+})
+
+test('an answer is kept for its time, one that there is nothing too, trouble is not; the same question is asked once', async () => {
+  const one = dns()
+  reply = answering([{ type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.7' }])
+  await Promise.all([one.ask('x.test', 'A'), one.ask('X.test', 'A')])
+  await one.ask('x.test', 'A')
+  assert.equal(asked, 1)
+  reply = answering([{ type: 'A', name: 'short.test', ttl: 0, data: '192.0.2.7' }])
+  await one.ask('short.test', 'A')
+  await one.ask('short.test', 'A')
+  assert.equal(asked, 3)
+  reply = answering([], 3)
+  for (let i = 0; i < 3; i++) await assert.rejects(one.ask('none.test', 'A'), NoSuchName)
+  assert.equal(asked, 4)
+  reply = answering([], 2)
+  for (let i = 0; i < 3; i++) await assert.rejects(one.ask('broken.test', 'A'), DnsTrouble)
+  assert.equal(asked, 7)
+})
+
+test('a server that is away is passed over', async () => {
+  reply = answering([{ type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.7' }])
+  assert.deepEqual((await dns({ servers: ['127.0.0.1:1', server] }).ask('x.test', 'A')).records, ['192.0.2.7'])
+})
