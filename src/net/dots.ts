@@ -1,11 +1,11 @@
 /**
- * A message on its way to a POP3 client: a dot before every line that begins with one, and a line with a single dot after the last (RFC 1939 §3).
+ * A message on its way to a POP3 client or an SMTP server: a dot before every line that begins with one, and a line with a single dot after the last (RFC 1939 §3, RFC 5321 §4.5.2).
  *
  * Lines go out with CRLF, whatever they ended with: mail that came by SMTP has nothing else, but APPEND takes any octets, and a client that reads line
  * by line would take the dot after a bare LF for the end. So a bare LF becomes CRLF, and a last line without an end gets one. A bare CR stays as it is.
  * mail/crlf.ts counts the octets that this adds, and the maildrop's sizes have them in.
  */
-import type { Output } from '../net/output.ts'
+import type { Output } from './output.ts'
 
 const LF = 10
 const CR = 13
