@@ -43,6 +43,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(2180, 'IMAP4 Multi-Accessed Mailbox Practice', 'full', 'a session goes on with the messages it was told of until it is told that they went'),
   rfc(2183, 'The Content-Disposition Header Field', 'full', 'in BODYSTRUCTURE'),
   rfc(2231, 'MIME Parameter Value and Encoded Word Extensions', 'full', 'parameters in pieces are put together, within bounds'),
+  rfc(2308, 'Negative Caching of DNS Queries (DNS NCACHE)', 'words', 'that there is nothing is remembered for a minute'),
   rfc(2342, 'IMAP4 Namespace', 'full', 'one’s own mailboxes, those of other users, public ones', { imap: ['NAMESPACE'] }),
   rfc(2449, 'POP3 Extension Mechanism', 'full', 'CAPA and response codes', {
     pop3: ['TOP', 'USER', 'UIDL', 'RESP-CODES', 'PIPELINING', 'EXPIRE', 'IMPLEMENTATION'],
@@ -69,6 +70,12 @@ export const RFCS: readonly Rfc[] = [
   ),
   rfc(3348, 'IMAP4 Child Mailbox Extension', 'full', '\\HasChildren and \\HasNoChildren', { imap: ['CHILDREN'] }),
   rfc(3454, 'Preparation of Internationalized Strings ("stringprep")', 'words', 'the tables of SASLprep'),
+  rfc(
+    3461,
+    'Simple Mail Transfer Protocol (SMTP) Service Extension for Delivery Status Notifications (DSNs)',
+    'words',
+    'who is told of what, as it is kept in the queue',
+  ),
   rfc(3463, 'Enhanced Mail System Status Codes', 'full', 'in every SMTP reply', { smtp: ['ENHANCEDSTATUSCODES'] }),
   rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
     imap: ['IMAP4rev1'],
@@ -135,6 +142,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
+  rfc(5452, 'Measures for Making DNS More Resilient against Forged Answers', 'words', 'a port and an id of chance for each question'),
   rfc(5464, 'The IMAP METADATA Extension', 'part', 'notes of mailboxes and of the server, within limits; other sessions are not told of changes', {
     imap: ['METADATA'],
   }),
@@ -182,9 +190,16 @@ export const RFCS: readonly Rfc[] = [
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read, and what a message/global holds'),
+  rfc(
+    6698,
+    'The DNS-Based Authentication of Named Entities (DANE) Transport Layer Security (TLS) Protocol: TLSA',
+    'words',
+    'what a TLSA record holds',
+  ),
   rfc(6749, 'The OAuth 2.0 Authorization Framework', 'words', 'how a client of the issuer says who it is'),
   rfc(6750, 'The OAuth 2.0 Authorization Framework: Bearer Token Usage', 'words', 'how a token is written'),
   rfc(6838, 'Media Type Specifications and Registration Procedures', 'words', 'which characters a media type has'),
+  rfc(6840, 'Clarifications and Implementation Notes for DNS Security (DNSSEC)', 'words', 'the AD bit of a resolver that is trusted'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
   rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
   rfc(
@@ -194,8 +209,11 @@ export const RFCS: readonly Rfc[] = [
     'one mod-sequence for each message, all mailboxes have them; expunges are known from the log, below its floor all UIDs that are absent are told',
     { imap: ['CONDSTORE', 'QRESYNC'] },
   ),
+  rfc(6891, 'Extension Mechanisms for DNS (EDNS(0))', 'words', 'answers of up to 1232 octets by UDP'),
+  rfc(7208, 'Sender Policy Framework (SPF) for Authorizing Use of Domains in Email, Version 1', 'words', 'strings of a TXT record are put together'),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'full', 'ESEARCH; INBOX is the only one of "inboxes"', { imap: ['MULTISEARCH'] }),
+  rfc(7505, 'A Null MX No Service Resource Record for Domains That Accept No Mail', 'words', 'how it looks'),
   rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
     imap: ['AUTH=OAUTHBEARER', 'AUTH=XOAUTH2'],
   }),
@@ -218,6 +236,7 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(8508, 'IMAP REPLACE Extension', 'full', 'REPLACE and UID REPLACE, in one transaction', { imap: ['REPLACE'] }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
+  rfc(8689, 'SMTP Require TLS Option', 'words', 'kept with a message in the queue'),
   rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),
   rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
   rfc(9051, 'IMAP4rev2', 'full', 'beside IMAP4rev1, whose commands and RECENT stay; what differs begins with ENABLE IMAP4rev2', {

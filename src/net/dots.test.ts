@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { CrlfGain } from '../mail/crlf.ts'
-import { Output } from './output.ts'
 import { DottedWriter } from './dots.ts'
+import { Output } from './output.ts'
 
 async function send(pieces: readonly Buffer[], regular: boolean): Promise<string> {
   const got: Buffer[] = []

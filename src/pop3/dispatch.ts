@@ -1,9 +1,9 @@
 /** One command line: found, checked, run, answered. No command is known here by name. */
 import { Disconnected } from '../net/connection.ts'
+import { DottedWriter } from '../net/dots.ts'
 import { IdleTimeout, LineTooLong } from '../net/lines.ts'
 import { BLOCK, WriteStalled } from '../net/output.ts'
 import type { AnyCommand } from './command.ts'
-import { DottedWriter } from '../net/dots.ts'
 import type { Registry } from './registry.ts'
 import { Bad, type Done, errLine, FAULT, type MessageBody, refused } from './reply.ts'
 import type { Session } from './session.ts'
