@@ -202,6 +202,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(6840, 'Clarifications and Implementation Notes for DNS Security (DNSSEC)', 'words', 'the AD bit of a resolver that is trusted'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
   rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
+  rfc(6891, 'Extension Mechanisms for DNS (EDNS(0))', 'words', 'answers of up to 1232 octets by UDP'),
   rfc(
     7162,
     'IMAP Extensions: CONDSTORE and QRESYNC',
@@ -209,7 +210,6 @@ export const RFCS: readonly Rfc[] = [
     'one mod-sequence for each message, all mailboxes have them; expunges are known from the log, below its floor all UIDs that are absent are told',
     { imap: ['CONDSTORE', 'QRESYNC'] },
   ),
-  rfc(6891, 'Extension Mechanisms for DNS (EDNS(0))', 'words', 'answers of up to 1232 octets by UDP'),
   rfc(7208, 'Sender Policy Framework (SPF) for Authorizing Use of Domains in Email, Version 1', 'words', 'strings of a TXT record are put together'),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'full', 'ESEARCH; INBOX is the only one of "inboxes"', { imap: ['MULTISEARCH'] }),
