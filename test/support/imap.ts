@@ -1,17 +1,20 @@
-/** An IMAP service on the real store, for tests: plain TCP on loopback, a database of its own. */
+/** A service on the real store, for tests: plain TCP on loopback, a database of its own. IMAP, unless another one is asked for. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { createAuthenticator } from '../../src/auth/login.ts'
 import { hashPassword } from '../../src/auth/password.ts'
 import { formatVerifier, makeVerifier, newSalting } from '../../src/auth/scram.ts'
 import { type ImapDeps, imapService } from '../../src/imap/server.ts'
 import { silentLog } from '../../src/log.ts'
 import { canonical } from '../../src/mail/address.ts'
+import type { Serve } from '../../src/net/connection.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
-import type { WantedPublic } from '../../src/store/accounts.ts'
+import type { AppPassword, WantedPublic } from '../../src/store/accounts.ts'
 import type { MailStore, NewMessage } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
+import type { Pop3Settings } from '../../src/store/pop3-policy.ts'
 import { testDatabase } from './postgres.ts'
 
 export const PASSWORD = 'correct horse'
@@ -38,14 +41,19 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
   const database = await testDatabase()
   const log = silentLog()
   const drivers = createMemoryDrivers(log)
-  const { store, accounts, close } = await openStore({ connect: database.connect, drivers, log })
+  const { store, accounts, leases, close } = await openStore({ connect: database.connect, drivers, log })
   const passwordHash = await hashPassword(PASSWORD)
   const scram = formatVerifier((await makeVerifier(PASSWORD, { ...newSalting(), iterations: 4096 }))!)
   const quotas = new Map<string, number | undefined>(users.map((user) => [user, quota]))
+  const pop3 = new Map<string, Pop3Settings>()
+  const appPasswords = new Map<string, AppPassword[]>()
   const reconcile = () =>
     accounts.reconcile({
       domains: ['example.test'],
-      accounts: users.map((user) => ({ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user) })),
+      accounts: users.map((user) => ({
+        ...{ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user) },
+        ...{ pop3: pop3.get(user), appPasswords: appPasswords.get(user) ?? [] },
+      })),
       public: shared,
     })
   await reconcile()
@@ -68,20 +76,27 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
   }
 
   async function serve({ apart = false, faulty = (whole) => whole, ...options }: ServeOptions = {}): Promise<ImapServer> {
-    const service = imapService({
-      store: faulty(apart ? await storeApart() : store),
-      authenticator,
-      presence: drivers.presence,
-      log,
-      hostname: 'mail.example.test',
-      ...options,
-    })
+    return host(
+      imapService({
+        store: faulty(apart ? await storeApart() : store),
+        authenticator,
+        presence: drivers.presence,
+        log,
+        hostname: 'mail.example.test',
+        ...options,
+      }),
+    )
+  }
+
+  /** `startTls`: what is served begins without TLS. */
+  async function host(service: Serve, startTls?: (socket: Socket) => Promise<TLSSocket>): Promise<ImapServer> {
     const stop = new AbortController()
     const running = new Set<Promise<void>>()
     const accept = async (socket: Socket): Promise<void> => {
       socket.on('error', () => undefined)
       try {
-        await service({ socket, remote: '127.0.0.1', secure: true, admitted: () => undefined }, stop.signal)
+        const tls = startTls ? { secure: false, startTls: () => startTls(socket) } : { secure: true }
+        await service({ socket, remote: '127.0.0.1', admitted: () => undefined, ...tls }, stop.signal)
       } finally {
         socket.destroySoon()
       }
@@ -114,14 +129,27 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
   return {
     store,
     accounts,
+    leases,
+    authenticator,
     drivers,
     /** The way to its database. */
     connect: database.connect,
     access,
     serve,
+    host,
     /** Changes what the user may store, as a new config file would. */
     async setQuota(user: string, octets: number): Promise<void> {
       quotas.set(user, octets)
+      await reconcile()
+    },
+    /** The user's POP3 policy from now on. */
+    async setPop3(user: string, settings: Pop3Settings): Promise<void> {
+      pop3.set(user, settings)
+      await reconcile()
+    },
+    /** Gives the user an app password more. */
+    async addAppPassword(user: string, one: AppPassword): Promise<void> {
+      appPasswords.set(user, [...(appPasswords.get(user) ?? []), one])
       await reconcile()
     },
     /** Puts messages into a mailbox behind every session's back. */

@@ -1,10 +1,11 @@
 /** A raw client for line protocols: sends octets, reads lines, one character per octet. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw } from 'node:zlib'
 
 export class WireClient {
-  readonly #socket: Socket
+  #socket: Socket
   #buffer = ''
   #ended = false
   #news: (() => void) | undefined
@@ -47,6 +48,22 @@ export class WireClient {
     this.#buffer = ''
     this.#deflate = createDeflateRaw()
     this.#deflate.on('data', (octets: Buffer) => this.#socket.write(octets))
+  }
+
+  /** Does the handshake; whose certificate it is does not matter here. */
+  async startTls(): Promise<void> {
+    const plain = this.#socket
+    plain.off('data', this.#came).off('end', this.#end).off('close', this.#end)
+    const secure = connectTls({ socket: plain, rejectUnauthorized: false })
+    this.#socket = secure
+    secure.on('data', this.#came)
+    for (const event of ['end', 'close', 'error']) secure.on(event, this.#end)
+    await once(secure, 'secureConnect')
+  }
+
+  /** What its TLS channel is called. RFC 9266. */
+  exporter(): Buffer {
+    return (this.#socket as TLSSocket).exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
   }
 
   send(text: string | Uint8Array): void {

@@ -1,10 +1,9 @@
-/** Plays a dialogue against the real service on the real store. */
+/** Plays a dialogue against the real service on the real store: what is the same for every protocol. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MailStore } from '../../src/store/mailstore.ts'
-import type { ImapHouse, ImapServer, ServeOptions } from '../support/imap.ts'
+import type { ImapHouse, ImapServer } from '../support/imap.ts'
 import { PASSWORD } from '../support/imap.ts'
-import { ScramClient } from '../support/scram.ts'
+import { type ScramChoices, ScramClient } from '../support/scram.ts'
 import { WireClient } from '../support/wire-client.ts'
 import { Bindings, expand, parseScript, type Step, shown } from './script.ts'
 
@@ -32,8 +31,7 @@ export interface PlayOptions {
 }
 
 /** Sessions open at their first line and log in as `user`, unless `@anonymous` names them. */
-export async function play(text: string, options: PlayOptions): Promise<Played> {
-  const player = new Player(options)
+export async function play(text: string, player: Player): Promise<Played> {
   const lines: (string | undefined)[] = text.split('\n')
   let failure: Error | undefined
   try {
@@ -60,36 +58,44 @@ interface Came {
   readonly failure: Error | undefined
 }
 
-class Player {
-  readonly #house: ImapHouse
-  readonly #user: string
+/** One dialogue; each protocol has its own kind. */
+export abstract class Player {
+  protected readonly house: ImapHouse
+  protected readonly user: string
+  protected readonly words = new Bindings()
+  protected readonly anonymous = new Set<string>()
+  protected server: ImapServer | undefined
   readonly #split: boolean
-  readonly #words = new Bindings()
   readonly #sessions = new Map<string, WireClient>()
-  readonly #anonymous = new Set<string>()
   readonly #peer: string
   readonly #ofPeer = new Set<string>()
-  #options: ServeOptions = {}
-  #server: ImapServer | undefined
   #scram: ScramClient | undefined
 
   constructor({ house, user, peer = '', split = false }: PlayOptions) {
-    this.#house = house
+    this.house = house
     this.#peer = peer
-    if (peer) this.#words.set('peer', `${peer}@example.test`)
-    this.#user = user
+    if (peer) this.words.set('peer', `${peer}@example.test`)
+    this.user = user
     this.#split = split
-    this.#words.set('user', `${user}@example.test`)
-    this.#words.set('password', PASSWORD)
-    this.#words.set('user64', base64(`${user}@example.test`))
-    this.#words.set('password64', base64(PASSWORD))
-    this.#words.set('plain', base64(`\0${user}@example.test\0${PASSWORD}`))
+    this.words.set('user', `${user}@example.test`)
+    this.words.set('password', PASSWORD)
+    this.words.set('user64', base64(`${user}@example.test`))
+    this.words.set('password64', base64(PASSWORD))
+    this.words.set('plain', base64(`\0${user}@example.test\0${PASSWORD}`))
   }
+
+  protected abstract serve(): Promise<ImapServer>
+  /** The greeting is still to be read. */
+  protected abstract logIn(client: WireClient, address: string): Promise<void>
+  /** A verb of this protocol alone; false: there is none. */
+  protected abstract eventOf(verb: string, rest: string): Promise<boolean>
+  /** `@options` of the service, before the first session. */
+  protected abstract setOptions(options: object): void
 
   async step(step: Step): Promise<Came | undefined> {
     switch (step.kind) {
       case 'send':
-        await this.#send(step.session, expand(this.#words.fill(step.text)))
+        await this.#send(step.session, expand(this.words.fill(step.text)))
         return undefined
       case 'event':
         await this.#event(step.verb, step.rest)
@@ -110,11 +116,11 @@ class Player {
 
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) session.destroy()
-    await this.#server?.stop()
+    await this.server?.stop()
   }
 
   async #send(session: string, octets: string): Promise<void> {
-    const client = await this.#session(session)
+    const client = await this.session(session)
     if (!this.#split) return client.send(octets)
     for (const octet of octets) {
       client.send(octet)
@@ -122,22 +128,20 @@ class Player {
     }
   }
 
-  async #session(name: string): Promise<WireClient> {
+  protected async session(name: string): Promise<WireClient> {
     const open = this.#sessions.get(name)
     if (open) return open
-    this.#server ??= await this.#house.serve(this.#options)
-    const client = await WireClient.connect(this.#server.port)
+    this.server ??= await this.serve()
+    const client = await WireClient.connect(this.server.port)
     this.#sessions.set(name, client)
-    if (!this.#anonymous.has(name)) {
-      await client.line()
-      const [answer] = await client.command('login', `LOGIN ${this.#ofPeer.has(name) ? this.#peer : this.#user}@example.test "${PASSWORD}"`)
-      assert.match(answer ?? '', /^login OK/)
+    if (!this.anonymous.has(name)) {
+      await this.logIn(client, `${this.#ofPeer.has(name) ? this.#peer : this.user}@example.test`)
     }
     return client
   }
 
   async #expect({ session: name, lines, anyOrder, at }: Extract<Step, { kind: 'expect' }>): Promise<Came> {
-    const session = await this.#session(name)
+    const session = await this.session(name)
     const came: string[] = []
     const left = [...lines]
     let failure: Error | undefined
@@ -149,17 +153,17 @@ class Player {
       if (line === null) break
       const text = line === undefined ? CLOSED : shown(line)
       this.#prove(text)
-      const index = (anyOrder ? left : left.slice(0, 1)).findIndex((expected) => this.#words.matches(expected, text))
-      came.push(index >= 0 ? left[index]! : this.#words.unfill(text))
+      const index = (anyOrder ? left : left.slice(0, 1)).findIndex((expected) => this.words.matches(expected, text))
+      came.push(index >= 0 ? left[index]! : this.words.unfill(text))
       if (index < 0)
-        failure ??= new Error(`line ${at + came.length}: expected ${JSON.stringify(this.#words.fill(left[0]!))}, got ${JSON.stringify(text)}`)
+        failure ??= new Error(`line ${at + came.length}: expected ${JSON.stringify(this.words.fill(left[0]!))}, got ${JSON.stringify(text)}`)
       left.splice(Math.max(index, 0), 1)
       if (line === undefined) break
     }
     // More of the same reply belongs here, for UPDATE.
     if (failure && came.at(-1) !== CLOSED) {
       let more = await quick(session)
-      for (; typeof more === 'string'; more = await quick(session)) came.push(this.#words.unfill(shown(more)))
+      for (; typeof more === 'string'; more = await quick(session)) came.push(this.words.unfill(shown(more)))
       if (more === undefined) came.push(CLOSED)
     }
     return { lines: came, failure }
@@ -171,8 +175,13 @@ class Player {
     const scram = this.#scram
     if (!scram || challenge === undefined) return
     this.#scram = undefined
-    this.#words.set('final', base64(scram.final(Buffer.from(challenge, 'base64').toString())))
-    this.#words.set('proof', base64(scram.expected))
+    this.words.set('final', base64(scram.final(Buffer.from(challenge, 'base64').toString())))
+    this.words.set('proof', base64(scram.expected))
+  }
+
+  protected scram(choices: Omit<ScramChoices, 'user'>): void {
+    this.#scram = new ScramClient({ user: `${this.user}@example.test`, ...choices })
+    this.words.set('first', base64(this.#scram.first))
   }
 
   async #event(verb: string, rest: string): Promise<void> {
@@ -180,8 +189,8 @@ class Player {
     switch (verb) {
       // @anonymous 1: this session is not logged in; its greeting is part of the script.
       case 'anonymous':
-        this.#anonymous.add(rest)
-        await this.#session(rest)
+        this.anonymous.add(rest)
+        await this.session(rest)
         return
       // @peer 2: this session is of another user.
       case 'peer':
@@ -189,43 +198,34 @@ class Player {
         return
       // @options {"limits": {"bad": 2}, "disable": ["IDLE"]}: of the service, before the first session.
       case 'options':
-        this.#options = JSON.parse(rest) as ServeOptions
-        return
-      // @slow 1500: each content that the service reads takes so many milliseconds. Before the first session.
-      case 'slow':
-        this.#options = { ...this.#options, faulty: (store) => readSlowly(store, Number(rest)) }
+        this.setOptions(JSON.parse(rest) as object)
         return
       // @messages INBOX 3 \Seen: appends messages, counted from 1, by another way than IMAP.
       case 'messages': {
         const flags = rest.split(' ').slice(2)
         const messages = Array.from({ length: Number(second) }, (_, i) => ({ text: message(i + 1), flags, at: AT }))
-        await this.#house.append(this.#user, first, messages)
+        await this.house.append(this.user, first, messages)
         return
       }
       // @mailbox Name
       case 'mailbox':
-        await this.#house.store.create(await this.#house.access(this.#user), rest)
+        await this.house.store.create(await this.house.access(this.user), rest)
         return
       // @scram n other password: a SCRAM exchange begins; `$first` is what the client says first, with that flag and that password or the user's own.
       case 'scram':
-        this.#scram = new ScramClient({ user: `${this.#user}@example.test`, password: rest.slice(first.length + 1) || PASSWORD, flag: first })
-        this.#words.set('first', base64(this.#scram.first))
-        return
-      // @quota 4000: octets that the user may store from now on.
-      case 'quota':
-        await this.#house.setQuota(this.#user, Number(rest))
+        this.scram({ flag: first, password: rest.slice(first.length + 1) || PASSWORD })
         return
       // @kick: the account's sessions are ended.
       case 'kick':
-        this.#house.drivers.presence.kick((await this.#house.access(this.#user)).account, rest)
+        this.house.drivers.presence.kick((await this.house.access(this.user)).account, rest)
         return
       // @stop: the server is stopping.
       case 'stop':
-        void this.#server?.stop()
+        void this.server?.stop()
         return
       // @silent 1: this session gets nothing for a while.
       case 'silent': {
-        const said = await (await this.#session(rest)).silence(SILENCE_MS)
+        const said = await (await this.session(rest)).silence(SILENCE_MS)
         assert.equal(said, '', `session ${rest} was to be silent`)
         return
       }
@@ -233,30 +233,16 @@ class Player {
       case 'wait':
         await sleep(Number(rest))
         return
-      // @compressed 1: from now on this session uses DEFLATE, both ways.
-      case 'compressed':
-        ;(await this.#session(rest)).compress()
-        return
       // @end 1: the client closes its side.
       case 'end':
-        ;(await this.#session(rest)).end()
+        ;(await this.session(rest)).end()
         return
       default:
-        throw new Error(`there is no @${verb}`)
+        if (!(await this.eventOf(verb, rest))) throw new Error(`there is no @${verb}`)
     }
   }
-}
-
-function readSlowly(store: MailStore, ms: number): MailStore {
-  const contents: MailStore['contents'] = async function* (...args) {
-    for await (const content of store.contents(...args)) {
-      await sleep(ms)
-      yield content
-    }
-  }
-  return new Proxy(store, { get: (whole, verb) => (verb === 'contents' ? contents : Reflect.get(whole, verb)) })
 }
 
 /** A line that is there or comes soon; undefined at the end of the connection, null for silence. */
 const quick = (session: WireClient): Promise<string | undefined | null> => session.line(200).catch(() => null)
-const base64 = (text: string): string => Buffer.from(text).toString('base64')
+export const base64 = (text: string): string => Buffer.from(text).toString('base64')

@@ -1,0 +1,127 @@
+/** What POP3 brings to its dialogues. */
+import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { generateAppPassword, hashAppPassword } from '../../src/auth/app-password.ts'
+import { silentLog } from '../../src/log.ts'
+import { handshake } from '../../src/net/handshake.ts'
+import { makeSelfSigned } from '../../src/net/self-signed.ts'
+import { createTls } from '../../src/net/tls.ts'
+import type { Pop3Limits } from '../../src/pop3/limits.ts'
+import { pop3Service } from '../../src/pop3/server.ts'
+import { Refusal, type RefusalReason, Unavailable } from '../../src/store/errors.ts'
+import type { Pop3Settings } from '../../src/store/pop3-policy.ts'
+import { type ImapServer, PASSWORD } from '../support/imap.ts'
+import type { WireClient } from '../support/wire-client.ts'
+import { message, Player } from './play.ts'
+import { expand } from './script.ts'
+
+const tls = createTls({ ...makeSelfSigned({ hostname: 'localhost', now: Date.now() }), expires: 0, names: '' }).service('pop3')
+
+export class Pop3Player extends Player {
+  #limits: Partial<Pop3Limits> = {}
+  #plain = false
+  /** Verbs of the store, or `leases`, that fail, and how. */
+  readonly #broken = new Map<string, Error>()
+
+  protected serve(): Promise<ImapServer> {
+    const { house } = this
+    const service = pop3Service({
+      store: this.#breakable(house.store),
+      leases: this.#breakable(house.leases),
+      authenticator: house.authenticator,
+      presence: house.drivers.presence,
+      log: silentLog(),
+      hostname: 'mail.example.test',
+      service: this.#plain ? 'pop3' : 'pop3s',
+      limits: this.#limits,
+    })
+    return house.host(service, this.#plain ? (socket: Socket): Promise<TLSSocket> => handshake(socket, { tls }) : undefined)
+  }
+
+  #breakable<T extends object>(whole: T): T {
+    const get = (target: T, verb: string): unknown => {
+      const err = this.#broken.get(verb)
+      return err ? () => failing(err) : Reflect.get(target, verb)
+    }
+    return new Proxy(whole, { get: (target, verb) => get(target, String(verb)) })
+  }
+
+  protected async logIn(client: WireClient, address: string): Promise<void> {
+    await client.line()
+    client.send(`USER ${address}\r\nPASS ${PASSWORD}\r\n`)
+    for (let i = 0; i < 2; i++) assert.match((await client.line()) ?? '', /^\+OK /)
+  }
+
+  /** {"limits": {"bad": 2}} */
+  protected setOptions({ limits = {} }: { limits?: Partial<Pop3Limits> }): void {
+    this.#limits = limits
+  }
+
+  protected async eventOf(verb: string, rest: string): Promise<boolean> {
+    const [first = ''] = rest.split(' ')
+    const more = rest.slice(first.length + 1)
+    switch (verb) {
+      // @plain: the service is the one that begins without TLS. Before the first session; its sessions are anonymous.
+      case 'plain':
+        this.#plain = true
+        return true
+      // @tls 1: this session does the handshake; $exporter is what its channel is called then.
+      case 'tls':
+        await (await this.session(rest)).startTls()
+        return true
+      // @bound 1: a SCRAM exchange that is bound to this session's TLS; see @scram.
+      case 'bound':
+        this.scram({ flag: 'p=tls-exporter', password: PASSWORD, data: (await this.session(rest)).exporter() })
+        return true
+      // @policy {"afterDownload": "trash"}: how POP3 treats the user's mail from now on.
+      case 'policy':
+        await this.house.setPop3(this.user, JSON.parse(rest) as Pop3Settings)
+        return true
+      // @app phone {"loginDelay": 0}: an app password with a policy of its own; `$phone` from now on.
+      case 'app': {
+        const password = generateAppPassword()
+        const pop3 = more ? (JSON.parse(more) as Pop3Settings) : undefined
+        await this.house.addAppPassword(this.user, { name: first, hash: hashAppPassword(password), scopes: ['pop3'], disable: [], pop3 })
+        this.words.set(first, password)
+        return true
+      }
+      // @mail INBOX text: one message, `{{x0a}}` and the like in it.
+      case 'mail':
+        await this.house.append(this.user, first, [{ text: expand(`${more}{{-}}`) }])
+        return true
+      // @long INBOX 3 100: messages with that many lines.
+      case 'long': {
+        const [many = '', lines = ''] = more.split(' ')
+        const texts = Array.from({ length: Number(many) }, (_, i) => ({ text: message(i + 1) + `line\r\n`.repeat(Number(lines)) }))
+        await this.house.append(this.user, first, texts)
+        return true
+      }
+      // @unavailable select: this verb of the store finds no database from now on.
+      case 'unavailable':
+        this.#broken.set(rest, new Unavailable('the database is away'))
+        return true
+      // @refuse expunge gone: this verb of the store refuses from now on, with that reason.
+      case 'refuse':
+        this.#broken.set(first, new Refusal(more as RefusalReason, `Refused for ${more}`))
+        return true
+      // @fault contents: this verb of the store has a fault.
+      case 'fault':
+        this.#broken.set(rest, new Error('a fault'))
+        return true
+      // @mended: all verbs do what they should.
+      case 'mended':
+        this.#broken.clear()
+        return true
+      default:
+        return false
+    }
+  }
+}
+
+/** Both a promise that fails, and an iteration that does. */
+function failing(err: Error): Promise<never> & AsyncIterable<never> {
+  const failed = Promise.reject(err)
+  failed.catch(() => undefined)
+  return Object.assign(failed, { [Symbol.asyncIterator]: () => ({ next: () => failed }) })
+}
