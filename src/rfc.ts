@@ -135,9 +135,9 @@ export const RFCS: readonly Rfc[] = [
   rfc(
     5267,
     'Contexts for IMAP4',
-    'part',
-    'SORT with RETURN; searches that are kept up to date, but those by sequence numbers, by `$` and of bodies, 10 a session; sorts are not',
-    { imap: ['ESORT', 'CONTEXT=SEARCH'] },
+    'full',
+    'SORT with RETURN; searches and sorts that are kept up to date, but those by sequence numbers, by `$`, of bodies and by relevancy: 10 a session, and 250,000 messages in all that are sorted',
+    { imap: ['ESORT', 'CONTEXT=SEARCH', 'CONTEXT=SORT'] },
   ),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),

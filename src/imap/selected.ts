@@ -18,6 +18,8 @@ export interface Orders {
 
 /** Searches that are kept up to date while the mailbox is selected: sync has them told (RFC 5267 §4.3). */
 export interface Updates {
+  /** There is something to be said before the next EXPUNGE. */
+  readonly losing: boolean
   beforeExpunges(): Promise<void>
   afterNews(): Promise<void>
   cancel(tag: string): void

@@ -57,7 +57,8 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
   const orders = selected.takeOrders()
   if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale && selected.rightsTold === selected.access.rights)
     return undefined
-  if (expunges) await selected.updates?.beforeExpunges()
+  // More may go while that is written.
+  while (expunges && selected.updates?.losing) await selected.updates.beforeExpunges()
   const known = selected.view.maxUid
   const news = selected.view.pull({ expunges, silent: orders.hidden })
   await writeExpunged(session, news.expunged)

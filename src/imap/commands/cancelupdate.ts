@@ -7,7 +7,7 @@ export const cancelupdate = command({
   rfc: 'RFC 5267 §4.3.5',
   states: ['selected'],
   sync: 'all',
-  offeredBy: ['CONTEXT=SEARCH'],
+  offeredBy: ['CONTEXT=SEARCH', 'CONTEXT=SORT'],
   parse(r: ArgumentReader) {
     const tags = [r.string()]
     while (r.more) tags.push(r.string())

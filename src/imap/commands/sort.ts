@@ -9,6 +9,7 @@ import { isNumbered } from '../search/parse.ts'
 import { readSort } from '../search/parse-sort.ts'
 import { runSearch } from '../search/run.ts'
 import { sorted } from '../search/sort.ts'
+import { SearchUpdates } from '../search/updates.ts'
 
 export const sort = command({
   names: ['SORT', 'UID SORT'],
@@ -21,12 +22,15 @@ export const sort = command({
   async run(s, args, { name, by, tag }) {
     const { out, selected } = s
     const { options, order, scored } = args
-    await withCriteria(selected, args, async ({ key, modseq }) => {
+    await withCriteria(selected, args, async ({ key, modseq, numbered }) => {
       if (modseq) s.enable(CONDSTORE)
+      if (options?.update) SearchUpdates.check(s, tag)
+      const before = selected.view.modseq
       const context = searchContext(s)
       const work = runSearch(context, key, scored).then((found) => sorted(context, found, order))
       const found = await withProgress(s, tag, work, context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found, 'SORT')
+      if (options?.update) SearchUpdates.begin(s, { tag, by, key, order, numbered, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })
     return { ok: `${name} completed` }

@@ -6,7 +6,7 @@ import { binary } from './binary.ts'
 import { catenate } from './catenate.ts'
 import { children } from './children.ts'
 import { condstore } from './condstore.ts'
-import { contextSearch } from './context-search.ts'
+import { contextSearch, contextSort } from './context.ts'
 import { createSpecialUse } from './create-special-use.ts'
 import { esearch } from './esearch.ts'
 import { fuzzySearch } from './fuzzy.ts'
@@ -73,6 +73,7 @@ export const EXTENSIONS: readonly Extension[] = [
   threadOrderedSubject,
   threadReferences,
   contextSearch,
+  contextSort,
   fuzzySearch,
   i18nLevel1,
   binary,

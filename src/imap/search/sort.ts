@@ -43,15 +43,49 @@ async function columnsOf(context: SearchContext, { msns, scores }: Found, criter
   return columns
 }
 
-function inOrder(columns: readonly Column[], count: number, work: Work): Promise<Uint32Array> {
-  const compare = (a: number, b: number): number => {
-    for (const { values, reverse } of columns) {
-      const [x, y] = [values[a]!, values[b]!]
-      if (x !== y) return x < y === reverse ? 1 : -1
-    }
-    return a - b
+const inOrder = (columns: readonly Column[], count: number, work: Work): Promise<Uint32Array> =>
+  sortInTurns(count, (a, b) => compare(columns, a, columns, b) || a - b, work)
+
+/** Message a of the one columns with message b of the others. */
+function compare(columns: readonly Column[], a: number, others: readonly Column[], b: number): number {
+  for (let c = 0; c < columns.length; c++) {
+    const { values, reverse } = columns[c]!
+    const [x, y] = [values[a]!, others[c]!.values[b]!]
+    if (x !== y) return x < y === reverse ? 1 : -1
   }
-  return sortInTurns(count, compare, work)
+  return 0
+}
+
+/** Of a list of UIDs that is in that order: how many of them come before each of the ascending UIDs that are added, and these in the order. No key of the list is looked up that does not decide. */
+export async function placesIn(
+  context: SearchContext,
+  list: Uint32Array,
+  uids: readonly number[],
+  criteria: readonly Criterion[],
+): Promise<{ readonly before: readonly number[]; readonly added: readonly number[] }> {
+  const { view } = context.selected
+  const found = (of: readonly number[]): Found => ({ uids: of, msns: of.map((uid) => view.msnOf(uid)!) })
+  const { uids: added, msns } = await sorted(context, found(uids), criteria)
+  const columns = await columnsOf(context, { uids: added, msns }, criteria)
+  const before = new Array<number>(added.length).fill(0)
+  const until = new Array<number>(added.length).fill(list.length)
+  for (;;) {
+    // All of them halve what is left to them at once, so that keys are read together.
+    const open = before.flatMap((low, i) => (low < until[i]! ? [i] : []))
+    if (open.length === 0) return { before, added }
+    if (context.work.over) await context.work.pass()
+    const middles = open.map((i) => (before[i]! + until[i]!) >> 1)
+    const places = [...new Set(middles)]
+    const middle = found(places.map((at) => list[at]!))
+    const others = await columnsOf(context, middle, criteria)
+    const nth = new Map(places.map((at, n) => [at, n]))
+    for (const [j, i] of open.entries()) {
+      const at = middles[j]!
+      const n = nth.get(at)!
+      if ((compare(others, n, columns, i) || middle.uids[n]! - added[i]!) < 0) before[i] = at + 1
+      else until[i] = at
+    }
+  }
 }
 
 /** Sorted in one go. */

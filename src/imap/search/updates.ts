@@ -3,29 +3,39 @@
  * Messages that changed are asked anew, no others; keys that depend on the time of day are so, too, only then (RFC 5032 §2 leaves that open).
  */
 import { Unavailable } from '../../store/errors.ts'
-import { eachUid, normalise, outside, packRanges, toRanges, type UidRanges, unpackRanges, within } from '../../store/uidset.ts'
+import { eachUid, toRanges } from '../../store/uidset.ts'
 import type { By } from '../command.ts'
 import { membership } from '../fetch/ranges.ts'
 import { Bad } from '../reply.ts'
 import type { Updates } from '../selected.ts'
 import type { SelectedSession } from '../session.ts'
 import { searchContext } from './context.ts'
+import { type KeptResult, MailboxOrder, type Moved, SortedOrder } from './kept-results.ts'
 import { and, BODY, NO, onIndex, type SearchKey, YES } from './key.ts'
 import { type Found, runSearch } from './run.ts'
+import type { Criterion } from './sort.ts'
 import { writeSet } from './write.ts'
 
 /** Of one session. */
 const MAX_CONTEXTS = 10
+/** Messages that its sorted results may have together when they are made: 4 octets each, for as long as the mailbox is selected. */
+const MAX_SORTED = 250_000
 const MAX_UID = 2 ** 32 - 1
 
 interface Context {
   readonly tag: string
   readonly by: By
   readonly key: SearchKey
-  /** UIDs of the result as the client knows it, packed. */
-  members: Uint8Array
+  readonly result: KeptResult
   /** Changes up to here were looked at. */
   modseq: number
+}
+
+export interface Asked extends Omit<Context, 'result'> {
+  /** It spoke of sequence numbers, or of `$`. */
+  readonly numbered: boolean
+  /** Of a sort. */
+  readonly order?: readonly Criterion[]
 }
 
 /** The contexts of the selected mailbox; they go with it. */
@@ -43,37 +53,46 @@ export class SearchUpdates implements Updates {
   }
 
   /** From now on the client hears of changes; where it cannot, it is told so (RFC 5267 §4.3.1). `modseq` is of before the search. */
-  static begin(
-    session: SelectedSession,
-    context: Pick<Context, 'tag' | 'by' | 'key' | 'modseq'> & { readonly numbered: boolean },
-    found: Found,
-  ): void {
+  static begin(session: SelectedSession, asked: Asked, found: Found): void {
     const { selected, out } = session
     const updates = selected.updates instanceof SearchUpdates ? selected.updates : new SearchUpdates(session)
-    const why = updates.#contexts.size >= MAX_CONTEXTS ? 'Too many contexts' : whyNot(context)
+    const why = updates.#contexts.size >= MAX_CONTEXTS ? 'Too many contexts' : (whyNot(asked) ?? updates.#whyNotSorted(asked, found))
     if (why) {
-      out.untagged().word('NO').wire(`[NOUPDATE "${context.tag}"]`).text(why).end()
+      out.untagged().word('NO').wire(`[NOUPDATE "${asked.tag}"]`).text(why).end()
       return
     }
-    const { tag, by, key, modseq } = context
-    updates.#contexts.set(tag, { tag, by, key, modseq, members: packRanges(toRanges(found.uids)) })
+    const { tag, by, key, modseq, order } = asked
+    updates.#contexts.set(tag, { tag, by, key, modseq, result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids) })
     selected.updates = updates
+  }
+
+  #whyNotSorted({ order }: Asked, { uids }: Found): string | undefined {
+    if (!order) return undefined
+    let kept = uids.length
+    for (const { result } of this.#contexts.values()) if (result instanceof SortedOrder) kept += result.size
+    return kept > MAX_SORTED ? 'Too many messages' : undefined
   }
 
   cancel(tag: string): void {
     this.#contexts.delete(tag)
   }
 
-  /** Before EXPUNGE: the numbers of what goes are still good. */
+  /** Something of a result is gone, and the client was not told: its number is good as long as EXPUNGE was not sent. */
+  get losing(): boolean {
+    const gone = this.#gone()
+    if (gone.length === 0) return false
+    for (const { result } of this.#contexts.values()) if (gone.some(result.holds(gone))) return true
+    return false
+  }
+
   async beforeExpunges(): Promise<void> {
-    if (this.#contexts.size === 0) return
-    const gone = this.#session.selected.view.gone([1, MAX_UID])
-    if (gone.length === 0) return
-    for (const context of this.#contexts.values()) {
-      const members = unpackRanges(context.members)
-      const left = within(gone, members)
-      if (left.length > 0) await this.#tell(context, members, { added: [], removed: [...eachUid(left)] })
-    }
+    const gone = this.#gone()
+    for (const context of this.#contexts.values()) await this.#remove(context, gone.filter(context.result.holds(gone)))
+  }
+
+  /** UIDs of messages that are gone and still counted. */
+  #gone(): number[] {
+    return this.#contexts.size === 0 ? [] : [...eachUid(this.#session.selected.view.gone([1, MAX_UID]))]
   }
 
   /** After EXISTS: the numbers of what came are good. */
@@ -95,38 +114,37 @@ export class SearchUpdates implements Updates {
     const { uids } = await runSearch(search, changed)
     if (uids.length > 0) {
       const matching = membership(toRanges((await runSearch(search, and([changed, context.key]))).uids))
-      const members = unpackRanges(context.members)
-      const isMember = membership(members)
-      const added = uids.filter((uid) => matching(uid) && !isMember(uid))
+      const isMember = context.result.holds(uids)
       const removed = uids.filter((uid) => !matching(uid) && isMember(uid))
-      await this.#tell(context, members, { added, removed })
+      const added = uids.filter((uid) => matching(uid) && !isMember(uid))
+      await this.#remove(context, removed)
+      if (added.length > 0) await this.#write(context, 'ADDTO', await context.result.add(search, added))
     }
     context.modseq = modseq
   }
 
-  async #tell(context: Context, members: UidRanges, { added, removed }: Readonly<Record<'added' | 'removed', readonly number[]>>): Promise<void> {
-    if (removed.length > 0) await this.#write(context, 'REMOVEFROM', removed)
-    if (added.length > 0) await this.#write(context, 'ADDTO', added)
-    context.members = packRanges(normalise([...outside(members, toRanges(removed)), ...toRanges(added)]))
+  async #remove(context: Context, uids: readonly number[]): Promise<void> {
+    if (uids.length > 0) await this.#write(context, 'REMOVEFROM', context.result.remove(uids))
   }
 
-  /** A place of 0: the result is in the order of the mailbox. */
-  async #write({ tag, by: asked }: Context, item: 'ADDTO' | 'REMOVEFROM', uids: readonly number[]): Promise<void> {
+  async #write({ tag, by: asked }: Context, item: 'ADDTO' | 'REMOVEFROM', all: readonly Moved[]): Promise<void> {
     const { out, selected, reports } = this.#session
     const by = reports.uids ? 'uid' : asked
-    const numbers = by === 'uid' ? uids : uids.flatMap((uid) => selected.view.msnOf(uid) ?? [])
-    if (numbers.length === 0) return
     out.untagged().word('ESEARCH').open().word('TAG').string(tag).close()
     if (by === 'uid') out.word('UID')
-    out.word(item).open().number(0)
-    await writeSet(out, numbers)
+    out.word(item).open()
+    for (const { place, uids } of all) {
+      out.number(place)
+      await writeSet(out, by === 'uid' ? uids : uids.map((uid) => selected.view.msnOf(uid)!))
+    }
     out.close().end()
   }
 }
 
-/** What sequence numbers and `$` name is what they named then; and a STORE of all messages must not read all bodies. */
-function whyNot({ key, numbered }: { readonly key: SearchKey; readonly numbered: boolean }): string | undefined {
+/** What sequence numbers and `$` name is what they named then; a STORE of all messages must not read all bodies; and scores are not kept. */
+function whyNot({ key, numbered, order = [] }: Asked): string | undefined {
   if (numbered) return 'A search by sequence numbers is not updated'
+  if (order.some((criterion) => criterion.key.kind === 'relevancy')) return 'A sort by relevancy is not updated'
   return readsBodies(key) ? 'A search of bodies is not updated' : undefined
 }
 

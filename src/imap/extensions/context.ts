@@ -2,16 +2,25 @@ import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
 import type { Parameter, SearchOptions } from '../tables.ts'
 
+const words = new Map<string, Parameter<SearchOptions>>([
+  ['CONTEXT', () => ({ context: true })],
+  ['UPDATE', () => ({ update: true })],
+])
+
 /** SEARCH RETURN (UPDATE): results that are kept up to date. CONTEXT is a hint that changes nothing here; PARTIAL is RFC 9394's. RFC 5267 §4. */
 export const contextSearch = extension({
   capability: 'CONTEXT=SEARCH',
   rfc: 'RFC 5267',
   announce: LOGGED_IN,
   needs: ['ESEARCH', 'PARTIAL'],
-  adds: {
-    searchReturns: new Map<string, Parameter<SearchOptions>>([
-      ['CONTEXT', () => ({ context: true })],
-      ['UPDATE', () => ({ update: true })],
-    ]),
-  },
+  adds: { searchReturns: words },
+})
+
+/** The same of SORT: what comes and goes is told with its place in the order. */
+export const contextSort = extension({
+  capability: 'CONTEXT=SORT',
+  rfc: 'RFC 5267',
+  announce: LOGGED_IN,
+  needs: ['SORT', 'ESEARCH', 'ESORT'],
+  adds: { sortReturns: words },
 })
