@@ -162,8 +162,9 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
   }
 }
 
-const narrowed = (login: Login, { pop3 = {}, disable }: AppPassword): Login => ({
+const narrowed = (login: Login, { name, pop3 = {}, disable }: AppPassword): Login => ({
   ...login,
+  app: name,
   pop3: pop3Policy(pop3, login.pop3),
   disable: [...login.disable, ...disable],
 })

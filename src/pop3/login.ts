@@ -1,14 +1,19 @@
 /** From the answer to a login to an open maildrop: who it is, a place among the sessions, the lease, and the messages as they stand. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoginResult } from '../auth/login.ts'
 import type { Log } from '../log.ts'
 import type { AccountAccess, MailboxAccess } from '../store/access.ts'
 import type { Login } from '../store/accounts.ts'
-import { LEASE_RENEW_SECONDS, type Lease, type Leases } from '../store/lease.ts'
+import { Refusal } from '../store/errors.ts'
+import { LEASE_RENEW_SECONDS, LEASE_SECONDS, type Lease, type Leases } from '../store/lease.ts'
 import type { MailboxWatcher, MailStore } from '../store/mailstore.ts'
 import { freeze, type Maildrop } from './maildrop.ts'
 import { ReadAhead } from './message.ts'
 import { type Done, No } from './reply.ts'
 import type { OpenMaildrop, Session } from './session.ts'
+
+/** How often it is tried to let a lease go. */
+const RELEASE_AGAIN_SECONDS = 2
 
 /** `+OK` with the maildrop open (RFC 1939 §4), or No. Whatever was taken on the way is given back when it fails. */
 export async function logIn(session: Session, result: LoginResult): Promise<Done> {
@@ -33,7 +38,7 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
   )
   if (!leave) throw new No('Too many sessions of this user', { code: 'IN-USE' })
   try {
-    const mailbox = await services.store.open(access, login.pop3.folder, true)
+    const mailbox = await openFolder(session, access, login)
     session.open = await openMaildrop(session, { mailbox, account: access, login, leave })
   } catch (err) {
     leave()
@@ -42,6 +47,18 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
   session.admitted()
   const { messages, octets } = session.open.maildrop.total()
   return { ok: `Maildrop has ${messages} messages (${octets} octets)` }
+}
+
+/** The mailbox that is the maildrop. One that is not there is not made: where its user has renamed it, an empty maildrop would say that all mail is gone. */
+async function openFolder({ services, log }: Session, access: AccountAccess, { account, pop3: { folder } }: Login): Promise<MailboxAccess> {
+  const mailbox = await services.store.open(access, folder, true).catch((err: unknown) => {
+    if (err instanceof Refusal && err.reason === 'nonexistent') return undefined
+    throw err
+  })
+  // Never somebody else's: what this user's policy says is not for that mail.
+  if (mailbox?.own) return mailbox
+  log.warn({ account, folder }, 'the mailbox that is to be the maildrop does not exist')
+  throw new No('The mailbox that POP3 is set to show does not exist', { code: 'SYS/PERM' })
 }
 
 async function openMaildrop(
@@ -53,7 +70,7 @@ async function openMaildrop(
   const lease = await leases.acquire(mailbox)
   const release = keepLease(leases, lease, { log: session.log, lost: () => session.stop.abort() })
   try {
-    const maildrop = await readMaildrop(store, mailbox)
+    const maildrop = await readMaildrop(store, mailbox, login)
     const messages = new ReadAhead(store, maildrop, ['header', 'body'])
     const headers = new ReadAhead(store, maildrop, ['header'])
     const close = async (): Promise<void> => {
@@ -62,7 +79,7 @@ async function openMaildrop(
       leave()
       await release()
     }
-    return { login, account, maildrop, messages, headers, lease, stillOurs: () => leases.renew(lease), close }
+    return { login, account, maildrop, messages, headers, lease, close }
   } catch (err) {
     await release()
     throw err
@@ -72,10 +89,14 @@ async function openMaildrop(
 /** The session keeps what it needs and does not watch the mailbox: what others do to it does not change the maildrop. */
 const unwatched: MailboxWatcher = { changed: () => undefined, gone: () => undefined }
 
-async function readMaildrop(store: MailStore, mailbox: MailboxAccess): Promise<Maildrop> {
+async function readMaildrop(store: MailStore, mailbox: MailboxAccess, { pop3, importedUidls }: Login): Promise<Maildrop> {
   await using selected = await store.select(mailbox, unwatched)
-  return freeze(selected, await store.crlfGains(mailbox))
+  const gains = await store.crlfGains(mailbox)
+  const uidls = importedUidls ? await store.importedUidls(mailbox) : NONE
+  return freeze(selected, { gains, uidls, max: pop3.maxListed })
 }
+
+const NONE: ReadonlyMap<number, string> = new Map()
 
 /** Renews the lease until the function that it returns is called, which lets it go. `lost`: it is somebody else's by now. */
 export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Log; lost: () => void }): () => Promise<void> {
@@ -95,6 +116,21 @@ export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Lo
     if (!held) return
     held = false
     clearInterval(timer)
-    await leases.release(lease).catch((err: unknown) => log.warn({ err, account: lease.account }, 'the maildrop lease runs out by itself'))
+    await leases.release(lease).catch((err: unknown) => {
+      log.warn({ err, account: lease.account }, 'the maildrop lease could not be let go, it is tried again until it runs out')
+      void releaseLater(leases, lease)
+    })
+  }
+}
+
+/** The database was away: its user should not have to wait for the lease's end once it is back. */
+async function releaseLater(leases: Leases, lease: Lease): Promise<void> {
+  for (let waited = 0; waited < LEASE_SECONDS; waited += RELEASE_AGAIN_SECONDS) {
+    await sleep(RELEASE_AGAIN_SECONDS * 1000, undefined, { ref: false })
+    const released = await leases.release(lease).then(
+      () => true,
+      () => false,
+    )
+    if (released) return
   }
 }

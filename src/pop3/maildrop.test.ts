@@ -12,6 +12,7 @@ const maildrop = (): Maildrop =>
     contents: BigInt64Array.of(1n, 2n, 3n, 4n),
     sizes: Uint32Array.of(100, 0, 300, 4000),
     gains: new Map([[2, 5]]),
+    uidls: new Map([[1, 'brought-along']]),
   })
 const numbers = (entries: Iterable<Entry>): number[] => [...entries].map((entry) => entry.number)
 
@@ -38,12 +39,19 @@ test('numbers that there are not', () => {
 
 test('what QUIT acts on, as UID ranges', () => {
   const drop = maildrop()
-  assert.deepEqual(drop.marked({ retrieved: true }), [])
+  assert.deepEqual(drop.took(), { deleted: [], retrieved: [] })
   drop.delete(1)
   drop.delete(4)
   drop.retrieved(2)
-  assert.deepEqual(drop.marked({ retrieved: false }), [10, 10, 20, 20])
-  assert.deepEqual(drop.marked({ retrieved: true }), [10, 11, 20, 20])
+  assert.deepEqual(drop.took(), { deleted: [10, 10, 20, 20], retrieved: [11, 11] })
   drop.reset()
-  assert.deepEqual(drop.marked({ retrieved: true }), [11, 11])
+  assert.deepEqual(drop.took(), { deleted: [], retrieved: [11, 11] })
+})
+
+test('a unique-id is what the message brought with it, else made of its mid', () => {
+  const drop = maildrop()
+  assert.deepEqual(
+    [1, 2, 3, 4].map((number) => drop.uniqueId(drop.entry(number))),
+    ['00000000000001', 'brought-along', '00000000000003', '1fffffffffffff'],
+  )
 })

@@ -5,12 +5,10 @@
 import type { MailboxAccess } from '../store/access.ts'
 import { flagsOf } from '../store/flags.ts'
 import type { SelectedMailbox } from '../store/mailstore.ts'
+import { HIDDEN, type Took } from '../store/pop3-policy.ts'
 import type { ContentId } from '../store/types.ts'
-import { toRanges, type UidRanges } from '../store/uidset.ts'
+import { toRanges } from '../store/uidset.ts'
 import { No } from './reply.ts'
-
-/** A message with it is not shown by POP3; IMAP sees it as any other. */
-export const HIDDEN = '$POP3Deleted'
 
 /** Octets that a content gains by line ends (mail/crlf.ts); those that gain none are not named. */
 export type Gains = ReadonlyMap<ContentId, number>
@@ -22,7 +20,6 @@ export interface Entry {
   readonly size: number
   /** Octets as RETR sends them, before dots are doubled. */
   readonly octets: number
-  readonly uniqueId: string
 }
 
 const DELETED = 1
@@ -35,6 +32,8 @@ interface Rows {
   readonly sizes: Uint32Array
   /** By place in the arrays, where it is not 0. */
   readonly gains: ReadonlyMap<number, number>
+  /** By place: unique-ids that messages brought with them. */
+  readonly uidls: ReadonlyMap<number, string>
 }
 
 export class Maildrop {
@@ -60,6 +59,11 @@ export class Maildrop {
   /** What is not marked as deleted, in order. */
   *entries(): Generator<Entry> {
     for (let at = 0; at < this.count; at++) if (!(this.#marks[at]! & DELETED)) yield this.#entryAt(at)
+  }
+
+  /** Of the message with this number, which stays with it for life: what it brought with it, else what its mid says. RFC 1939 §7. */
+  uniqueId({ number }: Entry): string {
+    return this.#rows.uidls.get(number - 1) ?? uniqueId(this.#rows.mids[number - 1]!)
   }
 
   /** Number and octets of what is not marked as deleted. */
@@ -92,10 +96,10 @@ export class Maildrop {
     for (let at = 0; at < this.count; at++) this.#marks[at]! &= ~DELETED
   }
 
-  /** UIDs of what DELE marked, and with `retrieved` of what RETR sent whole too. */
-  marked({ retrieved }: { retrieved: boolean }): UidRanges {
-    const mask = retrieved ? DELETED | RETRIEVED : DELETED
-    return toRanges(this.#rows.uids.filter((_, at) => this.#marks[at]! & mask))
+  /** UIDs of what DELE marked, and of what RETR sent whole. */
+  took(): Took {
+    const marked = (mask: number) => toRanges(this.#rows.uids.filter((_, at) => this.#marks[at]! & mask))
+    return { deleted: marked(DELETED), retrieved: marked(RETRIEVED) }
   }
 
   #octetsAt(at: number): number {
@@ -103,44 +107,60 @@ export class Maildrop {
   }
 
   #entryAt(at: number): Entry {
-    const { mids, contents, sizes } = this.#rows
-    return { number: at + 1, content: contents[at]! as ContentId, size: sizes[at]!, octets: this.#octetsAt(at), uniqueId: uniqueId(mids[at]!) }
+    const { contents, sizes } = this.#rows
+    return { number: at + 1, content: contents[at]! as ContentId, size: sizes[at]!, octets: this.#octetsAt(at) }
   }
 }
 
 const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'))
 
-/** A mid is given once in an account's life and moves with its message; its 53 bits as 14 hex digits. RFC 1939 §7. */
+/** A mid is given once in an account's life and moves with its message; its 53 bits as 14 hex digits. No unique-id that is imported looks so. */
 export function uniqueId(mid: number): string {
   // By octets: Number's own toString(16) takes microseconds above 2^31.
   const high = Math.floor(mid / 2 ** 32)
   return `${HEX[high >>> 16]}${HEX[(high >>> 8) & 255]}${HEX[high & 255]}${HEX[(mid >>> 24) & 255]}${HEX[(mid >>> 16) & 255]}${HEX[(mid >>> 8) & 255]}${HEX[mid & 255]}`
 }
 
+/** What freezing needs beside the mailbox. */
+export interface Listing {
+  readonly gains: Gains
+  /** By mid: unique-ids that messages brought with them. */
+  readonly uidls: ReadonlyMap<number, string>
+  /** Only the newest so many. */
+  readonly max?: number | undefined
+}
+
 /** The messages of the selected mailbox as they stand now, without those that POP3 does not show. */
-export function freeze({ access, index, view }: SelectedMailbox, gains: Gains): Maildrop {
+export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls, max = Number.POSITIVE_INFINITY }: Listing): Maildrop {
   const hidden = flagsOf([HIDDEN], index.keywords)
   const { lo, hi } = hidden.unknown.length > 0 ? { lo: 0, hi: 0 } : hidden.flags
+  const spans = view.exists > 0 ? [...view.spans('msn', [1, view.exists])] : []
+  let shown = 0
+  for (const { segment, from, to } of spans) for (let row = from; row < to; row++) if (!(segment.lo[row]! & lo || segment.hi[row]! & hi)) shown++
+  const count = Math.min(shown, max)
   const rows = {
-    uids: new Uint32Array(view.exists),
-    mids: new Float64Array(view.exists),
-    contents: new BigInt64Array(view.exists),
-    sizes: new Uint32Array(view.exists),
+    uids: new Uint32Array(count),
+    mids: new Float64Array(count),
+    contents: new BigInt64Array(count),
+    sizes: new Uint32Array(count),
     gains: new Map<number, number>(),
+    uidls: new Map<number, string>(),
   }
-  let count = 0
-  for (const { segment, from, to } of view.exists > 0 ? view.spans('msn', [1, view.exists]) : []) {
+  // Places of those that are older than the newest `max` are below 0.
+  let at = count - shown
+  for (const { segment, from, to } of spans) {
     for (let row = from; row < to; row++) {
-      if (segment.lo[row]! & lo || segment.hi[row]! & hi) continue
-      rows.uids[count] = segment.uids[row]!
-      rows.mids[count] = segment.mids[row]!
-      rows.contents[count] = segment.contents[row]!
-      rows.sizes[count] = segment.sizes[row]!
+      if (segment.lo[row]! & lo || segment.hi[row]! & hi || at++ < 0) continue
+      const place = at - 1
+      rows.uids[place] = segment.uids[row]!
+      rows.mids[place] = segment.mids[row]!
+      rows.contents[place] = segment.contents[row]!
+      rows.sizes[place] = segment.sizes[row]!
       const gain = gains.get(segment.contents[row]! as ContentId)
-      if (gain) rows.gains.set(count, gain)
-      count++
+      if (gain) rows.gains.set(place, gain)
+      const uidl = uidls.size > 0 ? uidls.get(segment.mids[row]!) : undefined
+      if (uidl !== undefined) rows.uidls.set(place, uidl)
     }
   }
-  const cut = { uids: rows.uids.subarray(0, count), mids: rows.mids.subarray(0, count), contents: rows.contents.subarray(0, count) }
-  return new Maildrop(access, { ...rows, ...cut, sizes: rows.sizes.subarray(0, count) })
+  return new Maildrop(access, rows)
 }

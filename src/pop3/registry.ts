@@ -1,4 +1,5 @@
 /** The commands that there are, by name, and what CAPA says because of them. RFC 2449. */
+import { takesRetrieved } from '../store/pop3-policy.ts'
 import type { AnyCommand } from './command.ts'
 import type { Session } from './session.ts'
 
@@ -14,11 +15,10 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   always('RFC 2449 §6.8', 'PIPELINING'),
   always('RFC 2449 §6.4', 'RESP-CODES'),
   always('RFC 3206 §6', 'AUTH-RESP-CODE'),
-  // Nothing expires by age; under the policy `delete` what was retrieved is gone after QUIT, which is what 0 means. Before login the least of all users.
+  // What a client leaves on the server stays; the days of `keep` are for what it deleted. 0: what was retrieved leaves with QUIT. Before login the least of all users.
   {
     rfc: 'RFC 2449 §6.7',
-    capability: ({ open }) =>
-      !open ? 'EXPIRE 0 USER' : ['delete', 'trash', 'archive'].includes(open.login.pop3.afterDownload) ? 'EXPIRE 0' : 'EXPIRE NEVER',
+    capability: ({ open }) => (!open ? 'EXPIRE 0 USER' : takesRetrieved(open.login.pop3.afterDownload) ? 'EXPIRE 0' : 'EXPIRE NEVER'),
   },
   always('RFC 2449 §6.9', 'IMPLEMENTATION Postern'),
 ]

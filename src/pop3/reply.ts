@@ -50,7 +50,7 @@ export function refused(err: unknown): No | undefined {
   if (err instanceof Unavailable) return new No('The mail store cannot be reached at the moment, try again later', { code: 'SYS/TEMP' })
   if (!(err instanceof Refusal)) return undefined
   if (err.reason === 'in-use') return IN_USE
-  if (err.reason === 'gone') return new No('The maildrop was taken away from this session, nothing was deleted', { code: 'SYS/TEMP', end: true })
+  if (err.reason === 'gone') return new No(sentence(err.message), { code: 'SYS/TEMP', end: true })
   return new No(sentence(err.message), { code: 'SYS/PERM' })
 }
 
@@ -61,4 +61,4 @@ export const FAULT = new No('Something went wrong on the server', { code: 'SYS/T
 export const errLine = ({ code, message }: { code?: Code | undefined; message: string }): string => `-ERR ${code ? `[${code}] ` : ''}${message}`
 
 /** Refusals of the store are written for any protocol; none holds what the client sent, but let no line end through. */
-const sentence = (text: string): string => text.replaceAll(/[\r\n]+/g, ' ')
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1).replaceAll(/[\r\n]+/g, ' ')}`

@@ -62,9 +62,7 @@ export interface OpenMaildrop {
   /** For RETR and for TOP. */
   readonly messages: ReadAhead
   readonly headers: ReadAhead
-  /** False: somebody else has the maildrop by now. Throws Unavailable. */
-  stillOurs(): Promise<boolean>
-  /** Nothing is expunged unless it still holds. */
+  /** Nothing is done at QUIT unless it still holds. */
   readonly lease: Lease
   /** Lets go of lease and presence; never throws, harmless twice. */
   close(): Promise<void>

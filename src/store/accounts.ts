@@ -74,6 +74,10 @@ export interface Login {
   readonly version: number
   readonly enabled: boolean
   readonly pop3: Pop3Policy
+  /** The app password that this login was with. */
+  readonly app?: string | undefined
+  /** Whether messages of it may have POP3 unique-ids from another server. */
+  readonly importedUidls?: boolean
   /** `SCRAM-SHA-256$…`; empty: none. */
   readonly scram: string
   readonly appPasswords: readonly AppPassword[]

@@ -8,6 +8,7 @@ import type { AccountAccess, MailboxAccess } from './access.ts'
 import type { MailboxIndex } from './index.ts'
 import type { Lease } from './lease.ts'
 import type { MetadataChange, MetadataEntry, MetadataQuery, MetadataVersions, NotedOf } from './metadata.ts'
+import type { Pop3Policy, Took } from './pop3-policy.ts'
 import type { AclChange, AclEntry, Right, Rights } from './rights.ts'
 import type { AccountId, ContentId, MailboxId, ModSeq, SpecialUse, Uid } from './types.ts'
 import type { UidRanges } from './uidset.ts'
@@ -118,10 +119,8 @@ export interface FlagsDone {
 export interface ExpungeOp {
   /** All messages when undefined. UIDs that do not exist are passed over. */
   readonly uids?: UidRanges
-  /** true: of those only what has \Deleted (EXPUNGE, UID EXPUNGE). false: all of them (POP3). */
+  /** true: of those only what has \Deleted (EXPUNGE, UID EXPUNGE). false: all of them. */
   readonly deletedOnly: boolean
-  /** Nothing is expunged unless this lease still holds, checked in the same transaction; `Refusal` 'gone' if not. */
-  readonly fence?: Lease
 }
 
 export interface Expunged {
@@ -129,6 +128,24 @@ export interface Expunged {
   readonly uids: UidRanges
   /** As in FlagsDone. */
   readonly modseqs: readonly ModSeq[]
+}
+
+/** What a POP3 session comes to at QUIT. UIDs that are gone by then are passed over. */
+export interface MaildropOp extends Took {
+  readonly policy: Pop3Policy
+  /** The app password that it logged in with. */
+  readonly app?: string | undefined
+  /** Nothing is done unless this lease still holds, checked in the same transaction; Refusal 'gone' if not. */
+  readonly fence: Lease
+}
+
+/** How many messages each happened to. */
+export interface MaildropSettled {
+  readonly expunged: number
+  readonly hidden: number
+  readonly moved: number
+  /** Were not \Seen before. */
+  readonly seen: number
 }
 
 /** What may be asked of a content, beside its size. */
@@ -264,6 +281,11 @@ export interface MailStore {
   flags(m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone>
   /** Needs e. */
   expunge(m: MailboxAccess, op: ExpungeOp): Promise<Expunged>
+  /**
+   * POP3's UPDATE state: all that the policy says, or nothing. `trash` and `archive` move to the mailbox with that special use, which is made if there is none; where it is the
+   * maildrop itself, `trash` expunges and `archive` hides. Refusal 'gone', 'limit' (keywords, UIDs, mailboxes).
+   */
+  settleMaildrop(m: MailboxAccess, op: MaildropOp): Promise<MaildropSettled>
   /** UIDs that went by changes after `since` up to `until`; undefined where the log does not reach back so far. Costs what it finds, not what there is. */
   expungedSince(m: MailboxAccess, since: ModSeq, until: ModSeq): Promise<UidRanges | undefined>
   /** Needs i in the target, which may be another account's; flags that may not be set there are left behind. */
@@ -283,6 +305,8 @@ export interface MailStore {
   narrow(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], probes: readonly TextProbe[]): Promise<Uint8Array[]>
   /** Contents of the account that gain octets where every line must end in CRLF (POP3), and how many: none or few. See mail/crlf.ts. */
   crlfGains(a: AccountAccess | MailboxAccess): Promise<ReadonlyMap<ContentId, number>>
+  /** POP3 unique-ids that messages of the account brought from another server, by mid. */
+  importedUidls(a: AccountAccess | MailboxAccess): Promise<ReadonlyMap<number, string>>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */
   read(a: AccountAccess | MailboxAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
 }

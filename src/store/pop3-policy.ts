@@ -1,4 +1,8 @@
 /** How POP3 treats an account's mail. What a QUIT does is decided here and by the store, never by the mail program. */
+import { normalise, type UidRanges } from './uidset.ts'
+
+/** A message with it is not shown by POP3; IMAP sees it as any other. */
+export const HIDDEN = '$POP3Deleted'
 
 /**
  * What happens at QUIT to what a POP3 session took. `client`: RFC 1939, what DELE marked is expunged. `delete`: so is what RETR sent whole. `keep`: what DELE marked is
@@ -33,6 +37,39 @@ export function pop3Policy(over: Pop3Settings, under: Pop3Policy = DEFAULT_POP3)
   const policy = { ...under, ...over }
   return policy.afterDownload === 'keep' ? policy : { ...policy, keepDays: undefined }
 }
+
+/** What a session did to its messages. */
+export interface Took {
+  /** Marked by DELE at the end. */
+  readonly deleted: UidRanges
+  /** Sent whole by RETR. */
+  readonly retrieved: UidRanges
+}
+
+/** What becomes of messages at QUIT. */
+export interface Fate {
+  readonly taken: UidRanges
+  /** A special use: they are moved there. */
+  readonly how: 'expunge' | 'hide' | '\\Trash' | '\\Archive'
+  /** Get \Seen. */
+  readonly seen: UidRanges
+}
+
+const HOW = { client: 'expunge', delete: 'expunge', keep: 'hide', trash: '\\Trash', archive: '\\Archive' } as const satisfies Record<
+  AfterDownload,
+  Fate['how']
+>
+
+export function fateOf({ afterDownload, seenOnRetr }: Pop3Policy, { deleted, retrieved }: Took): Fate {
+  return {
+    taken: takesRetrieved(afterDownload) ? normalise([...deleted, ...retrieved]) : deleted,
+    how: HOW[afterDownload],
+    seen: seenOnRetr ? retrieved : [],
+  }
+}
+
+/** Whether what RETR sent whole leaves the maildrop without a DELE: nothing can be left on the server (RFC 2449 §6.7). */
+export const takesRetrieved = (policy: AfterDownload): boolean => policy !== 'client' && policy !== 'keep'
 
 /** As the database has it: the word alone where nothing else is said, as versions that know only words wrote and read it. */
 export function packPop3(settings: Pop3Settings): string | Pop3Settings {

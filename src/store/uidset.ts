@@ -81,6 +81,15 @@ export function within(a: UidRanges, b: UidRanges): number[] {
   return both
 }
 
+/** Whether a UID is in the ranges, for UIDs that are asked for in ascending order. */
+export function ascending(ranges: UidRanges): (uid: number) => boolean {
+  let at = 0
+  return (uid) => {
+    while (at < ranges.length && ranges[at + 1]! < uid) at += 2
+    return at < ranges.length && ranges[at]! <= uid
+  }
+}
+
 /** `1:3,7` as IMAP writes it. Empty for no ranges. */
 export function formatRanges(ranges: UidRanges): string {
   const parts: string[] = []

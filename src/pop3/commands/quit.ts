@@ -1,13 +1,10 @@
-import type { AccountAccess } from '../../store/access.ts'
-import type { SpecialUse } from '../../store/types.ts'
-import { countUids } from '../../store/uidset.ts'
+import type { MaildropSettled } from '../../store/mailstore.ts'
 import { noArgument } from '../arguments.ts'
 import { command } from '../command.ts'
-import { HIDDEN } from '../maildrop.ts'
-import { type Done, No } from '../reply.ts'
+import type { Done } from '../reply.ts'
 import type { OpenMaildrop, Session } from '../session.ts'
 
-/** QUIT: after login the UPDATE state, all of it in one transaction before `+OK`. RFC 1939 §6. */
+/** QUIT: after login the UPDATE state, all that the policy says in one transaction before `+OK`. RFC 1939 §6. */
 export const quit = command({
   name: 'QUIT',
   rfc: 'RFC 1939 §6',
@@ -18,43 +15,23 @@ export const quit = command({
   async run(session): Promise<Done> {
     const { open } = session
     if (!open) return { ok: 'Goodbye' }
-    const deleted = await update(session, open)
-    // Free before the client is answered: it may be back at once.
-    await open.close()
-    session.log.info({ account: open.login.account, deleted, policy: open.login.pop3.afterDownload }, 'maildrop updated')
-    return { ok: deleted === 0 ? 'Goodbye' : `Goodbye, messages deleted: ${deleted}` }
+    try {
+      const settled = await update(session, open)
+      session.log.info({ account: open.login.account, policy: open.login.pop3.afterDownload, ...settled }, 'maildrop updated')
+      return { ok: ['Goodbye', ...accountOf(settled)].join(', ') }
+    } finally {
+      // Free before the client is answered, whatever the answer is: it may be back at once.
+      await open.close()
+    }
   },
 })
 
-/** How many messages went. */
-async function update({ store }: Session, { account, login, maildrop, lease, stillOurs }: OpenMaildrop): Promise<number> {
-  const { afterDownload } = login.pop3
-  const uids = maildrop.marked({ retrieved: afterDownload !== 'client' && afterDownload !== 'keep' })
-  if (uids.length === 0) return 0
-  switch (afterDownload) {
-    case 'client':
-    case 'delete':
-      return countUids((await store.expunge(maildrop.access, { uids, deletedOnly: false, fence: lease })).uids)
-    case 'keep':
-      // A keyword set twice is set once, so it needs no fence of its own.
-      if (!(await stillOurs())) throw LOST
-      await store.flags(maildrop.access, uids, { mode: 'add', names: [HIDDEN] })
-      return countUids(uids)
-    case 'trash':
-    case 'archive':
-      // What was moved cannot be moved again, so it needs none either.
-      if (!(await stillOurs())) throw LOST
-      return countUids(
-        (await store.move(maildrop.access, uids, await openUse({ store }, account, afterDownload === 'trash' ? '\\Trash' : '\\Archive'))).from,
-      )
-    default:
-      return afterDownload satisfies never
-  }
-}
+const update = ({ store }: Session, { login, maildrop, lease }: OpenMaildrop): Promise<MaildropSettled> =>
+  store.settleMaildrop(maildrop.access, { ...maildrop.took(), policy: login.pop3, app: login.app, fence: lease })
 
-const LOST = new No('The maildrop was taken away from this session, nothing was deleted', { code: 'SYS/TEMP' })
-
-async function openUse({ store }: Pick<Session, 'store'>, account: AccountAccess, use: SpecialUse) {
-  const found = (await store.mailboxes(account)).find((m) => m.account === account.account && m.specialUse === use)
-  return store.open(account, found?.name ?? (await store.create(account, use.slice(1), use)).name, true)
-}
+/** For whoever reads it in a log. */
+const accountOf = ({ expunged, hidden, moved }: MaildropSettled): string[] => [
+  ...(expunged > 0 ? [`messages deleted: ${expunged}`] : []),
+  ...(hidden > 0 ? [`messages hidden: ${hidden}`] : []),
+  ...(moved > 0 ? [`messages moved: ${moved}`] : []),
+]

@@ -4,8 +4,9 @@ import { withoutTag } from '../../mail/address.ts'
 import { grantAccount } from '../access.ts'
 import type { Accounts, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
 import type { Bus } from '../bus.ts'
-import { type AfterDownload, nearestWord, type Pop3Policy, type Pop3Settings, pop3Policy } from '../pop3-policy.ts'
+import type { AfterDownload, Pop3Settings } from '../pop3-policy.ts'
 import type { AccountId, MailboxId } from '../types.ts'
+import { policyOf } from './policies.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
 import type { PublicChange } from './public.ts'
 import { applyWanted, fromStored, type LoginChange, type StoredAppPassword } from './reconcile.ts'
@@ -13,7 +14,7 @@ import type { Statement } from './rows.ts'
 
 const LOGIN: Statement = {
   name: 'account_login',
-  text: `select account_id, address, password_hash, version, enabled, pop3_policy, pop3::text, scram, app_passwords::text, disabled_capabilities::text
+  text: `select account_id, address, password_hash, version, enabled, pop3_policy, pop3::text, scram, app_passwords::text, disabled_capabilities::text, has_pop_uidl
          from account where address = $1`,
 }
 
@@ -34,10 +35,6 @@ const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address whe
 const SECRET: Statement = { name: 'account_secret', text: 'update server set snapshot_key = coalesce(snapshot_key, $1) returning snapshot_key' }
 
 const TRIES = 3
-
-/** The settings count while nobody who knows only words has written another one since. */
-const policyOf = (word: AfterDownload, settings: Pop3Settings): Pop3Policy =>
-  pop3Policy(settings.afterDownload !== undefined && nearestWord(settings.afterDownload) === word ? settings : { afterDownload: word })
 
 /** A secret of the database's that never changes and never leaves it but to us: what else it proves, it proves of other texts. */
 async function decoySecret(pool: Pool): Promise<Buffer> {
@@ -103,6 +100,7 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
           scram: row.text(),
           appPasswords: (JSON.parse(row.text()) as StoredAppPassword[]).map(fromStored),
           disable: JSON.parse(row.text()) as string[],
+          importedUidls: row.int() === 1,
         }
       })
       return login

@@ -1,6 +1,6 @@
 /**
- * What the store does when nobody waits: fold, trim, reap, index texts. A process folds the mailboxes whose log grew long by its own writes; one of the host's also sweeps, which finds
- * what others wrote, reaps, and indexes. The locks see to it that no two do the same, so who it is matters for economy only.
+ * What the store does when nobody waits: fold, trim, reap, index texts, expunge what POP3 hid long enough ago. A process folds the mailboxes whose log grew long by its own writes; one of the host's also sweeps, which finds
+ * what others wrote, reaps, indexes, and expunges. The locks see to it that no two do the same, so who it is matters for economy only.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
@@ -22,11 +22,13 @@ const SWEEP_EVERY = 60
 const REAP_INTERVAL = 60 * 60 * 1_000
 /** How often it is looked for accounts with new texts to index. */
 const INDEX_INTERVAL = 60_000
+/** How often it is looked for what POP3 hid `keep_days` ago. */
+const EXPIRE_INTERVAL = 10 * 60_000
 
 export interface Background {
   /** A mailbox's log grew by one change. */
   moved(account: AccountId, mailbox: MailboxId): void
-  /** Whether it sweeps, reaps and indexes from now on. */
+  /** Whether it sweeps, reaps, indexes and expunges from now on. */
   sweeps(on: boolean): void
   stop(): Promise<void>
 }
@@ -36,17 +38,23 @@ export interface BackgroundOptions {
   /** In seconds. */
   readonly retention: number
   readonly log: Log
-  /** Whether it begins with sweeping, reaping and indexing. */
+  /** Whether it begins with that. */
   readonly sweeps: boolean
   /** Milliseconds; INDEX_INTERVAL if absent. */
   readonly indexInterval?: number
+  /** Expunges what POP3 hid long enough ago, while `goOn`. */
+  readonly expire?: (goOn: () => boolean) => Promise<unknown>
+  /** Milliseconds; EXPIRE_INTERVAL if absent. */
+  readonly expireInterval?: number
 }
 
-export function startBackground({ pool, retention, log, sweeps, indexInterval = INDEX_INTERVAL }: BackgroundOptions): Background {
+export function startBackground(options: BackgroundOptions): Background {
+  const { pool, retention, log, sweeps, indexInterval = INDEX_INTERVAL, expire = async () => {}, expireInterval = EXPIRE_INTERVAL } = options
   const stop = new AbortController()
   const grown = new Map<string, { key: MailboxKey; changes: number }>()
   let sweeping = sweeps
   let looks = 0
+  const goOn = () => sweeping && !stop.signal.aborted
   const look = async () => {
     const long = [...grown].filter(([, { changes }]) => changes >= FOLD_FROM)
     for (const [name] of long) grown.delete(name)
@@ -67,12 +75,16 @@ export function startBackground({ pool, retention, log, sweeps, indexInterval = 
     if (sweeping) await reap(pool, retention, stop.signal)
   }
   const index = async () => {
-    if (sweeping) await indexAll(pool, { stop: stop.signal, log, goOn: () => sweeping && !stop.signal.aborted })
+    if (sweeping) await indexAll(pool, { stop: stop.signal, log, goOn })
+  }
+  const end = async () => {
+    if (sweeping) await expire(goOn)
   }
   const loops = [
     every(FOLD_INTERVAL, look, { stop: stop.signal, log }),
     every(REAP_INTERVAL, clean, { stop: stop.signal, log }),
     every(indexInterval, index, { stop: stop.signal, log }),
+    every(expireInterval, end, { stop: stop.signal, log }),
   ]
   return {
     moved(account, mailbox) {

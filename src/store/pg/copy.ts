@@ -9,8 +9,8 @@ import { type Flags, flagNames, flagsOf, MAX_KEYWORDS, SEEN } from '../flags.ts'
 import type { MailboxIndex } from '../index.ts'
 import type { Copied } from '../mailstore.ts'
 import { flagsWithin } from '../rights.ts'
-import { MAX_CHANGE_MESSAGES, MAX_UID, type ModSeq } from '../types.ts'
-import type { UidRanges } from '../uidset.ts'
+import { MAX_CHANGE_MESSAGES, MAX_UID } from '../types.ts'
+import { ascending, type UidRanges } from '../uidset.ts'
 import { type Both, inBoth, type LockedBoth } from './both.ts'
 import { maskFor, pieces, rowsEffect } from './effects.ts'
 import { expungeWrites } from './expunge.ts'
@@ -18,7 +18,7 @@ import type { Queryable } from './pool.ts'
 import { refuseOverQuota } from './quota.ts'
 import { Rehousing } from './rehouse.ts'
 import { nextModSeq, type Tx } from './tx.ts'
-import { asChange, type StateWriter } from './write.ts'
+import { asChange, type StateWriter, writeAll } from './write.ts'
 
 export interface Transfer extends Both {
   readonly uids: UidRanges
@@ -40,12 +40,15 @@ async function rehoused(pool: Queryable, indexes: StateWriter['indexes'], { from
   return rehousing
 }
 
-interface Writing extends Transfer, LockedBoth {
-  readonly rehousing: Rehousing | undefined
+export interface Writing extends Transfer, LockedBoth {
+  readonly rehousing?: Rehousing | undefined
+  /** Of `uids`: those that get \\Seen on their way. */
+  readonly seen?: UidRanges
 }
 
-async function write(tx: Tx, all: Writing): Promise<Copied> {
-  const { from, to, index, source, target, move, done, rehousing } = all
+/** Within the transaction that holds both mailboxes. */
+export async function write(tx: Tx, all: Writing): Promise<Copied> {
+  const { from, to, index, source, target, move, done, rehousing, seen = [] } = all
   const { uids, count, bytes } = rowsEffect(index, all.uids, false)
   if (count === 0) return { uidvalidity: target.uidvalidity, from: [], to: [] }
   if (target.uidnext + count - 1 > MAX_UID) throw new Refusal('limit', 'the mailbox has no UIDs left')
@@ -56,6 +59,7 @@ async function write(tx: Tx, all: Writing): Promise<Copied> {
     within: flagsWithin(to.rights),
     keepMid: move && !rehousing,
     contentOf: (content) => rehousing?.idOf(content) ?? content,
+    isSeen: ascending(seen),
   }
   let firstUid = target.uidnext
   for (const piece of pieces(uids, MAX_CHANGE_MESSAGES)) {
@@ -66,12 +70,7 @@ async function write(tx: Tx, all: Writing): Promise<Copied> {
     done.push({ on: to, change: asChange(change, modseq) })
     firstUid += rows.length
   }
-  if (move) {
-    for (const { change, delta } of expungeWrites(index, uids)) {
-      const modseq: ModSeq = await nextModSeq(tx, source, change, delta)
-      done.push({ on: from, change: asChange(change, modseq) })
-    }
-  }
+  if (move) await writeAll(tx, { on: from, locked: source, done }, expungeWrites(index, uids))
   return { uidvalidity: target.uidvalidity, from: uids, to: [target.uidnext, firstUid - 1] }
 }
 
@@ -83,6 +82,8 @@ interface Making {
   /** A mid is of one account. */
   readonly keepMid: boolean
   readonly contentOf: (content: bigint) => bigint
+  /** Asked in the order of the UIDs. */
+  readonly isSeen: (uid: number) => boolean
 }
 
 function rowsOf(index: MailboxIndex, uids: UidRanges, making: Making): { rows: AppendRow[]; unseen: number; size: number } {
@@ -100,11 +101,11 @@ function rowsOf(index: MailboxIndex, uids: UidRanges, making: Making): { rows: A
   return { rows, unseen, size }
 }
 
-const rowOf = (segment: Columns, row: number, { translate, within, keepMid, contentOf }: Making): AppendRow => ({
+const rowOf = (segment: Columns, row: number, { translate, within, keepMid, contentOf, isSeen }: Making): AppendRow => ({
   content: contentOf(segment.contents[row]!),
   date: segment.dates[row]!,
   size: segment.sizes[row]!,
-  flags: translate.flags((segment.lo[row]! & within.lo) >>> 0, (segment.hi[row]! & within.hi) >>> 0),
+  flags: translate.flags(((segment.lo[row]! & within.lo) | (isSeen(segment.uids[row]!) ? SEEN : 0)) >>> 0, (segment.hi[row]! & within.hi) >>> 0),
   mid: keepMid ? segment.mids[row]! : 0,
 })
 

@@ -1,21 +1,16 @@
-/** EXPUNGE, and POP3's QUIT: take messages out of a mailbox. What went stays restorable until the reaper comes. */
+/** EXPUNGE: take messages out of a mailbox. What went stays restorable until the reaper comes. */
 import type { MailboxAccess } from '../access.ts'
 import { CHANGE_KINDS, packExpunge } from '../change.ts'
-import { Refusal } from '../errors.ts'
 import type { MailboxIndex } from '../index.ts'
-import type { Lease } from '../lease.ts'
 import type { Expunged, ExpungeOp } from '../mailstore.ts'
 import { MAX_CHANGE_MESSAGES } from '../types.ts'
 import type { UidRanges } from '../uidset.ts'
 import { EVERY_UID, pieces, rowsEffect } from './effects.ts'
-import type { Statement } from './rows.ts'
-import type { Tx } from './tx.ts'
 import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
 /** The caller has asked for the rights. */
 export function expunge(writer: StateWriter, m: MailboxAccess, op: ExpungeOp): Promise<Expunged> {
-  const { fence } = op
-  return writeState(writer, m, (index) => plan(index, op), fence && ((tx) => holdFence(tx, fence)))
+  return writeState(writer, m, (index) => plan(index, op))
 }
 
 function plan(index: MailboxIndex, op: ExpungeOp): Plan<Expunged> {
@@ -32,14 +27,4 @@ export function expungeWrites(index: MailboxIndex, uids: UidRanges): Write[] {
       delta: { messages: -count, unseen: -unseen, bytes: -bytes, uids: 0, keywords: [] },
     }
   })
-}
-
-const FENCE: Statement = {
-  name: 'lease_fence',
-  text: 'select 1 from lease where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4 and expires_at > clock_timestamp() for update',
-}
-
-async function holdFence(tx: Tx, lease: Lease): Promise<void> {
-  const held = await tx.rows(FENCE, [lease.account, lease.mailbox, lease.owner, lease.epoch])
-  if (held === 0) throw new Refusal('gone', 'the maildrop lock was lost; nothing was deleted')
 }

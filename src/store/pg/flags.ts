@@ -7,7 +7,7 @@ import type { FlagsDone, FlagsOp } from '../mailstore.ts'
 import { flagsWithin, namesWithin } from '../rights.ts'
 import { MAX_CHANGE_MESSAGES, type ModSeq } from '../types.ts'
 import { countUids, type UidRanges } from '../uidset.ts'
-import { flagsEffect, masksFor, pieces, unchangedOf } from './effects.ts'
+import { type FlagsEffect, flagsEffect, masksFor, pieces, unchangedOf } from './effects.ts'
 import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
 /** Of the flags that are asked for those change that the actor may change; Refusal only if there are none (RFC 4314 §4). The caller has asked for the rights. */
@@ -19,7 +19,17 @@ export function storeFlags(writer: StateWriter, m: MailboxAccess, uids: UidRange
   return writeState(writer, m, (index) => plan(index, uids, { op, within }))
 }
 
-function plan(index: MailboxIndex, uids: UidRanges, { op, within }: { op: FlagsOp; within: Flags }): Plan<FlagsDone> {
+function plan(index: MailboxIndex, uids: UidRanges, how: { op: FlagsOp; within: Flags }): Plan<FlagsDone> {
+  const { writes, effect } = flagsWrites(index, uids, how)
+  return { writes, answer: (modseqs: readonly ModSeq[]) => ({ modseqs, changed: effect.changed, modified: effect.modified }) }
+}
+
+/** The changes that give or take these flags. */
+export function flagsWrites(
+  index: MailboxIndex,
+  uids: UidRanges,
+  { op, within }: { readonly op: FlagsOp; readonly within: Flags },
+): { readonly writes: Write[]; readonly effect: FlagsEffect } {
   const { remove, ...others } = masksFor(op, index.keywords)
   const masks = { ...others, remove: intersection(remove, within) }
   const effect = flagsEffect(index, uids, masks, unchangedOf(op, index.keywords))
@@ -33,5 +43,5 @@ function plan(index: MailboxIndex, uids: UidRanges, { op, within }: { op: FlagsO
       delta: { messages: 0, unseen, bytes: 0, uids: 0, keywords },
     })
   }
-  return { writes, answer: (modseqs: readonly ModSeq[]) => ({ modseqs, changed: effect.changed, modified: effect.modified }) }
+  return { writes, effect }
 }

@@ -76,7 +76,8 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   }
   guard.watch(pool)
   const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log, admission: guard })
-  const background = startBackground({ pool: slow, retention, log, sweeps: o.background ?? true })
+  const expire = (goOn: () => boolean) => store.expireHidden(slow, goOn)
+  const background = startBackground({ pool: slow, retention, log, sweeps: o.background ?? true, expire })
   const cache = { snapshots: drivers.snapshots, key: await snapshotKey(pool) }
   const accounts = createAccounts(pool, drivers.bus, (account, why) => drivers.presence.kick(account, why))
   guard.onChange(

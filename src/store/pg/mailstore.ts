@@ -15,14 +15,17 @@ import { Deliveries } from './deliver.ts'
 import { expunge } from './expunge.ts'
 import { storeFlags } from './flags.ts'
 import type { Guard } from './guard.ts'
+import { expireHidden } from './hidden.ts'
 import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
 import { isSpilled } from './land.ts'
 import type { SnapshotCache } from './load.ts'
+import { settleMaildrop } from './maildrop.ts'
 import { readMetadata, readVersions, writeMetadata } from './metadata.ts'
 import { listSubscriptions, subscribeMailbox } from './names.ts'
 import { createPlaces } from './places.ts'
-import type { Pool } from './pool.ts'
+import type { Pool, Queryable } from './pool.ts'
+import { importedUidls } from './pop-uidl.ts'
 import { createQueue } from './queue/index.ts'
 import { quotaOf, refuseOverQuota } from './quota.ts'
 import { replace } from './replace.ts'
@@ -38,6 +41,8 @@ import type { StateWriter } from './write.ts'
 
 export interface PgMailStore extends MailStore {
   readonly queue: Queue
+  /** In the background, asking on `on`: expunges what POP3 hid long enough ago. How many. */
+  expireHidden(on: Queryable, goOn: () => boolean): Promise<number>
   close(): Promise<void>
 }
 
@@ -112,6 +117,12 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
       await permitToWrite(pool, m, 'e')
       return expunge(writer, m, op)
     },
+    async settleMaildrop(m, op) {
+      await permitToWrite(pool, m, 'r', 't', 'e')
+      const settled = await settleMaildrop(writer, m, op)
+      if (settled.moved >= MANY_UIDS) await guard?.tick(pool)
+      return settled
+    },
     async expungedSince(m, since, until) {
       await permit(pool, m, 'r')
       return expungedSince(pool, m, since, until)
@@ -132,6 +143,11 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
       await mayRead(pool, a)
       return crlfGains(pool, a.account)
     },
+    async importedUidls(a) {
+      await mayRead(pool, a)
+      return importedUidls(pool, a.account)
+    },
+    expireHidden: (on, goOn) => expireHidden(on, writer, goOn),
     read: (a, id, from, to) => readRange(pool, a, id, { from, to }),
     async close() {
       indexes.close()

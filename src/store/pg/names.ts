@@ -257,7 +257,7 @@ export function renameMailbox(transactor: Transactor, { account, guest }: NamesO
   })
 }
 
-const SUBSCRIBE: Statement = { name: 'subscribe', text: 'insert into subscription (account_id, name) values ($1, $2) on conflict do nothing' }
+export const SUBSCRIBE: Statement = { name: 'subscribe', text: 'insert into subscription (account_id, name) values ($1, $2) on conflict do nothing' }
 const UNSUBSCRIBE: Statement = { name: 'unsubscribe', text: 'delete from subscription where account_id = $1 and name = $2' }
 /** Subscriptions may name what does not exist, so they need a bound of their own. */
 const MAX_SUBSCRIPTIONS = 2 * MAX_MAILBOXES

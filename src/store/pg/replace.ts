@@ -2,14 +2,14 @@
 import { CHANGE_KINDS, packAppend } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { Appended } from '../mailstore.ts'
-import { MAX_UID, type ModSeq, type Uid } from '../types.ts'
+import { MAX_UID, type Uid } from '../types.ts'
 import type { AppendItem } from './append.ts'
 import { type Both, inBoth, type LockedBoth } from './both.ts'
 import { adoptSpilled } from './contents.ts'
 import { expungeWrites } from './expunge.ts'
 import { isSpilled, land, landings } from './land.ts'
-import { newOp, nextModSeq, type Tx } from './tx.ts'
-import { asChange, type StateWriter } from './write.ts'
+import { newOp, type Tx } from './tx.ts'
+import { asChange, type StateWriter, writeAll } from './write.ts'
 
 export interface Replacement extends Both {
   /** The message that goes. */
@@ -34,9 +34,6 @@ async function write(tx: Tx, { from, uid, to, item, index, source, target, done 
   const came = { kind: CHANGE_KINDS.append, firstUid, data: packAppend(group!.rows, group!.saved, []) }
   tx.wrote(to, { uidvalidity, modseq, change: came })
   done.push({ on: to, change: asChange(came, modseq) })
-  for (const { change, delta } of expungeWrites(index, [uid, uid])) {
-    const at: ModSeq = await nextModSeq(tx, source, change, delta)
-    done.push({ on: from, change: asChange(change, at) })
-  }
+  await writeAll(tx, { on: from, locked: source, done }, expungeWrites(index, [uid, uid]))
   return { uidvalidity, uids: [firstUid, firstUid], modseq }
 }

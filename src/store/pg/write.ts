@@ -64,28 +64,30 @@ export async function lockAndCatchUp(
 
 export const asChange = (change: NewChange, modseq: ModSeq): Change => unpackChange(modseq, change.kind, change.firstUid as Uid, change.data)
 
-/** `fence` runs under the lock and throws to stop it all. */
 export async function writeState<Answer>(
   { transactor, indexes }: StateWriter,
   on: MailboxKey,
   plan: (index: MailboxIndex) => Plan<Answer>,
-  fence?: (tx: Tx) => Promise<void>,
 ): Promise<Answer> {
   const op = newOp()
   let index = await indexes.get(on)
   let first = plan(index)
-  if (first.writes.length === 0 && !fence) {
+  if (first.writes.length === 0) {
     // That there is nothing to do is an acknowledgement too, and needs the database's word: of a primary that was dying this process may have read what no other has.
     await indexes.refresh(on, 'now')
     index = await indexes.get(on)
     first = plan(index)
     if (first.writes.length === 0) return first.answer([])
   }
-  if (first.writes.length === 1 && !fence && first.writes[0]!.delta.keywords.length === 0) {
+  if (first.writes.length === 1 && first.writes[0]!.delta.keywords.length === 0) {
     const done = await writeAtOnce({ transactor, indexes }, { on, op, uidvalidity: index.uidvalidity, at: index.modseq }, first)
     if (done) return done.answer
   }
-  return retryOnGap(indexes, [on], () => writeLocked({ transactor, indexes }, { on, op }, plan, fence))
+  return underOp({ transactor, indexes }, on, op, async (tx, done) => {
+    const { locked, index } = await lockAndCatchUp(tx, { indexes, on })
+    const { writes, answer } = plan(index)
+    return answer(await writeAll(tx, { on, locked, done }, writes))
+  })
 }
 
 async function writeAtOnce<Answer>(
@@ -106,36 +108,53 @@ async function writeAtOnce<Answer>(
   return { answer }
 }
 
-async function writeLocked<Answer>(
+/** A change that a transaction under way has written. The indexes of this process take it up once it is committed. */
+export interface Written {
+  readonly on: MailboxKey
+  readonly change: Change
+}
+
+/** The changes in a row, of a mailbox that is locked. */
+export async function writeAll(
+  tx: Tx,
+  { on, locked, done }: { readonly on: MailboxKey; readonly locked: LockedMailbox; readonly done: Written[] },
+  writes: readonly Write[],
+): Promise<ModSeq[]> {
+  const modseqs: ModSeq[] = []
+  for (const { change, delta } of writes) {
+    const modseq = await nextModSeq(tx, locked, change, delta)
+    modseqs.push(modseq)
+    done.push({ on, change: asChange(change, modseq) })
+  }
+  return modseqs
+}
+
+/** `work` in a transaction with an op id. It may run again, on a newer state of `on`; what it answers is kept with the op id, and is JSON. */
+export async function underOp<Answer>(
   { transactor, indexes }: StateWriter,
-  { on, op }: { on: MailboxKey; op: OpId },
-  plan: (index: MailboxIndex) => Plan<Answer>,
-  fence?: (tx: Tx) => Promise<void>,
+  on: MailboxKey,
+  op: OpId,
+  work: (tx: Tx, done: Written[]) => Promise<Answer>,
 ): Promise<Answer> {
-  const changes: Change[] = []
-  const answer = await transactor.transact<Answer>(
-    on.account,
-    op,
-    async (tx) => {
-      changes.length = 0
-      await tx.begin()
-      await noteOp(tx, on.account, op, null)
-      const { locked, index } = await lockAndCatchUp(tx, { indexes, on })
-      await fence?.(tx)
-      const { writes, answer: toAnswer } = plan(index)
-      const modseqs: ModSeq[] = []
-      for (const { change, delta } of writes) {
-        const modseq = await nextModSeq(tx, locked, change, delta)
-        modseqs.push(modseq)
-        changes.push(asChange(change, modseq))
-      }
-      const result = toAnswer(modseqs)
-      await settleOp(tx, on.account, op, result)
-      await tx.commit()
-      return result
-    },
-    (stored) => stored as Answer,
+  const done: Written[] = []
+  const answer = await retryOnGap(indexes, [on], () =>
+    transactor.transact<Answer>(
+      on.account,
+      op,
+      async (tx) => {
+        done.length = 0
+        // Loaded before any lock.
+        await indexes.get(on)
+        await tx.begin()
+        await noteOp(tx, on.account, op, null)
+        const result = await work(tx, done)
+        await settleOp(tx, on.account, op, result)
+        await tx.commit()
+        return result
+      },
+      (stored) => stored as Answer,
+    ),
   )
-  for (const change of changes) indexes.offer(on, change)
+  for (const { on: where, change } of done) indexes.offer(where, change)
   return answer
 }

@@ -211,7 +211,7 @@ test('policy keep: a session whose lease was taken over hides nothing', async ()
 test('a database that is away at QUIT: said so, nothing deleted', async () => {
   await house.append('ida', messages(2))
   const away = new Proxy(house.store, {
-    get: (target, verb) => (verb === 'expunge' ? () => Promise.reject(new Unavailable('away')) : Reflect.get(target, verb)),
+    get: (target, verb) => (verb === 'settleMaildrop' ? () => Promise.reject(new Unavailable('away')) : Reflect.get(target, verb)),
   })
   const elsewhere = await house.serve({ store: away })
   const client = await Client.login(house, elsewhere, 'ida')
