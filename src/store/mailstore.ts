@@ -154,17 +154,24 @@ export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'preview' |
 /** Buffers below 16 KiB hold until the next row is asked for: copy what is kept longer. */
 export interface ContentRow {
   readonly id: ContentId
+  /** It no longer exists, and there is nothing else to be had of it. */
+  readonly gone?: true
   /** As they go on the wire, without the item's name: `(…)`. */
-  readonly envelope?: Buffer
-  readonly bodystructure?: Buffer
+  readonly envelope?: Buffer | undefined
+  readonly bodystructure?: Buffer | undefined
   /** The part offsets that `mail/parts.ts` reads. */
-  readonly parts?: Buffer
+  readonly parts?: Buffer | undefined
   /** The first words, UTF-8, from `mail/preview.ts`. */
-  readonly preview?: Buffer
+  readonly preview?: Buffer | undefined
   /** The header block, blank line included. */
-  readonly header?: Buffer
+  readonly header?: Buffer | undefined
   /** What follows the header block, where it is at most one chunk (256 KiB); `undefined` where `read` must be used. */
-  readonly body?: Buffer
+  readonly body?: Buffer | undefined
+}
+
+/** Rows of contents one by one; or, for whom a promise for each would be too much, by the batch. A batch is gone through once. */
+export interface Contents extends AsyncIterable<ContentRow> {
+  batches(): AsyncGenerator<Iterable<ContentRow>>
 }
 
 /** A text, canonical (mail/canonical.ts), and where a message is to have it. */
@@ -297,7 +304,7 @@ export interface MailStore {
    * Columns of contents, yielded in the order asked, in batches read ahead by at most 4 MiB. A content that no longer exists is yielded with its id only.
    * Ids come from the access's own index or view, never from a client.
    */
-  contents(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): AsyncIterable<ContentRow>
+  contents(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): Contents
   /**
    * One array for each probe: at the place of an id 0 where an index says that its content does not hold the text, 1 where that must be read. For whom 0 is said there, it is certain;
    * whatever is not indexed is 1. At most some ten thousand ids at a time, for the sake of memory.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inBatches } from '../../src/store/batches.ts'
 import type { MailStore } from '../../src/store/mailstore.ts'
 import { type ImapHouse, imapHouse, PASSWORD, type ServeOptions } from '../support/imap.ts'
 import { WireClient } from '../support/wire-client.ts'
@@ -17,12 +18,13 @@ const slowed = (store: MailStore): MailStore =>
       const method = Reflect.get(whole, verb) as unknown
       if (typeof method !== 'function') return method
       if (verb === 'contents')
-        return async function* (...args: Parameters<MailStore['contents']>) {
-          for await (const content of whole.contents(...args)) {
-            await sleep(SLOW / 4)
-            yield content
-          }
-        }
+        return (...args: Parameters<MailStore['contents']>) =>
+          inBatches(async function* () {
+            for await (const content of whole.contents(...args)) {
+              await sleep(SLOW / 4)
+              yield [content]
+            }
+          })
       const isSlow = ['copy', 'move', 'flags', 'expunge'].includes(String(verb))
       return async (...args: unknown[]) => {
         if (isSlow) await sleep(SLOW)

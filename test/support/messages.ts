@@ -8,6 +8,7 @@ import { parseStructure } from '../../src/mail/structure.ts'
 import { searchText } from '../../src/mail/text.ts'
 import { Output } from '../../src/net/output.ts'
 import { grantAccount, grantMailbox } from '../../src/store/access.ts'
+import { inBatches } from '../../src/store/batches.ts'
 import { flagsOf } from '../../src/store/flags.ts'
 import { MailboxIndex } from '../../src/store/index.ts'
 import type { ContentColumn, ContentRow, FlagsDone, FlagsOp, MailStore, TextProbe } from '../../src/store/mailstore.ts'
@@ -39,6 +40,9 @@ export interface Asked {
   readonly ids: readonly ContentId[]
   readonly want: readonly ContentColumn[]
 }
+
+/** Contents that come together. */
+const BATCH = 100
 
 export class MadeMailbox {
   readonly index: MailboxIndex
@@ -90,7 +94,7 @@ export class MadeMailbox {
     if (options.recent) this.selected.addRecent(...options.recent)
     const limit = options.bodyLimit ?? Number.POSITIVE_INFINITY
     this.store = {
-      contents: (_access, ids, want) => this.#contents(ids, want, limit),
+      contents: (_access, ids, want) => inBatches(() => this.#contents(ids, want, limit)),
       read: (_access, id, from, to) => this.#read(Number(id), from, to),
       flags: (_access, uids, op) => this.#flags(uids, op),
       narrow: async (_access, ids, probes) => probes.map((probe) => Uint8Array.from(ids, (id) => (this.#mayHold(Number(id), probe) ? 1 : 0))),
@@ -105,9 +109,10 @@ export class MadeMailbox {
     this.index.apply({ kind: 'expunge', modseq: (this.index.modseq + 1) as ModSeq, uids: [uid, uid] })
   }
 
-  async *#contents(ids: readonly ContentId[], want: readonly ContentColumn[], limit: number): AsyncGenerator<ContentRow> {
+  async *#contents(ids: readonly ContentId[], want: readonly ContentColumn[], limit: number): AsyncGenerator<ContentRow[]> {
     this.asked.push({ ids, want })
-    for (const id of ids) yield this.gone.has(Number(id)) ? { id } : this.#columns(id, want, limit)
+    for (let at = 0; at < ids.length; at += BATCH)
+      yield ids.slice(at, at + BATCH).map((id) => (this.gone.has(Number(id)) ? { id, gone: true } : this.#columns(id, want, limit)))
   }
 
   #columns(id: ContentId, want: readonly ContentColumn[], limit: number): ContentRow {

@@ -1,6 +1,7 @@
 /** What IMAP brings to its dialogues. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inBatches } from '../../src/store/batches.ts'
 import type { MailStore } from '../../src/store/mailstore.ts'
 import { type ImapServer, PASSWORD, type ServeOptions } from '../support/imap.ts'
 import type { WireClient } from '../support/wire-client.ts'
@@ -45,11 +46,12 @@ export class ImapPlayer extends Player {
 }
 
 function readSlowly(store: MailStore, ms: number): MailStore {
-  const contents: MailStore['contents'] = async function* (...args) {
-    for await (const content of store.contents(...args)) {
-      await sleep(ms)
-      yield content
-    }
-  }
+  const contents: MailStore['contents'] = (...args) =>
+    inBatches(async function* () {
+      for await (const content of store.contents(...args)) {
+        await sleep(ms)
+        yield [content]
+      }
+    })
   return new Proxy(store, { get: (whole, verb) => (verb === 'contents' ? contents : Reflect.get(whole, verb)) })
 }

@@ -22,8 +22,6 @@ export class ContentFetch {
   readonly #context: FetchContext
   readonly #fetch: Fetch
   readonly #want: readonly ContentColumn[]
-  /** Undefined in the row of a content that is gone; `body` is undefined where it is long, too. */
-  readonly #proof: ContentColumn
   readonly #prefixes: readonly Phrase[]
   readonly #line: LineWriter
   readonly #decoded: DecodedWriter
@@ -42,7 +40,6 @@ export class ContentFetch {
     this.#fetch = fetch
     // A body lies behind its header: how long that is must be known.
     this.#want = [...new Set(fetch.items.flatMap(({ needs }) => (needs.includes('body') ? ['header' as const, ...needs] : needs)))]
-    this.#proof = this.#want.find((column) => column !== 'body')!
     this.#prefixes = prefixes(fetch.items, context.reports)
     this.#line = new LineWriter(context.output)
     this.#decoded = new DecodedWriter(this.#line, context.output)
@@ -90,14 +87,20 @@ export class ContentFetch {
     const turns = new Turns()
     let vanished = 0
     let i = 0
-    for await (const content of store.contents(selected.access, ids, this.#want)) {
-      const msn = msns[i++]!
-      const place = selected.view.placeAt(msn)!
-      this.#row.move({ msn, segment: place.segment, at: place.row, content })
-      if (content[this.#proof] === undefined) vanished++
-      else await this.#response()
-      if (output.queued > FLUSH_AT) await output.flush()
-      if (turns.over) await turns.pass()
+    for await (const batch of store.contents(selected.access, ids, this.#want).batches()) {
+      // Nothing is waited for, and next to nothing allocated, where a response fits the output.
+      for (const content of batch) {
+        const msn = msns[i++]!
+        const place = selected.view.placeAt(msn)!
+        this.#row.move(msn, place, content)
+        if (content.gone) vanished++
+        else {
+          const streamed = this.#response()
+          if (streamed) await streamed
+        }
+        if (output.queued > FLUSH_AT) await output.flush()
+        if (turns.over) await turns.pass()
+      }
     }
     if (i !== msns.length) throw new Error(`the store told of ${i} contents where ${msns.length} were asked for`)
     return vanished
@@ -107,21 +110,37 @@ export class ContentFetch {
    * One line. What goes wrong before any of it left the line's buffer is an answer like others. After that, and so whenever a literal's length was
    * announced, there is nothing true left to say but the end of the connection.
    */
-  async #response(): Promise<void> {
+  #response(): Promise<void> | undefined {
     const line = this.#line
     try {
       line.room(FRAME_ROOM)
       begin(line, this.#context.reports.uids ? this.#row.uid : this.#row.msn)
       for (let k = 0; k < this.#fetch.items.length; k++) {
         const streamed = this.#item(this.#fetch.items[k]!, this.#prefixes[k]!)
-        if (streamed) await streamed
+        if (streamed) return this.#rest(streamed, k + 1)
       }
       this.#end()
+      return undefined
     } catch (err) {
-      if (line.drop() || err instanceof Disconnected) throw err
-      this.#context.log.error({ err, uid: this.#row.uid }, 'a FETCH response was begun and cannot be finished')
-      throw new Disconnected('a response cannot be finished', { cause: err })
+      throw this.#broken(err)
     }
+  }
+
+  /** The items from `next` on, once what comes before them was sent. */
+  async #rest(streamed: Promise<void>, next: number): Promise<void> {
+    try {
+      await streamed
+      for (let k = next; k < this.#fetch.items.length; k++) await this.#item(this.#fetch.items[k]!, this.#prefixes[k]!)
+      this.#end()
+    } catch (err) {
+      throw this.#broken(err)
+    }
+  }
+
+  #broken(err: unknown): unknown {
+    if (this.#line.drop() || err instanceof Disconnected) return err
+    this.#context.log.error({ err, uid: this.#row.uid }, 'a FETCH response was begun and cannot be finished')
+    return new Disconnected('a response cannot be finished', { cause: err })
   }
 
   #end(): void {

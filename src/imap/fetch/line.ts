@@ -45,7 +45,7 @@ export class LineWriter {
     this.give()
     const { block, start } = this.#out.reserve(n + SPILL)
     this.#block = block
-    this.#view = new DataView(block.buffer, block.byteOffset, BLOCK)
+    if (this.#view.buffer !== block.buffer) this.#view = new DataView(block.buffer, block.byteOffset, BLOCK)
     this.#at = start
     this.#limit = BLOCK - SPILL
   }

@@ -1,6 +1,6 @@
 /** One message as FETCH renders it. A single row object is moved from message to message: items read the index's columns through it. */
 import { type Part, unpackParts } from '../../mail/parts.ts'
-import type { Segment } from '../../store/index.ts'
+import type { Place, Segment } from '../../store/index.ts'
 import type { ContentRow } from '../../store/mailstore.ts'
 import type { Reports } from '../reports.ts'
 import { DateTimeWriter } from './date.ts'
@@ -37,11 +37,11 @@ export class FetchRow {
   }
 
   /** To the next message. */
-  move(to: { readonly msn: number; readonly segment: Segment; readonly at: number; readonly content: ContentRow }): void {
-    this.msn = to.msn
-    this.segment = to.segment
-    this.at = to.at
-    this.content = to.content
+  move(msn: number, { segment, row }: Place, content: ContentRow): void {
+    this.msn = msn
+    this.segment = segment
+    this.at = row
+    this.content = content
     this.#parts = undefined
   }
 

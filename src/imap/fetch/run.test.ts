@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { createHook } from 'node:async_hooks'
 import { describe, test } from 'node:test'
 import { argumentsOf } from '../../../test/support/arguments.ts'
 import { keptOutput, MadeMailbox, type MadeMessage, type MadeOptions } from '../../../test/support/messages.ts'
 import { silentLog } from '../../log.ts'
 import { Disconnected } from '../../net/connection.ts'
+import { inBatches } from '../../store/batches.ts'
 import type { By } from '../command.ts'
 import { REV1_REPORTS } from '../reports.ts'
 import { readFetch } from './parse.ts'
@@ -313,14 +315,33 @@ describe('contents that are long, or gone', () => {
     ])
     const { contents } = box.store
     const spoilt = Object.assign(box.store, {
-      async *contents(...args: Parameters<typeof contents>) {
-        let n = 0
-        for await (const row of contents(...args)) yield n++ === 1 ? { ...row, bodystructure: Buffer.from('nonsense') } : row
-      },
+      contents: (...args: Parameters<typeof contents>) =>
+        inBatches(async function* () {
+          let n = 0
+          for await (const row of contents(...args)) yield [n++ === 1 ? { ...row, bodystructure: Buffer.from('nonsense') } : row]
+        }),
     })
     assert.equal(spoilt, box.store)
     const out = keptOutput()
     await assert.rejects(fetch(box, '1:2 (UID BODY)', { out }), RangeError)
     assert.match(await out.text(), /^\* 1 FETCH \(UID 1 BODY \(.*\)\)\r\n$/)
   })
+})
+
+test('no promise for each message, whose index or columns are all that it needs', async () => {
+  const box = mailbox(Array.from({ length: 1000 }, (_, i) => ({ uid: i + 1, raw: SIMPLE })))
+  let promises = 0
+  const hook = createHook({ init: (_id, type) => void (promises += type === 'PROMISE' ? 1 : 0) }).enable()
+  try {
+    for (const items of ['(UID FLAGS)', '(ENVELOPE BODYSTRUCTURE)', '(UID BODY BODY.PEEK[HEADER.FIELDS (Subject)])']) {
+      promises = 0
+      const out = keptOutput()
+      await fetch(box, `1:* ${items}`, { out })
+      const count = promises
+      assert.equal((await out.text()).match(/^\* \d+ FETCH /gm)!.length, 1000)
+      assert.ok(count < 500, `${items}: ${count} promises`)
+    }
+  } finally {
+    hook.disable()
+  }
 })

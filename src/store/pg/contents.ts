@@ -2,14 +2,16 @@
 import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
 import type { AccountAccess, MailboxAccess } from '../access.ts'
+import { inBatches } from '../batches.ts'
 import { Unavailable } from '../errors.ts'
-import type { ContentColumn, ContentRow } from '../mailstore.ts'
+import type { ContentColumn, Contents } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import { int8Array } from './arrays.ts'
-import { copyOf, Fields } from './fields.ts'
+import { COLUMNS, ContentBatch } from './content-batch.ts'
+import { copyOf } from './kept.ts'
 import type { Pool, Queryable } from './pool.ts'
 import { makePreviews } from './previews.ts'
-import type { Row, Statement } from './rows.ts'
+import type { Statement } from './rows.ts'
 import { mayRead } from './sharing.ts'
 import { CHUNK_BYTES, STRUCTURE_VERSION, type Staged } from './stage.ts'
 
@@ -21,8 +23,6 @@ const MAX_BATCH = 512
 const BATCH_BYTES = 1024 * 1024
 /** Batches under way while one is being taken. */
 const READ_AHEAD = 2
-
-const COLUMNS = ['envelope', 'bodystructure', 'parts', 'preview', 'header'] as const
 
 /** One prepared statement for each combination of columns. */
 const statements = new Map<string, Statement>()
@@ -44,50 +44,34 @@ function statementFor(want: readonly ContentColumn[]): Statement {
   return statement
 }
 
-type Writable = { -readonly [K in keyof ContentRow]: ContentRow[K] }
+export const readContents = (pool: Pool, by: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): Contents =>
+  inBatches(() => batches(pool, by, ids, want))
 
-export async function* readContents(
+async function* batches(
   pool: Pool,
   by: AccountAccess | MailboxAccess,
   ids: readonly ContentId[],
   want: readonly ContentColumn[],
-): AsyncGenerator<ContentRow> {
+): AsyncGenerator<ContentBatch> {
   await mayRead(pool, by)
   const { account } = by
   const statement = statementFor(want)
-  const columns = COLUMNS.filter((column) => want.includes(column))
-  const body = want.includes('body')
-  const free: Buffer[] = []
   let at = 0
   let size = FIRST_BATCH
-  const load = async (batch: readonly ContentId[]) => {
-    const found = new Map<ContentId, Writable>()
-    const packed: { row: Writable; data: Buffer }[] = []
-    /** Only a preview may be missing. */
-    const unmade: Writable[] = []
-    let bytes = 0
-    const fields = new Fields(free)
-    await pool.rows(statement, [account, int8Array(batch)], (row) => {
-      const content: Writable = { id: row.bigint() as ContentId }
-      for (const column of columns) {
-        const field = row.within(fields.keep)
-        if (field) bytes += (content[column] = field).length
-        else unmade.push(content)
-      }
-      if (body) bytes += takeBody(row, content, { packed, fields })
-      found.set(content.id, content)
-    })
-    for (const { row, data } of packed) row.body = await decompress(data)
-    if (unmade.length > 0) await makePreviews(pool, account, unmade)
-    if (bytes > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * found.size) / bytes)))
-    return { batch, found, fields }
+  const load = async (batch: ContentBatch, asked: readonly ContentId[]): Promise<ContentBatch> => {
+    const { rows } = batch
+    await pool.rows(statement, [account, int8Array(asked)], (row) => row.whole(rows.keep))
+    if (want.includes('body')) for (const { n, octets } of batch.packed()) batch.make('body', n, await decompress(octets))
+    if (want.includes('preview')) await addPreviews(pool, account, batch)
+    if (rows.count > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * rows.count) / rows.bytes)))
+    return batch
   }
-  const ahead: ReturnType<typeof load>[] = []
+  const ahead: Promise<ContentBatch>[] = []
   const fill = () => {
     while (at < ids.length && ahead.length < READ_AHEAD) {
-      const batch = ids.slice(at, at + size)
-      at += batch.length
-      const loading = load(batch)
+      const asked = ids.slice(at, at + size)
+      at += asked.length
+      const loading = load(new ContentBatch(asked, want), asked)
       // It is awaited later, or never when the reader leaves early.
       loading.catch(() => {})
       ahead.push(loading)
@@ -95,22 +79,18 @@ export async function* readContents(
   }
   fill()
   while (ahead.length > 0) {
-    const { batch, found, fields } = await ahead.shift()!
+    const batch = await ahead.shift()!
     fill()
-    for (const id of batch) yield found.get(id) ?? { id }
-    fields.release()
+    yield batch
+    // A reader that leaves early may still look at its row: then the blocks are left to the collector.
+    batch.rows.release()
   }
 }
 
-/** Returns the octets taken. */
-function takeBody(row: Row, content: Writable, { packed, fields }: { packed: { row: Writable; data: Buffer }[]; fields: Fields }): number {
-  const chunks = row.int()
-  const zstd = row.int() === 1
-  const data = row.within(fields.keep)
-  if (chunks === 0) content.body = Buffer.alloc(0)
-  else if (data && zstd) packed.push({ row: content, data })
-  else if (data) content.body = data
-  return data?.length ?? 0
+async function addPreviews(pool: Pool, account: AccountId, batch: ContentBatch): Promise<void> {
+  const unseen: { readonly n: number; readonly id: ContentId; preview?: Buffer }[] = [...batch.unseen()]
+  if (unseen.length > 0) await makePreviews(pool, account, unseen)
+  for (const { n, preview } of unseen) if (preview) batch.make('preview', n, preview)
 }
 
 const HEADER: Statement = { name: 'content_header', text: 'select header, chunks from content where account_id = $1 and content_id = $2' }

@@ -5,7 +5,7 @@ import { unpackParts } from '../../mail/parts.ts'
 import { MAX_PREVIEW_BYTES, previewOf } from '../../mail/preview.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import { byteaArray, int8Array } from './arrays.ts'
-import { copyOf } from './fields.ts'
+import { copyOf } from './kept.ts'
 import type { Pool } from './pool.ts'
 import type { Statement } from './rows.ts'
 

@@ -63,12 +63,11 @@ export class Row {
     return this.#buffer.subarray(at, at + length)
   }
 
-  /** The field where it lies, for who copies it: `from` … `to` of the receive buffer. undefined for SQL null. */
-  within<T>(copy: (buffer: Buffer, from: number, to: number) => T): T | undefined {
-    const length = this.#length()
-    if (length < 0) return undefined
-    const at = this.#skip(length)
-    return copy(this.#buffer, at, at + length)
+  /** The octets of all fields, each behind its length, where they lie: `from` … `to` of the receive buffer. For who copies them. Before the first field only. */
+  whole(copy: (buffer: Buffer, from: number, to: number) => void): void {
+    // The frame's length stands before the number of fields, and counts itself.
+    const frame = this.#at - 2 - 4
+    copy(this.#buffer, this.#at, frame + this.#buffer.readUInt32BE(frame))
   }
 
   text(): string {
