@@ -82,7 +82,7 @@ export async function* wholeMessage(
 }
 
 /** The header, a blank line, and the first lines of the body: RFC 1939 §7 TOP. */
-export async function* topOfMessage(header: Buffer, body: () => AsyncIterable<Buffer>, lines: number): AsyncGenerator<Buffer> {
+export async function* topOfMessage(header: Buffer, body: () => AsyncIterable<Buffer> | Iterable<Buffer>, lines: number): AsyncGenerator<Buffer> {
   yield header
   // A message that is all header has none; clients wait for it.
   if (!endsWithBlankLine(header)) yield header.length === 0 || header[header.length - 1] === LF ? CRLF : TWO_CRLF
@@ -98,7 +98,7 @@ function endsWithBlankLine(header: Buffer): boolean {
 }
 
 /** Octets up to the end of that line, each line ended by LF. */
-export async function* firstLines(octets: AsyncIterable<Buffer>, lines: number): AsyncGenerator<Buffer> {
+export async function* firstLines(octets: AsyncIterable<Buffer> | Iterable<Buffer>, lines: number): AsyncGenerator<Buffer> {
   let left = lines
   for await (const piece of octets) {
     let end = 0

@@ -13,6 +13,7 @@ const USERS = {
   ben: 'client',
   carl: 'client',
   dora: 'delete',
+  dirk: 'delete',
   emil: 'keep',
   fred: 'keep',
   gina: 'client',
@@ -120,6 +121,21 @@ test('policy delete: what was retrieved whole goes too, what was only looked at 
   await client.ok('RSET')
   await quit(client)
   assert.equal(await uids('dora'), '2:4')
+})
+
+test('policy delete: a TOP that asks for more lines than any message has is a RETR', async () => {
+  await house.append('dirk', messages(5))
+  const client = await Client.login(house, listener, 'dirk')
+  const whole = await client.message('TOP 1 99999999')
+  assert.deepEqual(await client.message('RETR 2'), await client.message('TOP 2 99999999'))
+  assert.ok(whole.length > 0)
+  await client.message('TOP 3 99999')
+  client.say('TOP 4 99999999\r\nQUIT\r\n')
+  await client.line()
+  await client.rest()
+  await client.line()
+  await client.closed()
+  assert.equal(await uids('dirk'), '3,5')
 })
 
 test('policy delete: nothing goes without QUIT', async () => {

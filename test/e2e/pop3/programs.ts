@@ -1,5 +1,6 @@
 /** Programs that fetch mail by POP3: how each is told what to do, where it puts mail, and what it is known to make of a message. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Ran, run } from '../../support/programs.ts'
@@ -25,6 +26,15 @@ export interface Program {
   /** A message of the server as the program stores it. */
   stored(message: Buffer): Buffer
 }
+
+/** Messages in no order, for comparison: what each is called, how long it is, and what it hashes to. */
+export const digests = (messages: readonly Buffer[]): string[] =>
+  messages
+    .map(
+      (message) =>
+        `${/^Subject: (.*?)\r?$/m.exec(message.toString('latin1'))?.[1]} ${message.length} ${createHash('sha256').update(message).digest('hex')}`,
+    )
+    .sort()
 
 const latin1 = (octets: Buffer, change: (text: string) => string): Buffer => Buffer.from(change(octets.toString('latin1')), 'latin1')
 /** Lines as Unix has them; a last one without its end gets one, as RETR sends it. */
