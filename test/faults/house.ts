@@ -73,14 +73,14 @@ async function takesSessions(connect: TestConnect): Promise<boolean> {
   }
 }
 
-/** A config for everybody of the load. `extra`: lines of YAML. */
-export async function configFor(users: readonly string[], extra: readonly string[] = []): Promise<string> {
+/** A config for everybody of the load. `extra`: lines of YAML. `more`: of one mailbox, in flow style. */
+export async function configFor(users: readonly string[], extra: readonly string[] = [], more: (user: string) => string = () => ''): Promise<string> {
   const hash = await hashPassword(PASSWORD)
   return [
     'hostname: mail.example.test',
     `domains: [${DOMAIN}]`,
     'mailboxes:',
-    ...[...users, BYSTANDER].map((user) => `  - { address: ${addressOf(user)}, password_hash: "${hash}" }`),
+    ...[...users, BYSTANDER].map((user) => `  - { address: ${addressOf(user)}, password_hash: "${hash}"${user === BYSTANDER ? '' : more(user)} }`),
     'http: { enabled: false }',
     'log: { level: warn }',
     'drain_seconds: 5',
@@ -101,6 +101,10 @@ export interface HouseHost extends Host {
   readonly workers: readonly number[]
   /** SIGKILL of the whole host; resolves when it serves again. */
   restart(): Promise<void>
+  /** SIGTERM; resolves to the exit code of what keeps it, and starts nothing. */
+  stop(): Promise<number | null>
+  /** After `stop`. */
+  start(): Promise<void>
   /** SIGKILL of one worker; whoever keeps it starts another. Of a host of one process the same as `restart`. */
   killWorker(random: (n: number) => number): Promise<void>
   /** SIGSTOP to all of it until the function that it returns is called. */
@@ -162,6 +166,12 @@ export async function startHost(name: string, { address = '127.0.0.1', ...option
       return pids().slice(1)
     },
     restart,
+    start,
+    async stop() {
+      const old = server
+      server = undefined
+      return (await old?.stop()) ?? null
+    },
     async killWorker(random) {
       const workers = pids().slice(1)
       if (workers.length === 0) return await restart()

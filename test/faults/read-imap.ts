@@ -18,10 +18,10 @@ export interface ShownBox {
   readonly rows: ReadonlyMap<number, ShownRow>
 }
 
-export async function readShown(host: Host, users: readonly string[]): Promise<ShownBox[]> {
+export async function readShown(host: Host, users: readonly string[], password = PASSWORD): Promise<ShownBox[]> {
   const shown: ShownBox[] = []
   for (const user of users) {
-    const client = await ImapClient.login(host.where('imaps'), { user: address(user), password: PASSWORD })
+    const client = await ImapClient.login(host.where('imaps'), { user: address(user), password })
     try {
       const { untagged } = await client.must('LIST "" "*"')
       const boxes = untagged.map(({ text }) => /(\S+)$/.exec(text)![1]!.replaceAll('"', ''))

@@ -63,18 +63,25 @@ interface Folding {
   modseq: number
 }
 
-export async function readStored(connect: TestConnect): Promise<Stored> {
+/** `users`: of these only; their names before the @. */
+export async function readStored(connect: TestConnect, users?: readonly string[]): Promise<Stored> {
   const client = new pg.Client(connect)
   client.on('error', () => {})
   await client.connect()
   try {
     await client.query('begin isolation level repeatable read read only')
     const faults: string[] = []
-    const contents = await readContents(client, faults)
+    const { rows: accounts } = await client.query<{ account_id: string }>(
+      "select account_id from account where $1::text[] is null or split_part(address, '@', 1) = any ($1)",
+      [users ?? null],
+    )
+    const ids = accounts.map(({ account_id }) => account_id)
+    const contents = await readContents(client, { ids, faults })
     const { rows: mailboxes } = await client.query<MailboxRow>(
       `select m.account_id, m.id, a.address, m.name, m.uidvalidity, m.uidnext, m.modseq, f.folded_modseq as folded, m.messages, m.unseen, m.bytes, m.keywords
        from mailbox m join account a using (account_id) join mailbox_fold f on f.account_id = m.account_id and f.mailbox_id = m.id
-       where m.deleted_at is null order by m.account_id, m.id`,
+       where m.deleted_at is null and m.account_id = any ($1) order by m.account_id, m.id`,
+      [ids],
     )
     const boxes: StoredBox[] = []
     for (const mailbox of mailboxes) boxes.push(await readBox(client, mailbox, { contents, faults }))
@@ -90,7 +97,7 @@ interface ContentState {
   readonly octets: string
 }
 
-async function readContents(client: pg.Client, faults: string[]): Promise<Map<string, ContentState>> {
+async function readContents(client: pg.Client, { ids, faults }: { ids: readonly string[]; faults: string[] }): Promise<Map<string, ContentState>> {
   const { rows: heads } = await client.query<{
     account_id: string
     content_id: string
@@ -98,9 +105,10 @@ async function readContents(client: pg.Client, faults: string[]): Promise<Map<st
     chunks: number
     sha256: Buffer
     header: Buffer
-  }>('select account_id, content_id, size, chunks, sha256, header from content')
+  }>('select account_id, content_id, size, chunks, sha256, header from content where account_id = any ($1)', [ids])
   const { rows: chunks } = await client.query<{ account_id: string; content_id: string; zstd: boolean; data: Buffer }>(
-    'select account_id, content_id, zstd, data from content_chunk order by account_id, content_id, seq',
+    'select account_id, content_id, zstd, data from content_chunk where account_id = any ($1) order by account_id, content_id, seq',
+    [ids],
   )
   const parts = Map.groupBy(chunks, ({ account_id, content_id }) => `${account_id}/${content_id}`)
   const contents = new Map<string, ContentState>()

@@ -23,8 +23,13 @@ export interface CuttingProxy {
   cutReply(n: number): void
   /** Whether the cut has happened. */
   readonly cut: boolean
-  /** Calls `act` at a point, counted from now; nothing that is not sent on by then will be, on that connection. undefined: at none. */
-  at(point: Point | undefined, act?: () => void): void
+  /**
+   * Calls `act` at a point, counted from now; nothing that is not sent on by then will be, on that connection. undefined: at none. `cutOff` ends that connection,
+   * on both sides.
+   */
+  at(point: Point | undefined, act?: (cutOff: () => void) => void): void
+  /** Ends every connection. */
+  sever(): void
   /** Statements since the last `at`, in the order in which they came. */
   readonly seen: readonly string[]
   close(): Promise<void>
@@ -37,7 +42,7 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
   let left = 0
   let cut = false
   let point: Point | undefined
-  let act = () => {}
+  let act: (cutOff: () => void) => void = () => {}
   let seen: string[] = []
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true }, (client) => {
@@ -52,12 +57,16 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
       socket.on('error', () => {})
       socket.on('close', () => sockets.delete(socket))
     }
+    const cutOff = (): void => {
+      client.destroy()
+      upstream.destroy()
+    }
     const begins = (statement: string): void => {
       seen.push(statement)
       here = point?.statement === statement && seen.filter((name) => name === statement).length === point.nth
       if (here && point?.moment === 'before') {
         stuck = true
-        act()
+        act(cutOff)
       }
     }
     /** All of a statement was sent on. */
@@ -65,13 +74,10 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
       if (left > 0 && --left === 0) {
         cut = deaf = true
         // Long enough for the statement to be done, and then some.
-        setTimeout(() => {
-          client.destroy()
-          upstream.destroy()
-        }, 40)
+        setTimeout(cutOff, 40)
       }
-      if (here && point?.moment === 'sent') act()
-      if (here && point?.moment === 'answered') answers = act
+      if (here && point?.moment === 'sent') act(cutOff)
+      if (here && point?.moment === 'answered') answers = () => act(cutOff)
       here = false
     }
     const frames = new Frames((frame, type) => {
@@ -104,13 +110,16 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
     get cut() {
       return cut
     },
-    at(where, then = () => {}) {
+    at(where, then: (cutOff: () => void) => void = () => {}) {
       point = where
       seen = []
-      act = () => {
+      act = (cutOff) => {
         point = undefined
-        then()
+        then(cutOff)
       }
+    },
+    sever() {
+      for (const socket of sockets) socket.destroy()
     },
     get seen() {
       return seen

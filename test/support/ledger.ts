@@ -80,11 +80,11 @@ export class Ledger {
     this.#file = file === undefined ? undefined : openSync(file, 'a')
   }
 
-  /** A new message. One in fifty is too large for a single chunk of the store. */
-  message({ to, from }: { to: readonly string[]; from: string }): LoadMessage {
+  /** A new message. One in fifty is too large for a single chunk of the store, where `octets`, about, are not said. */
+  message({ to, from, octets: about }: { to: readonly string[]; from: string; octets?: number | undefined }): LoadMessage {
     const seq = this.messages.size
     const token = `t${seq}-${this.#run}`
-    const size = this.#random(50) === 0 ? 300_000 + this.#random(50_000) : 200 + this.#random(5_000)
+    const size = about ?? (this.#random(50) === 0 ? 300_000 + this.#random(50_000) : 200 + this.#random(5_000))
     const octets = `${[
       `From: ${from}`,
       `To: ${to.map((user) => `${user}@example.test`).join(', ')}`,

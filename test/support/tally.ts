@@ -15,10 +15,22 @@ export type Invariant = keyof typeof INVARIANTS
 
 const KEPT = 8
 
-export class Tally {
-  readonly #counts = new Map<Invariant, { checked: number; violated: number; kept: string[] }>()
+interface Count {
+  checked: number
+  violated: number
+  readonly kept: string[]
+}
 
-  check(name: Invariant, holds: boolean, what: () => string): void {
+export class Tally<Name extends string = Invariant> {
+  readonly #rules: Readonly<Record<string, string>>
+  readonly #counts = new Map<Name, Count>()
+
+  /** By name, what holds: the invariants, if absent. */
+  constructor(rules?: Readonly<Record<Name, string>>) {
+    this.#rules = rules ?? INVARIANTS
+  }
+
+  check(name: Name, holds: boolean, what: () => string): void {
     const count = this.#of(name)
     count.checked++
     if (holds) return
@@ -26,10 +38,10 @@ export class Tally {
     if (count.kept.length < KEPT) count.kept.push(what())
   }
 
-  checked(name: Invariant): number {
+  checked(name: Name): number {
     return this.#of(name).checked
   }
-  violated(name: Invariant): number {
+  violated(name: Name): number {
     return this.#of(name).violated
   }
   get violations(): number {
@@ -38,17 +50,17 @@ export class Tally {
 
   /** A line per invariant, then the first violations of each. */
   table(): string {
-    const names = Object.keys(INVARIANTS) as Invariant[]
+    const names = Object.keys(this.#rules) as Name[]
     const row = (name: string, checked: string, violated: string, words: string) =>
       `  ${name.padEnd(4)} ${checked.padStart(9)} ${violated.padStart(10)}  ${words}`.trimEnd()
     return [
       row('', 'checked', 'violations', ''),
-      ...names.map((name) => row(name, `${this.checked(name)}`, `${this.violated(name)}`, INVARIANTS[name])),
+      ...names.map((name) => row(name, `${this.checked(name)}`, `${this.violated(name)}`, this.#rules[name]!)),
       ...names.flatMap((name) => this.#of(name).kept.map((what) => `  ${name}: ${what}`)),
     ].join('\n')
   }
 
-  #of(name: Invariant): { checked: number; violated: number; kept: string[] } {
+  #of(name: Name): Count {
     let count = this.#counts.get(name)
     if (!count) this.#counts.set(name, (count = { checked: 0, violated: 0, kept: [] }))
     return count

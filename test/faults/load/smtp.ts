@@ -8,7 +8,7 @@ const SENDER = 'sender@outside.test'
 export const REMOTE = 'somebody@elsewhere.test'
 const RETRY_MS = 150
 
-interface Verdict {
+export interface Verdict {
   readonly code: number
   /** The final dot was sent: a lost answer, or a 4xx, may stand for a message that was taken. */
   readonly sent: boolean
@@ -21,8 +21,11 @@ interface Envelope {
   readonly message: LoadMessage
 }
 
+/** Moments of a client that sends. */
+export type Sending = 'after RCPT' | 'in DATA' | 'after the final dot'
+
 /** One SMTP connection; `greet` is for 25, `login` for 465. */
-class Dialogue {
+export class Dialogue {
   readonly #wire: Wire
 
   constructor(wire: Wire) {
@@ -51,7 +54,8 @@ class Dialogue {
     return this.#wire.ended
   }
 
-  async send({ from, to, message }: Envelope): Promise<Verdict> {
+  /** `at` may keep it waiting, or close it. */
+  async send({ from, to, message }: Envelope, at?: (moment: Sending) => Promise<void>): Promise<Verdict> {
     let sent = false
     try {
       for (const line of [`MAIL FROM:<${from}>`, ...to.map((one) => `RCPT TO:<${one}>`), 'DATA']) {
@@ -62,9 +66,16 @@ class Dialogue {
           return { code, sent, text }
         }
       }
-      this.#wire.send(message.octets.replace(/^\./gm, '..'))
+      await at?.('after RCPT')
+      const octets = message.octets.replace(/^\./gm, '..')
+      const half = octets.length >> 1
+      this.#wire.send(octets.slice(0, half))
+      await at?.('in DATA')
+      if (this.ended) throw new Lost('ended in DATA')
+      this.#wire.send(`${octets.slice(half)}.\r\n`)
       sent = true
-      const text = await this.#command('.')
+      await at?.('after the final dot')
+      const text = await this.#reply()
       return { code: Number(text.slice(0, 3)), sent, text }
     } catch (err) {
       this.close()

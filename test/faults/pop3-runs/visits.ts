@@ -1,0 +1,122 @@
+/** Who is in which maildrop, as the clients know it; and so, which answers to a login are right. Pure. */
+import type { Tally } from '../../support/tally.ts'
+import type { Rule } from './rules.ts'
+
+/** A connection that was dropped is noticed by a server on a busy machine within so many milliseconds. */
+export const GRACE = 5_000
+
+/**
+ * `outside`: not yet, or refused. `entering`: PASS was sent. `in`: and answered. `leaving`: QUIT was sent. `left`: it was answered. `dropped`: the client's end of it is
+ * closed. `dead`: with the server's process, or that stands still: until its lease has run out.
+ */
+type State = 'outside' | 'entering' | 'in' | 'leaving' | 'left' | 'dropped' | 'dead'
+
+export class Visit {
+  readonly by: string
+  readonly box: string
+  readonly host: string
+  state: State = 'outside'
+  /** Of this state: on the clock of the visits, and in milliseconds. */
+  since = 0
+  sinceMs = 0
+  /** PASS was sent. */
+  sentAt = 0
+  sentMs = 0
+
+  constructor(by: string, box: string, host: string) {
+    this.by = by
+    this.box = box
+    this.host = host
+  }
+}
+
+export class Visits {
+  readonly #all: Visit[] = []
+  readonly #tally: Tally<Rule>
+  #clock = 0
+
+  constructor(tally: Tally<Rule>) {
+    this.#tally = tally
+  }
+
+  begin(by: string, box: string, host: string): Visit {
+    const visit = new Visit(by, box, host)
+    this.#all.push(visit)
+    return visit
+  }
+
+  move(visit: Visit, state: State): void {
+    // A process that stood still may have gone on; what it answers changes nothing of the lease that ran out.
+    if (visit.state === 'dead' && state !== 'left') return
+    visit.state = state
+    visit.since = ++this.#clock
+    visit.sinceMs = performance.now()
+    if (state !== 'entering') return
+    visit.sentAt = visit.since
+    visit.sentMs = visit.sinceMs
+  }
+
+  /** The answer to PASS. `excused`: the server has had trouble that it may speak of. */
+  answered(visit: Visit, said: string, excused: boolean): void {
+    const { by, box } = visit
+    const others = this.#all.filter((one) => one !== visit && one.box === box)
+    // It was let in before its process stood still, and hears of it now.
+    if (visit.state === 'dead') return
+    if (said.startsWith('+OK')) {
+      const inside = others.filter(({ state }) => state === 'in')
+      this.#tally.check('lock', inside.length === 0, () => `${by} is let into ${box}, and ${inside.map((one) => one.by)} is in it`)
+      this.move(visit, 'in')
+      return
+    }
+    const isInUse = said.startsWith('-ERR [IN-USE]')
+    // Somebody was in it all the time that the login took.
+    const wasTaken = others.some(({ state, since }) => state === 'in' && since < visit.sentAt)
+    if (wasTaken) this.#tally.check('lock', isInUse || excused, () => `${by} is told ${said}, and the maildrop is in use`)
+    else this.#tally.check('words', isInUse || excused, () => `${by} is told ${said}`)
+    if (isInUse) this.#tally.check('free', this.#mayBeTaken(visit, others), () => `${by} is told that ${box} is in use, and ${describe(others)}`)
+    this.move(visit, 'outside')
+  }
+
+  #mayBeTaken({ sentAt, sentMs }: Visit, others: readonly Visit[]): boolean {
+    return others.some(({ state, since, sinceMs }) => {
+      if (state === 'outside') return false
+      if (state === 'dead' || state === 'entering' || state === 'in' || state === 'leaving') return true
+      return since > sentAt || (state === 'dropped' && sentMs - sinceMs < GRACE)
+    })
+  }
+
+  /** A host's process was killed, or stands still: what was in a maildrop, or had been dropped a moment ago, may hold it. */
+  died(host: string): void {
+    for (const visit of this.#all) {
+      const { state } = visit
+      if (visit.host === host && (state === 'entering' || state === 'in' || state === 'leaving' || state === 'dropped')) this.move(visit, 'dead')
+    }
+  }
+
+  /** It ended in order: nothing of it is held any more. */
+  ended(host: string): void {
+    for (const visit of this.#all) if (visit.host === host && visit.state !== 'outside') this.move(visit, 'left')
+  }
+
+  /** The leases of the dead ran out. */
+  ranOut(box: string): void {
+    for (const visit of this.#all) if (visit.box === box && visit.state === 'dead') this.move(visit, 'left')
+  }
+
+  /** Mailboxes in which the dead may hold a lease. */
+  heldByDead(): string[] {
+    return [...new Set(this.#all.filter(({ state }) => state === 'dead').map(({ box }) => box))]
+  }
+
+  /** Whether somebody who lives is in it, or may get in at this moment. */
+  isTaken(box: string): 'yes' | 'perhaps' | 'no' {
+    const there = this.#all.filter((one) => one.box === box)
+    if (there.some(({ state }) => state === 'in' || state === 'leaving')) return 'yes'
+    return there.some(({ state }) => state === 'entering') ? 'perhaps' : 'no'
+  }
+}
+
+function describe(visits: readonly Visit[]): string {
+  const last = visits.filter(({ state }) => state !== 'outside').slice(-3)
+  return last.map(({ by, state, sinceMs }) => `${by} is ${state} for ${(performance.now() - sinceMs).toFixed(0)} ms`).join(', ') || 'nobody was in it'
+}
