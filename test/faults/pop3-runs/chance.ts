@@ -56,7 +56,7 @@ const STATEMENTS = [
   'lease_release',
   'land',
 ]
-const LARGE = 1_500_000
+const LARGE = 1_000_000
 
 export function planOf(seed: number, hasRedis: boolean): Plan {
   const random = chanceOf(seed, 1)
@@ -100,7 +100,7 @@ function clientPoint(random: Random): ClientPoint {
   const phase = pick(random, ['before', 'sent', 'after'] as const)
   const of = random(20)
   if (of < 9) return { client, command: 'QUIT', phase, nth: 1 + random(2), later }
-  if (of < 13) return { client, command: 'RETR', phase: 'within', octets: 1 + random(random(2) === 0 ? 3_000 : LARGE), nth: 1, later: 0 }
+  if (of < 13) return { client, command: 'RETR', phase: 'within', octets: 1 + random(random(2) === 0 ? 3_000 : LARGE - 100_000), nth: 1, later: 0 }
   if (of < 15) return { client, command: 'PASS', phase, nth: 1, later }
   return any(client, 40)
 }

@@ -68,7 +68,7 @@ export async function openHome({ seeds, hasRedis }: { seeds: readonly number[]; 
   const shared = redis ? { REDIS_URL: redis.url } : {}
   const start = async (name: string, url: string) =>
     stack.adopt(await startHost(name, { config, env: { DATABASE_URL: url, ...shared } }), (it) => it.close())
-  const hosts = [await start('one', proxy.url), await start('two', database.url)] as const
+  const hosts = await Promise.all([start('one', proxy.url), start('two', database.url)])
   const invariants = new Tally()
   const ledger = new Ledger({ tally: invariants, seed: seeds[0]! })
   const all = stack.move()

@@ -9,6 +9,8 @@ import type { Visit } from './visits.ts'
 
 /** Longer than any wait of a server's. */
 const ANSWER_MS = 30_000
+/** Lines of a message between two moments in which something may happen. */
+const LOOK_EVERY = 32
 /** For the maildrop, in milliseconds. */
 const PATIENCE = 8_000
 
@@ -22,20 +24,23 @@ export async function popper(run: Run, client: Popper): Promise<void> {
   await sleep(client.random(30))
   for (let n = 0; n < client.visits; n++) {
     const until = performance.now() + PATIENCE
-    while (performance.now() < until) {
-      if (await visit(run, client, `${client.name}.${n}`)) break
-      await sleep(10 + client.random(25))
-    }
+    while (performance.now() < until && !(await visit(run, client, { by: `${client.name}.${n}`, until }))) await pause(client)
     await sleep(client.random(10))
   }
 }
 
+const pause = ({ random }: Client): Promise<void> => sleep(10 + random(25))
+
 /** false: it was not let in. */
-async function visit(run: Run, client: Popper, by: string): Promise<boolean> {
+async function visit(run: Run, client: Popper, { by, until }: { by: string; until: number }): Promise<boolean> {
   const host = hostFor(run, client, 'pop3s')
   try {
     await using session = await Session.open(run, client, { by, host })
-    if (!(await session.logIn())) return false
+    // Some come back on another connection.
+    while (!(await session.logIn())) {
+      if (client.random(5) === 0 || performance.now() > until) return false
+      await pause(client)
+    }
     await session.look()
     for (let left = 1 + client.random(7); left > 0; left--) await session.act()
     await session.leave()
@@ -69,7 +74,9 @@ class Session implements AsyncDisposable {
   static async open(run: Run, client: Popper, { by, host }: { by: string; host: Host }): Promise<Session> {
     const visit = run.visits.begin(by, client.policy.folder, host.name)
     const wire = await Wire.open(host.where('pop3s'))
-    return new Session(run, client, { by, visit, wire })
+    const session = new Session(run, client, { by, visit, wire })
+    await wire.line(ANSWER_MS)
+    return session
   }
 
   readonly #drop = (): void => {
@@ -84,7 +91,6 @@ class Session implements AsyncDisposable {
 
   async logIn(): Promise<boolean> {
     const { visits, user } = this.#run
-    await this.#wire.line(ANSWER_MS)
     await this.#say(`USER ${address(user)}`)
     await this.#at('PASS', 'before')
     visits.move(this.#visit, 'entering')
@@ -228,7 +234,7 @@ class Session implements AsyncDisposable {
     for (let line = await this.#wire.line(ANSWER_MS); line !== '.'; line = await this.#wire.line(ANSWER_MS)) {
       lines.push(line.startsWith('.') ? line.slice(1) : line)
       octets += line.length + 2
-      if (within !== undefined) await this.#at(within, 'within', octets)
+      if (within !== undefined && lines.length % LOOK_EVERY === 1) await this.#at(within, 'within', octets)
     }
     return lines
   }

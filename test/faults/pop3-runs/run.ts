@@ -13,7 +13,7 @@ import { Trouble } from './trouble.ts'
 import { Visits } from './visits.ts'
 
 /** Runs of one home: one start of the servers, apart from those that are killed. */
-export const AT_HOME = 25
+export const AT_HOME = 50
 
 export interface Counts {
   runs: number
@@ -32,7 +32,7 @@ export async function runHome(
   { tally, counts, enough }: { tally: Tally<Rule>; counts: Counts; enough?: () => boolean },
 ): Promise<Tally> {
   // Every other home has a Redis; a seed is always in such a home.
-  await using home = await openHome({ seeds, hasRedis: Math.floor(seeds[0]! / AT_HOME) % 2 === 1 })
+  await using home = await openHome({ seeds, hasRedis: Math.floor(seeds[0]! / AT_HOME) % 2 === 0 })
   const users: string[] = []
   for (const seed of seeds) {
     const before = tally.violations + home.invariants.violations
