@@ -50,7 +50,13 @@ export function createLeases(pool: Pool, seconds: number = LEASE_SECONDS): Lease
     },
     renew: async (lease) => (await pool.rows(RENEW, [...fence(lease), seconds])) === 1,
     async release(lease) {
-      await pool.rows(RELEASE, [...fence(lease)])
+      try {
+        await pool.rows(RELEASE, fence(lease))
+      } catch (err) {
+        if (!(err instanceof Unavailable)) throw err
+        // One connection that ended must not keep the maildrop locked: harmless twice.
+        await pool.rows(RELEASE, fence(lease))
+      }
     },
   }
 }

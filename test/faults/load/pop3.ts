@@ -75,7 +75,7 @@ async function quit({ ledger }: Load, { user, marked, said }: Leaving): Promise<
   const answer = await said('QUIT')
   for (const intent of intents) {
     if (answer.startsWith('+OK')) intent.done()
-    // "Nothing was deleted" is a promise too; any other SYS/TEMP is none.
-    else if (!answer.includes('SYS/TEMP') || answer.includes('nothing was deleted')) intent.refused()
+    // "Nothing was changed" is a promise too; any other SYS/TEMP is none.
+    else if (!answer.includes('SYS/TEMP') || answer.includes('nothing was ')) intent.refused()
   }
 }

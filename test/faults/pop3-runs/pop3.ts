@@ -189,8 +189,8 @@ class Session implements AsyncDisposable {
   #answered(deed: Deed, said: string): void {
     const { book, visits, tally } = this.#run
     if (said.startsWith('+OK')) book.settle(deed, 'done')
-    // "Nothing was deleted" is a promise too; any other SYS/TEMP is none.
-    else book.settle(deed, said.includes('nothing was') ? 'refused' : 'doubt')
+    // "Nothing was changed" is a promise too; any other SYS/TEMP is none.
+    else book.settle(deed, said.includes('nothing was ') ? 'refused' : 'doubt')
     const mayFail = this.#run.isDisturbed
     tally.check('words', said.startsWith('+OK') || (said.startsWith('-ERR') && mayFail), () => `${this.#by}: QUIT is answered ${said}`)
     // What is answered is let go of before.
