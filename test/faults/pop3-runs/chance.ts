@@ -99,8 +99,8 @@ function clientPoint(random: Random): ClientPoint {
   const client = who < 9 ? 'pop-a' : 'pop-b'
   const phase = pick(random, ['before', 'sent', 'after'] as const)
   const of = random(20)
-  if (of < 9) return { client, command: 'QUIT', phase, nth: 1 + random(2), later }
-  if (of < 13) return { client, command: 'RETR', phase: 'within', octets: 1 + random(random(2) === 0 ? 3_000 : LARGE - 100_000), nth: 1, later: 0 }
-  if (of < 15) return { client, command: 'PASS', phase, nth: 1, later }
-  return any(client, 40)
+  if (of < 10) return { client, command: 'QUIT', phase: random(2) === 0 ? 'sent' : phase, nth: random(4) === 0 ? 2 : 1, later }
+  if (of < 14) return { client, command: 'RETR', phase: 'within', octets: 1 + random(random(2) === 0 ? 3_000 : LARGE - 100_000), nth: 1, later: 0 }
+  if (of < 16) return { client, command: 'PASS', phase, nth: 1, later }
+  return any(client, 30)
 }

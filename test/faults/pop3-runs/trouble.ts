@@ -125,8 +125,8 @@ export class Trouble {
       [address(user), box],
     )
     // Somebody may come in at this moment, if the dead one had let go of it: then the lease is not the dead one's.
-    while (visits.isTaken(box) === 'perhaps') await sleep(2)
-    if (visits.isTaken(box) === 'no')
+    while (visits.isTaken(box, home.hosts[0].name) === 'perhaps') await sleep(2)
+    if (visits.isTaken(box, home.hosts[0].name) === 'no')
       for (const { owner, epoch, seconds } of rows) {
         tally.check('free', seconds <= LEASE_SECONDS, () => `${box} is locked for ${seconds} s after a crash`)
         await home.sql.query('update lease set expires_at = clock_timestamp() where owner = $1 and epoch = $2 and expires_at > clock_timestamp()', [

@@ -7,9 +7,9 @@ export const GRACE = 5_000
 
 /**
  * `outside`: not yet, or refused. `entering`: PASS was sent. `in`: and answered. `leaving`: QUIT was sent. `left`: it was answered. `dropped`: the client's end of it is
- * closed. `dead`: with the server's process, or that stands still: until its lease has run out.
+ * closed. `dead`: with the server's process, or that stands still; `over`: and its lease has run out. `perhaps`: it heard +OK of a process that had stood still.
  */
-type State = 'outside' | 'entering' | 'in' | 'leaving' | 'left' | 'dropped' | 'dead'
+type State = 'outside' | 'entering' | 'in' | 'leaving' | 'left' | 'dropped' | 'dead' | 'over' | 'perhaps'
 
 export class Visit {
   readonly by: string
@@ -46,8 +46,8 @@ export class Visits {
   }
 
   move(visit: Visit, state: State): void {
-    // A process that stood still may have gone on; what it answers changes nothing of the lease that ran out.
-    if (visit.state === 'dead' && state !== 'left') return
+    // Its process may hold the lease yet.
+    if (visit.state === 'dead' && (state === 'leaving' || state === 'dropped')) return
     visit.state = state
     visit.since = ++this.#clock
     visit.sinceMs = performance.now()
@@ -60,8 +60,11 @@ export class Visits {
   answered(visit: Visit, said: string, excused: boolean): void {
     const { by, box } = visit
     const others = this.#all.filter((one) => one !== visit && one.box === box)
-    // It was let in before its process stood still, and hears of it now.
-    if (visit.state === 'dead') return
+    // It may have been let in before its process stood still, and hear of it now.
+    if (visit.state === 'dead' || visit.state === 'over') {
+      this.move(visit, said.startsWith('+OK') ? 'perhaps' : 'outside')
+      return
+    }
     if (said.startsWith('+OK')) {
       const inside = others.filter(({ state }) => state === 'in')
       this.#tally.check('lock', inside.length === 0, () => `${by} is let into ${box}, and ${inside.map((one) => one.by)} is in it`)
@@ -79,8 +82,8 @@ export class Visits {
 
   #mayBeTaken({ sentAt, sentMs }: Visit, others: readonly Visit[]): boolean {
     return others.some(({ state, since, sinceMs }) => {
-      if (state === 'outside') return false
-      if (state === 'dead' || state === 'entering' || state === 'in' || state === 'leaving') return true
+      if (state === 'outside' || state === 'over') return false
+      if (state === 'dead' || state === 'perhaps' || state === 'entering' || state === 'in' || state === 'leaving') return true
       return since > sentAt || (state === 'dropped' && sentMs - sinceMs < GRACE)
     })
   }
@@ -100,7 +103,7 @@ export class Visits {
 
   /** The leases of the dead ran out. */
   ranOut(box: string): void {
-    for (const visit of this.#all) if (visit.box === box && visit.state === 'dead') this.move(visit, 'left')
+    for (const visit of this.#all) if (visit.box === box && visit.state === 'dead') this.move(visit, 'over')
   }
 
   /** Mailboxes in which the dead may hold a lease. */
@@ -108,9 +111,9 @@ export class Visits {
     return [...new Set(this.#all.filter(({ state }) => state === 'dead').map(({ box }) => box))]
   }
 
-  /** Whether somebody who lives is in it, or may get in at this moment. */
-  isTaken(box: string): 'yes' | 'perhaps' | 'no' {
-    const there = this.#all.filter((one) => one.box === box)
+  /** Whether somebody who lives is in it, or may get in at this moment. `host` does not live. */
+  isTaken(box: string, host: string): 'yes' | 'perhaps' | 'no' {
+    const there = this.#all.filter((one) => one.box === box && one.host !== host)
     if (there.some(({ state }) => state === 'in' || state === 'leaving')) return 'yes'
     return there.some(({ state }) => state === 'entering') ? 'perhaps' : 'no'
   }

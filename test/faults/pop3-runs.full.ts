@@ -1,0 +1,8 @@
+/** 1,000 random runs of two POP3 sessions, one of IMAP and a delivery on one account: other seeds by POSTERN_POP3_SEED, others' number by POSTERN_POP3_RUNS. */
+import { test } from 'node:test'
+import { runsOf } from './pop3-runs/runs.ts'
+
+const RUNS = Number(process.env['POSTERN_POP3_RUNS'] || 1_000)
+const SEED = Number(process.env['POSTERN_POP3_SEED'] || 1_000)
+
+test(`POP3, IMAP and SMTP on one account, ${RUNS} times, while connections and processes end`, (t) => runsOf(t, { first: SEED, runs: RUNS }))
