@@ -1,6 +1,6 @@
 /**
- * What the store does when nobody waits: fold, trim, reap, index texts, expunge what POP3 hid long enough ago. A process folds the mailboxes whose log grew long by its own writes; one of the host's also sweeps, which finds
- * what others wrote, reaps, indexes, and expunges. The locks see to it that no two do the same, so who it is matters for economy only.
+ * What the store does when nobody waits: fold, trim, reap, index texts, make old structures anew, expunge what POP3 hid long enough ago. A process folds the mailboxes whose log grew
+ * long by its own writes; one of the host's also sweeps, which finds what others wrote, and does all the rest. The locks see to it that no two do the same, so who it is matters for economy only.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
@@ -9,6 +9,7 @@ import { foldMailbox, mailboxesBehind } from './fold.ts'
 import type { MailboxKey } from './indexes.ts'
 import type { Pool } from './pool.ts'
 import { reap } from './reaper.ts'
+import { accountsToRenew, renewAccount } from './structure-renewal.ts'
 import { accountsToIndex, indexAccount } from './text-index.ts'
 import { trimLog } from './trim.ts'
 
@@ -20,10 +21,12 @@ const MAX_COUNTED = 50_000
 /** Every so many looks all mailboxes are compared and any log is folded, so that a cold load reads few changes whoever wrote them. */
 const SWEEP_EVERY = 60
 const REAP_INTERVAL = 60 * 60 * 1_000
-/** How often it is looked for accounts with new texts to index. */
+/** How often it is looked for accounts with new texts to index, or with structures of an older version. */
 const INDEX_INTERVAL = 60_000
 /** How often it is looked for what POP3 hid `keep_days` ago. */
 const EXPIRE_INTERVAL = 10 * 60_000
+const STRUCTURES = 'structures could not be made anew'
+const TEXTS = 'texts could not be indexed'
 
 export interface Background {
   /** A mailbox's log grew by one change. */
@@ -74,8 +77,12 @@ export function startBackground(options: BackgroundOptions): Background {
   const clean = async () => {
     if (sweeping) await reap(pool, retention, stop.signal)
   }
+  const renew = async () => {
+    if (sweeping)
+      await onEach(accountsToRenew(pool), (account) => renewAccount(pool, account, { stop: stop.signal }), { log, goOn, what: STRUCTURES })
+  }
   const index = async () => {
-    if (sweeping) await indexAll(pool, { stop: stop.signal, log, goOn })
+    if (sweeping) await onEach(accountsToIndex(pool), (account) => indexAccount(pool, account, { stop: stop.signal }), { log, goOn, what: TEXTS })
   }
   const end = async () => {
     if (sweeping) await expire(goOn)
@@ -83,6 +90,7 @@ export function startBackground(options: BackgroundOptions): Background {
   const loops = [
     every(FOLD_INTERVAL, look, { stop: stop.signal, log }),
     every(REAP_INTERVAL, clean, { stop: stop.signal, log }),
+    every(indexInterval, renew, { stop: stop.signal, log }),
     every(indexInterval, index, { stop: stop.signal, log }),
     every(expireInterval, end, { stop: stop.signal, log }),
   ]
@@ -114,14 +122,17 @@ async function foldAll(pool: Pool, keys: readonly MailboxKey[], stop: AbortSigna
   }
 }
 
-/** Accounts one by one. What keeps one account from being indexed is no reason to leave out the others. */
-async function indexAll(pool: Pool, { stop, log, goOn }: { stop: AbortSignal; log: Log; goOn: () => boolean }): Promise<void> {
-  for await (const due of accountsToIndex(pool))
+/** Accounts one by one. What keeps one account from it is no reason to leave out the others. */
+async function onEach(
+  accounts: AsyncIterable<readonly AccountId[]>,
+  work: (account: AccountId) => Promise<unknown>,
+  { log, goOn, what }: { readonly log: Log; readonly goOn: () => boolean; readonly what: string },
+): Promise<void> {
+  for await (const due of accounts)
     for (const account of due) {
       if (!goOn()) return
-      await indexAccount(pool, account, { stop }).catch((err: unknown) => {
-        if (!stop.aborted)
-          log.warn({ err: err instanceof Error ? err.message : String(err), account }, 'texts could not be indexed; it is tried again')
+      await work(account).catch((err: unknown) => {
+        if (goOn()) log.warn({ err: err instanceof Error ? err.message : String(err), account }, `${what}; it is tried again`)
       })
     }
 }

@@ -5,12 +5,16 @@ import { KeptRows } from './kept.ts'
 
 /** In the order in which they stand in the statement, behind the id. `body` is last, and three fields: how many chunks it has, whether the only one is compressed, its octets. */
 export const COLUMNS = ['envelope', 'bodystructure', 'parts', 'preview', 'header'] as const
+/** What mail/structure.ts computed, and what was made of that. With one of these each row also says, behind its id, whether an older version of it did. */
+export const isOfStructure = (column: ContentColumn): boolean => column !== 'header' && column !== 'body'
+const IS_OLD = 1
 const [ZSTD, DATA] = [1, 2] as const
 const NOTHING = Buffer.alloc(0)
 
 export class ContentBatch implements Iterable<ContentRow> {
   readonly #ids: readonly ContentId[]
   readonly #nths: ReadonlyMap<ContentColumn, number>
+  readonly #tellsAge: boolean
   readonly rows = new KeptRows()
   /** What was made of a row after it came, by its place. */
   readonly #made = new Map<ContentColumn, Map<number, Buffer>>()
@@ -18,13 +22,22 @@ export class ContentBatch implements Iterable<ContentRow> {
   constructor(ids: readonly ContentId[], want: readonly ContentColumn[]) {
     this.#ids = ids
     const columns = [...COLUMNS, 'body' as const].filter((column) => want.includes(column))
-    this.#nths = new Map(columns.map((column, i) => [column, i + 1]))
+    this.#tellsAge = want.some(isOfStructure)
+    const first = this.#tellsAge ? IS_OLD + 1 : IS_OLD
+    this.#nths = new Map(columns.map((column, i) => [column, first + i]))
+  }
+
+  /** Rows whose structure an older version made. */
+  *old(): Generator<{ readonly n: number; readonly id: ContentId }> {
+    if (!this.#tellsAge) return
+    for (let n = 0; n < this.rows.count; n++) if (this.rows.bool(n, IS_OLD)) yield { n, id: this.rows.key(n) as ContentId }
   }
 
   /** Rows without a preview. */
   *unseen(): Generator<{ readonly n: number; readonly id: ContentId }> {
     const nth = this.#nths.get('preview')!
-    for (let n = 0; n < this.rows.count; n++) if (this.rows.isNull(n, nth)) yield { n, id: this.rows.key(n) as ContentId }
+    for (let n = 0; n < this.rows.count; n++)
+      if (this.rows.isNull(n, nth) && !this.#made.get('preview')?.has(n)) yield { n, id: this.rows.key(n) as ContentId }
   }
 
   /** Bodies that are compressed. */
@@ -34,7 +47,7 @@ export class ContentBatch implements Iterable<ContentRow> {
   }
 
   /** Takes the place of what came. */
-  make(column: 'preview' | 'body', n: number, octets: Buffer): void {
+  make(column: ContentColumn, n: number, octets: Buffer): void {
     const made = this.#made.get(column) ?? new Map<number, Buffer>()
     this.#made.set(column, made.set(n, octets))
   }

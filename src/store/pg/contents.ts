@@ -1,52 +1,22 @@
-/** Reading contents: many small ones at once with read-ahead, or a range of a large one piece by piece. */
-import { promisify } from 'node:util'
-import { zstdDecompress } from 'node:zlib'
+/** Reading contents as the store answers for them: by those who may, and with structures of this program's version. */
 import type { AccountAccess, MailboxAccess } from '../access.ts'
 import { inBatches } from '../batches.ts'
 import { Unavailable } from '../errors.ts'
 import type { ContentColumn, Contents } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
-import { int8Array } from './arrays.ts'
-import { COLUMNS, ContentBatch } from './content-batch.ts'
-import { copyOf } from './kept.ts'
+import type { ContentBatch } from './content-batch.ts'
+import { readBatches, readOctets } from './content-rows.ts'
 import type { Pool, Queryable } from './pool.ts'
 import { makePreviews } from './previews.ts'
 import type { Statement } from './rows.ts'
 import { mayRead } from './sharing.ts'
-import { CHUNK_BYTES, STRUCTURE_VERSION, type Staged } from './stage.ts'
-
-const decompress = promisify(zstdDecompress)
-
-/** Contents asked for at once: the first batch is small, so that one message comes soon; then as many as fit BATCH_BYTES by the sizes seen so far. */
-const FIRST_BATCH = 16
-const MAX_BATCH = 512
-const BATCH_BYTES = 1024 * 1024
-/** Batches under way while one is being taken. */
-const READ_AHEAD = 2
-
-/** One prepared statement for each combination of columns. */
-const statements = new Map<string, Statement>()
-function statementFor(want: readonly ContentColumn[]): Statement {
-  const columns = COLUMNS.filter((column) => want.includes(column))
-  const body = want.includes('body')
-  const name = `contents_${columns.join('_')}${body ? '_body' : ''}`
-  let statement = statements.get(name)
-  if (!statement) {
-    const fields = ['c.content_id', ...columns.map((column) => `c.${column}`), ...(body ? ['c.chunks', 'coalesce(k.zstd, false)', 'k.data'] : [])]
-    // OFFSET 0: each content's chunk is looked up by its key. A planner that knows nothing of a table yet would go through all chunks of the account.
-    const join = body
-      ? `left join lateral (select zstd, data from content_chunk k where k.account_id = $1 and k.content_id = c.content_id and k.seq = 0 offset 0) k
-         on c.chunks = 1`
-      : ''
-    const text = `select ${fields.join(', ')} from content c ${join} where c.account_id = $1 and c.content_id = any($2::int8[])`
-    statements.set(name, (statement = { name, text }))
-  }
-  return statement
-}
+import { STRUCTURE_VERSION, type Staged } from './stage.ts'
+import { renewStructures } from './structures.ts'
 
 export const readContents = (pool: Pool, by: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): Contents =>
   inBatches(() => batches(pool, by, ids, want))
 
+/** Structures of an older version are made anew before anybody sees them, so that what one command says of a message fits what the next one says. */
 async function* batches(
   pool: Pool,
   by: AccountAccess | MailboxAccess,
@@ -55,36 +25,11 @@ async function* batches(
 ): AsyncGenerator<ContentBatch> {
   await mayRead(pool, by)
   const { account } = by
-  const statement = statementFor(want)
-  let at = 0
-  let size = FIRST_BATCH
-  const load = async (batch: ContentBatch, asked: readonly ContentId[]): Promise<ContentBatch> => {
-    const { rows } = batch
-    await pool.rows(statement, [account, int8Array(asked)], (row) => row.whole(rows.keep))
-    if (want.includes('body')) for (const { n, octets } of batch.packed()) batch.make('body', n, await decompress(octets))
+  const complete = async (batch: ContentBatch): Promise<void> => {
+    await renewStructures(pool, account, { batch, want })
     if (want.includes('preview')) await addPreviews(pool, account, batch)
-    if (rows.count > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * rows.count) / rows.bytes)))
-    return batch
   }
-  const ahead: Promise<ContentBatch>[] = []
-  const fill = () => {
-    while (at < ids.length && ahead.length < READ_AHEAD) {
-      const asked = ids.slice(at, at + size)
-      at += asked.length
-      const loading = load(new ContentBatch(asked, want), asked)
-      // It is awaited later, or never when the reader leaves early.
-      loading.catch(() => {})
-      ahead.push(loading)
-    }
-  }
-  fill()
-  while (ahead.length > 0) {
-    const batch = await ahead.shift()!
-    fill()
-    yield batch
-    // A reader that leaves early may still look at its row: then the blocks are left to the collector.
-    batch.rows.release()
-  }
+  yield* readBatches(pool, { account, ids, want, complete })
 }
 
 async function addPreviews(pool: Pool, account: AccountId, batch: ContentBatch): Promise<void> {
@@ -93,52 +38,14 @@ async function addPreviews(pool: Pool, account: AccountId, batch: ContentBatch):
   for (const { n, preview } of unseen) if (preview) batch.make('preview', n, preview)
 }
 
-const HEADER: Statement = { name: 'content_header', text: 'select header, chunks from content where account_id = $1 and content_id = $2' }
-const CHUNK: Statement = {
-  name: 'content_chunk',
-  text: 'select zstd, data from content_chunk where account_id = $1 and content_id = $2 and seq = $3',
-}
-
-/** Each piece is a short statement of its own; the next one is read while the caller writes this one. A content that is gone throws. */
 export async function* readRange(
   pool: Pool,
   by: AccountAccess | MailboxAccess,
   id: ContentId,
-  range: { from: number; to: number },
+  range: { readonly from: number; readonly to: number },
 ): AsyncGenerator<Buffer> {
   await mayRead(pool, by)
-  const { account } = by
-  const { from, to } = range
-  let header: Buffer | undefined
-  let chunks = 0
-  await pool.rows(HEADER, [account, id], (row) => {
-    header = copyOf(row.bytes()!)
-    chunks = row.int()
-  })
-  if (!header) throw new Error('the content is gone')
-  if (from < header.length && from < to) yield header.subarray(from, Math.min(to, header.length))
-  const first = Math.max(0, Math.floor((from - header.length) / CHUNK_BYTES))
-  const last = Math.min(chunks - 1, Math.floor((to - 1 - header.length) / CHUNK_BYTES))
-  let next = first <= last ? readChunk(pool, account, id, first) : undefined
-  for (let seq = first; seq <= last; seq++) {
-    const raw = await next!
-    next = seq < last ? readChunk(pool, account, id, seq + 1) : undefined
-    next?.catch(() => {})
-    const start = header.length + seq * CHUNK_BYTES
-    const piece = raw.subarray(Math.max(0, from - start), Math.max(0, to - start))
-    if (piece.length > 0) yield piece
-  }
-}
-
-async function readChunk(pool: Pool, account: AccountId, id: ContentId, seq: number): Promise<Buffer> {
-  let found: Buffer | undefined
-  let zstd = false
-  await pool.rows(CHUNK, [account, id, seq], (row) => {
-    zstd = row.int() === 1
-    found = copyOf(row.bytes()!)
-  })
-  if (!found) throw new Error('a piece of the content is gone')
-  return zstd ? decompress(found) : found
+  yield* readOctets(pool, { account: by.account, id, ...range })
 }
 
 const ADOPT: Statement = {

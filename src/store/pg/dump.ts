@@ -46,8 +46,8 @@ async function onConnection<T>(connect: Connect, use: (client: pg.Client) => Pro
   }
 }
 
-/** Made anew from the contents by whoever serves the restored database (text-index.ts). */
-const DERIVED = ['text_state', 'text_block', 'text_slice']
+/** Made anew from the contents by whoever serves the restored database (structure-renewal.ts, text-index.ts). */
+const DERIVED = ['structure_state', 'text_state', 'text_block', 'text_slice']
 
 const TABLES = `
   select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
