@@ -1,6 +1,6 @@
 /**
  * The reaper: contents that no message shows any more, what was expunged longer ago than the retention, staged chunks that never became a message, old op ids,
- * deleted mailboxes. A content that nothing refers to can never be referred to again (COPY, MOVE and restore take one only from a live or restorable row with its
+ * deleted mailboxes, what POP3 noted of messages that are gone. A content that nothing refers to can never be referred to again (COPY, MOVE and restore take one only from a live or restorable row with its
  * mailbox locked), so what is found unreferenced in one snapshot may be deleted later, in steps.
  */
 import type { AccountId, MailboxId } from '../types.ts'
@@ -53,6 +53,18 @@ const DROP_CONTENTS: Statement = {
   text: `with k as (delete from content_chunk where account_id = $1 and content_id = any($2::int8[]))
          delete from content where account_id = $1 and content_id = any($2::int8[])`,
 }
+// What POP3 notes of messages. A mid that no row has, with the whole log folded, never comes again.
+const MIDS_GONE: Statement = {
+  name: 'reap_mids_gone',
+  text: `select p.mid from (select mid from pop3_hidden where account_id = $1 union select mid from pop_uidl where account_id = $1) p
+         where not exists (select 1 from message m where m.account_id = $1 and m.mid = p.mid)
+         and not exists (select 1 from expunged e where e.account_id = $1 and e.mid = p.mid)`,
+}
+const DROP_MIDS: Statement = {
+  name: 'reap_mids',
+  text: `with h as (delete from pop3_hidden where account_id = $1 and mid = any($2::int8[]))
+         delete from pop_uidl where account_id = $1 and mid = any($2::int8[])`,
+}
 const DROP_STAGED: Statement = {
   name: 'reap_staged',
   text: `delete from content_chunk k where k.account_id = $1 and k.staged_at < now() - make_interval(secs => $2)
@@ -83,15 +95,16 @@ export async function reapAccount(pool: Pool, account: AccountId, seconds: numbe
   await pool.rows(DROP_EXPUNGED, [account, seconds])
   await pool.rows(DROP_MAILBOXES, [account, seconds])
   await pool.rows(DROP_STAGED, [account, seconds])
-  const doomed = await pool.snapshot(async (session) => {
-    // A change that is not folded yet may name an old content (a COPY): then it is for the next round.
-    if ((await session.rows(LEFT_UNFOLDED, [account])) > 0) return []
+  const { contents, mids } = await pool.snapshot(async (session) => {
+    // A change that is not folded yet may name an old content (a COPY), or an old mid (a MOVE): then it is for the next round.
+    if ((await session.rows(LEFT_UNFOLDED, [account])) > 0) return { contents: [], mids: [] }
     const ids: bigint[] = []
     await session.rows(UNREFERENCED, [account, seconds], (row) => ids.push(row.bigint()))
-    return ids
+    return { contents: ids, mids: await numbers(session, MIDS_GONE, [account]) }
   })
-  for (let at = 0; at < doomed.length; at += STEP) await pool.rows(DROP_CONTENTS, [account, int8Array(doomed.slice(at, at + STEP))])
-  if (doomed.length > 0) await dropSparseBlocks(pool, account)
+  for (let at = 0; at < contents.length; at += STEP) await pool.rows(DROP_CONTENTS, [account, int8Array(contents.slice(at, at + STEP))])
+  for (let at = 0; at < mids.length; at += STEP) await pool.rows(DROP_MIDS, [account, int8Array(mids.slice(at, at + STEP))])
+  if (contents.length > 0) await dropSparseBlocks(pool, account)
 }
 
 async function foldAccount(pool: Pool, account: AccountId): Promise<void> {
