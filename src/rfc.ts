@@ -46,7 +46,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(2308, 'Negative Caching of DNS Queries (DNS NCACHE)', 'words', 'that there is nothing is remembered for a minute'),
   rfc(2342, 'IMAP4 Namespace', 'full', 'one’s own mailboxes, those of other users, public ones', { imap: ['NAMESPACE'] }),
   rfc(2449, 'POP3 Extension Mechanism', 'full', 'CAPA and response codes', {
-    pop3: ['TOP', 'USER', 'UIDL', 'RESP-CODES', 'PIPELINING', 'EXPIRE', 'IMPLEMENTATION'],
+    pop3: ['TOP', 'USER', 'UIDL', 'RESP-CODES', 'PIPELINING', 'EXPIRE', 'LOGIN-DELAY', 'IMPLEMENTATION'],
   }),
   rfc(
     2595,

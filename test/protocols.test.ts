@@ -5,6 +5,7 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
+import { hashPassword } from '../src/auth/password.ts'
 import { COMMANDS } from '../src/imap/commands/index.ts'
 import { EXTENSIONS } from '../src/imap/extensions/index.ts'
 import { choicesOf, createRegistry } from '../src/imap/registry.ts'
@@ -16,7 +17,8 @@ let database: TestDatabase
 let server: TestServer
 before(async () => {
   database = await testDatabase()
-  const config = 'hostname: localhost\ndomains: [example.test]\nlisteners: { pop3: { enabled: true } }\n'
+  const mailbox = `{ address: ann@example.test, password_hash: "${await hashPassword('a')}", pop3: { login_delay: 60 s } }`
+  const config = `hostname: localhost\ndomains: [example.test]\nlisteners: { pop3: { enabled: true } }\nmailboxes: [${mailbox}]\n`
   server = await startServer({ config, env: { DATABASE_URL: database.url } })
 })
 after(async () => {

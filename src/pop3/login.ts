@@ -32,6 +32,8 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
       result satisfies never
   }
   const { access, login } = result
+  const delay = services.delays.of(result)
+  await delay.mayBegin()
   const leave = await services.presence.enter(
     { service: services.service, remote, account: access.account, kick: () => session.stop.abort() },
     { perAccount: services.limits.sessionsPerAccount },
@@ -40,8 +42,11 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
   try {
     const mailbox = await openFolder(session, access, login)
     session.open = await openMaildrop(session, { mailbox, account: access, login, leave })
+    await delay.begin()
   } catch (err) {
-    leave()
+    if (session.open) await session.open.close()
+    else leave()
+    session.open = undefined
     throw err
   }
   session.admitted()

@@ -6,10 +6,16 @@ import type { Session } from './session.ts'
 /** A capability that is no command's: something the connection does. */
 export interface Behaviour {
   readonly rfc: string
-  capability(session: Session): string
+  capability(session: Session): string | readonly string[]
 }
 
 const always = (rfc: string, line: string): Behaviour => ({ rfc, capability: () => line })
+
+const loginDelay = ({ open, longestDelay }: Session): string[] => {
+  if (!open) return longestDelay > 0 ? [`LOGIN-DELAY ${longestDelay} USER`] : []
+  const { loginDelay } = open.login.pop3
+  return loginDelay > 0 ? [`LOGIN-DELAY ${loginDelay}`] : []
+}
 
 export const BEHAVIOURS: readonly Behaviour[] = [
   always('RFC 2449 §6.8', 'PIPELINING'),
@@ -20,6 +26,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     rfc: 'RFC 2449 §6.7',
     capability: ({ open }) => (!open ? 'EXPIRE 0 USER' : takesRetrieved(open.login.pop3.afterDownload) ? 'EXPIRE 0' : 'EXPIRE NEVER'),
   },
+  { rfc: 'RFC 2449 §6.5', capability: loginDelay },
   always('RFC 2449 §6.9', 'IMPLEMENTATION Postern'),
 ]
 
@@ -38,7 +45,7 @@ export function createRegistry(commands: readonly AnyCommand[], behaviours: read
       ...commands.flatMap(({ capability = [], beforeTls, states }) =>
         !session.secure && !beforeTls && states.includes('authorization') ? [] : typeof capability === 'function' ? capability(session) : capability,
       ),
-      ...behaviours.map((b) => b.capability(session)),
+      ...behaviours.flatMap((b) => b.capability(session)),
     ],
   }
 }

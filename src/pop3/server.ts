@@ -9,12 +9,15 @@ import { channelBindings } from '../net/channel-binding.ts'
 import type { Serve } from '../net/connection.ts'
 import { LineReader } from '../net/lines.ts'
 import { Output } from '../net/output.ts'
+import type { Accounts } from '../store/accounts.ts'
 import type { Leases } from '../store/lease.ts'
 import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
+import type { Throttle } from '../store/throttle.ts'
 import { COMMANDS } from './commands/index.ts'
 import { converse, greet } from './connection.ts'
 import { POP3_LIMITS, type Pop3Limits } from './limits.ts'
+import { createLoginDelays } from './login-delay.ts'
 import { createRegistry } from './registry.ts'
 import { Session } from './session.ts'
 
@@ -23,6 +26,8 @@ export interface Pop3Deps {
   readonly leases: Leases
   readonly authenticator: Authenticator
   readonly presence: Presence
+  readonly throttle: Pick<Throttle, 'take' | 'check'>
+  readonly accounts: Pick<Accounts, 'longestLoginDelay'>
   readonly log: Log
   readonly hostname: string
   readonly service: 'pop3' | 'pop3s'
@@ -35,7 +40,8 @@ export function pop3Service(deps: Pop3Deps): Serve {
   const { store, leases, authenticator, presence, hostname, service } = deps
   const limits = { ...POP3_LIMITS, ...deps.limits }
   const registry = createRegistry(COMMANDS)
-  const services = { store, leases, authenticator, presence, hostname, service, limits, capabilities: registry.capabilities }
+  const delays = createLoginDelays(deps)
+  const services = { store, leases, authenticator, presence, hostname, service, limits, delays, capabilities: registry.capabilities }
   const log = deps.log.child({ service })
 
   return async (connection, shutdown) => {

@@ -15,6 +15,7 @@ import type { MailStore } from '../store/mailstore.ts'
 import type { Presence } from '../store/presence.ts'
 import type { State } from './command.ts'
 import type { Pop3Limits } from './limits.ts'
+import type { LoginDelays } from './login-delay.ts'
 import type { Maildrop } from './maildrop.ts'
 import type { ReadAhead } from './message.ts'
 
@@ -29,6 +30,7 @@ export interface Services {
   /** The greeting's name of this host. */
   readonly hostname: string
   readonly limits: Pop3Limits
+  readonly delays: LoginDelays
   /** What CAPA says: of what is registered, for this session. */
   readonly capabilities: (session: Session) => readonly string[]
 }
@@ -82,6 +84,8 @@ export class Session {
   readonly secure: boolean
   /** Given by USER, for the PASS that follows. */
   user: string | undefined
+  /** Of anybody's LOGIN-DELAY, in seconds, as CAPA found it before login. */
+  longestDelay = 0
   /** Set by PASS and AUTH, for good. */
   open: OpenMaildrop | undefined
 

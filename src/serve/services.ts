@@ -52,13 +52,14 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
   const submission = { ...smtp, limits: { ...smtp.limits, greetingDelayMs: 0 }, authenticator, presence, mechanisms, ...(relay && { relay }) }
   const mailbox = { store, authenticator, presence, log, hostname }
+  const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }
   return {
     mx: mxService({ ...smtp, tls: tls.service('mx') }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
     imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
-    pop3s: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3, service: 'pop3s' }),
-    pop3: pop3Service({ ...mailbox, leases, mechanisms, limits: limits.pop3, service: 'pop3' }),
+    pop3s: pop3Service({ ...pop3, service: 'pop3s' }),
+    pop3: pop3Service({ ...pop3, service: 'pop3' }),
   }
 }
 

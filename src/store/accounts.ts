@@ -100,6 +100,8 @@ export interface Accounts {
   reconcile(wanted: WantedState, file?: ConfigFile): Promise<boolean>
   /** By any canonical address of the account that may log in (its own address, not an alias). */
   login(address: string): Promise<Login | undefined>
+  /** The longest that any account, or an app password of one, has to wait from one POP3 login to the next; 0: nobody has to. Seconds. */
+  longestLoginDelay(): Promise<number>
   /** Octets that stand in for the salt of a user that is not there: always the same for the same name, in every process, and nobody else can tell them. */
   decoy(name: string): Promise<Buffer>
   /** After the password was verified: the right to the account's mail. */

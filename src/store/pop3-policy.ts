@@ -21,7 +21,7 @@ export interface Pop3Policy {
   readonly seenOnRetr: boolean
   /** The maildrop is the newest so many messages. Absent: all. */
   readonly maxListed?: number | undefined
-  /** Seconds from one login of the account to its next (RFC 2449 §6.5); 0: none. */
+  /** Seconds from one POP3 login to the next (RFC 2449 §6.5), of each app password and of the account's own on its own; 0: none. */
   readonly loginDelay: number
   /** What is sent has no NUL, and a blank line behind every header: old Outlooks hang without. */
   readonly outlookRepairs: boolean

@@ -49,6 +49,21 @@ describe('accounts', () => {
   }
   const idOf = async (address: string) => (await accounts.login(address))!.account
 
+  test('the longest LOGIN-DELAY is that of any account or app password, but not of those that are disabled', async () => {
+    const app = (name: string, loginDelay?: number) => ({
+      ...{ name, hash: name, scopes: ['pop3' as const], disable: [] },
+      pop3: loginDelay === undefined ? { afterDownload: 'delete' as const } : { loginDelay },
+    })
+    const ann = (more: Partial<WantedAccount> = {}) => account('ann@x.test', more)
+    assert.equal(await accounts.longestLoginDelay(), 0)
+    await accounts.reconcile(state([ann(), account('ben@x.test', { appPasswords: [app('a')] })]))
+    assert.equal(await accounts.longestLoginDelay(), 0)
+    await accounts.reconcile(state([ann({ pop3: { loginDelay: 60 } }), account('ben@x.test', { appPasswords: [app('a'), app('b', 300)] })]))
+    assert.equal(await accounts.longestLoginDelay(), 300)
+    await accounts.reconcile(state([ann({ pop3: { loginDelay: 60 } })]))
+    assert.equal(await accounts.longestLoginDelay(), 60)
+  })
+
   test('a new account can log in, gets mail, and has its mailboxes', async () => {
     assert.equal(
       await accounts.reconcile(state([account('ann@x.test', { quota: 5_000_000_000, pop3: { afterDownload: 'keep' }, displayName: 'Ann' })])),

@@ -21,6 +21,7 @@ const tls = createTls({ ...makeSelfSigned({ hostname: 'localhost', now: Date.now
 export class Pop3Player extends Player {
   #limits: Partial<Pop3Limits> = {}
   #plain = false
+  #longestDelay = 0
   /** Verbs of the store, or `leases`, that fail, and how. */
   readonly #broken = new Map<string, Error>()
 
@@ -31,6 +32,9 @@ export class Pop3Player extends Player {
       leases: this.#breakable(house.leases),
       authenticator: house.authenticator,
       presence: house.drivers.presence,
+      throttle: house.drivers.throttle,
+      // As if there were nobody but this dialogue's user.
+      accounts: { longestLoginDelay: async () => this.#longestDelay },
       log: silentLog(),
       hostname: 'mail.example.test',
       service: this.#plain ? 'pop3' : 'pop3s',
@@ -45,6 +49,12 @@ export class Pop3Player extends Player {
       return err ? () => failing(err) : Reflect.get(target, verb)
     }
     return new Proxy(whole, { get: (target, verb) => get(target, String(verb)) })
+  }
+
+  #settings(text: string): Pop3Settings {
+    const settings = JSON.parse(text) as Pop3Settings
+    this.#longestDelay = Math.max(this.#longestDelay, settings.loginDelay ?? 0)
+    return settings
   }
 
   protected async logIn(client: WireClient, address: string): Promise<void> {
@@ -76,12 +86,12 @@ export class Pop3Player extends Player {
         return true
       // @policy {"afterDownload": "trash"}: how POP3 treats the user's mail from now on.
       case 'policy':
-        await this.house.setPop3(this.user, JSON.parse(rest) as Pop3Settings)
+        await this.house.setPop3(this.user, this.#settings(rest))
         return true
       // @app phone {"loginDelay": 0}: an app password with a policy of its own; `$phone` from now on.
       case 'app': {
         const password = generateAppPassword()
-        const pop3 = more ? (JSON.parse(more) as Pop3Settings) : undefined
+        const pop3 = more ? this.#settings(more) : undefined
         await this.house.addAppPassword(this.user, { name: first, hash: hashAppPassword(password), scopes: ['pop3'], disable: [], pop3 })
         this.words.set(first, password)
         return true

@@ -83,7 +83,7 @@ test('every command and every announced capability of IMAP has its dialogues', (
 test('every command and every line of CAPA of POP3 has its dialogues, and its RFC', () => {
   const registry = createPop3Registry(POP3_COMMANDS)
   const session = (secure: boolean, open?: object): Session => ({ mechanisms: [], secure, open }) as unknown as Session
-  const sessions = [session(false), session(true), session(true, { login: { pop3: DEFAULT_POP3 } })]
+  const sessions = [session(false), session(true), session(true, { login: { pop3: { ...DEFAULT_POP3, loginDelay: 60 } } })]
   const announced = sessions.flatMap((one) => registry.capabilities(one)).map((line) => line.split(' ')[0]!)
   foldersAre('pop3', new Set([...announced, ...POP3_COMMANDS.map(({ name }) => name)]))
   const listed = new Set(RFCS.flatMap(({ pop3 = [] }) => pop3))

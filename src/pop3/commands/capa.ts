@@ -8,5 +8,8 @@ export const capa = command({
   states: ['authorization', 'transaction'],
   beforeTls: true,
   parse: noArgument,
-  run: (session) => ({ ok: 'What this server can do', lines: session.services.capabilities(session) }),
+  async run(session) {
+    if (!session.open) session.longestDelay = await session.services.delays.longest()
+    return { ok: 'What this server can do', lines: session.services.capabilities(session) }
+  },
 })

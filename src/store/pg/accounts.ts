@@ -34,6 +34,13 @@ const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address whe
 
 const SECRET: Statement = { name: 'account_secret', text: 'update server set snapshot_key = coalesce(snapshot_key, $1) returning snapshot_key' }
 
+const LONGEST_DELAY: Statement = {
+  name: 'account_longest_delay',
+  text: `select coalesce(max(greatest((pop3->>'loginDelay')::int,
+           (select max((p->'pop3'->>'loginDelay')::int) from jsonb_array_elements(app_passwords) as p))), 0)
+         from account where enabled`,
+}
+
 const TRIES = 3
 
 /** A secret of the database's that never changes and never leaves it but to us: what else it proves, it proves of other texts. */
@@ -104,6 +111,14 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
         }
       })
       return login
+    },
+
+    async longestLoginDelay() {
+      let longest = 0
+      await pool.rows(LONGEST_DELAY, [], (row) => {
+        longest = row.int()
+      })
+      return longest
     },
 
     async decoy(name) {

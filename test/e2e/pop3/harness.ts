@@ -87,7 +87,17 @@ export async function pop3House(users: Readonly<Record<string, AfterDownload | P
     changePassword: async (to: string) => accounts.reconcile({ domains: [DOMAIN], accounts: accountsWanted(await hashPassword(to)) }),
     async serve({ plain = false, accept, ...options }: ServeOptions = {}): Promise<Listener> {
       const service = plain ? 'pop3' : 'pop3s'
-      const deps = { store, leases: watched, authenticator, presence: drivers.presence, log, hostname: 'mail.example.test', service } as const
+      const deps = {
+        store,
+        leases: watched,
+        authenticator,
+        presence: drivers.presence,
+        throttle: drivers.throttle,
+        accounts,
+        log,
+        hostname: 'mail.example.test',
+        service,
+      } as const
       const listener = await listen({
         host: '127.0.0.1',
         port: 0,
