@@ -24,8 +24,8 @@ export interface Who {
 }
 
 export type LoginResult =
-  /** `login`: as it is for this session; an app password may have a POP3 policy of its own, and capabilities to do without. `app`: which one it was. */
-  | { readonly kind: 'ok'; readonly access: AccountAccess; readonly login: Login; readonly app?: string }
+  /** `login`: as it is for this session; an app password may have a POP3 policy of its own, and capabilities to do without. */
+  | { readonly kind: 'ok'; readonly access: AccountAccess; readonly login: Login }
   /** Unknown user, wrong password, disabled: nobody outside learns which. */
   | { readonly kind: 'invalid' }
   /** Too many failures; nothing was checked. Whole seconds. */
@@ -128,8 +128,7 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
         const { login, app } = verdict
         familiar.set(placeOf(attempt), true)
         log.info({ ...seen, user: login.address, account: login.account, ...(app && { app: app.name }) }, 'login')
-        const access = accounts.grant(login)
-        return app ? { kind: 'ok', access, login: narrowed(login, app), app: app.name } : { kind: 'ok', access, login }
+        return { kind: 'ok', access: accounts.grant(login), login: app ? narrowed(login, app) : login }
       }
       case 'wrong': {
         const { why, repeated = false, harmless = false } = verdict

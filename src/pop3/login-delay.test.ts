@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LoginResult } from '../auth/login.ts'
 import { DEFAULT_POP3 } from '../store/pop3-policy.ts'
 import type { Throttle } from '../store/throttle.ts'
+import type { AccountId } from '../store/types.ts'
 import { createLoginDelays } from './login-delay.ts'
 import { No } from './reply.ts'
 
@@ -33,12 +33,7 @@ function house(delay = 60) {
     set: (to: number | Error) => void (longest = to),
     asked: () => asked,
     of: (app?: string, seconds = delay, account = 7) =>
-      delays.of({
-        kind: 'ok',
-        access: { account },
-        login: { pop3: { ...DEFAULT_POP3, loginDelay: seconds } },
-        ...(app !== undefined && { app }),
-      } as unknown as LoginResult & { kind: 'ok' }),
+      delays.of({ account: account as AccountId, app, pop3: { ...DEFAULT_POP3, loginDelay: seconds } }),
   }
 }
 

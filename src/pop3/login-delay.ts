@@ -3,8 +3,7 @@
  * and is counted for all hosts: where Redis is away, for each process. Each app password is taken for one program, and has a delay of its own, as the account's
  * password has: a telephone that asks every minute keeps no desktop out.
  */
-import type { LoginResult } from '../auth/login.ts'
-import type { Accounts } from '../store/accounts.ts'
+import type { Accounts, Login } from '../store/accounts.ts'
 import type { Rate, Throttle } from '../store/throttle.ts'
 import { No } from './reply.ts'
 
@@ -16,7 +15,7 @@ export interface LoginDelay {
 }
 
 export interface LoginDelays {
-  of(result: LoginResult & { kind: 'ok' }): LoginDelay
+  of(login: Pick<Login, 'account' | 'app' | 'pop3'>): LoginDelay
   /** Of anybody, in seconds; 0: nobody has one. Never throws. */
   longest(): Promise<number>
 }
@@ -41,12 +40,11 @@ export function createLoginDelays({ throttle, accounts }: LoginDelaysDeps, now =
   }
 
   return {
-    of({ access, login, app = '' }) {
-      const seconds = login.pop3.loginDelay
+    of({ account, app = '', pop3: { loginDelay: seconds } }) {
       if (seconds <= 0) return NONE
       const rate = { burst: 1, perSecond: 1 / seconds }
       // Takers of one bucket name one rate, so another delay is another bucket.
-      return delayOf(throttle, `pop3-login:${access.account}:${seconds}:${app}`, rate)
+      return delayOf(throttle, `pop3-login:${account}:${seconds}:${app}`, rate)
     },
     longest() {
       if (!known || known.until <= now()) known = { seconds: ask(), until: now() + LONGEST_KNOWN_MS }

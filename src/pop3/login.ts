@@ -32,7 +32,7 @@ export async function logIn(session: Session, result: LoginResult): Promise<Done
       result satisfies never
   }
   const { access, login } = result
-  const delay = services.delays.of(result)
+  const delay = services.delays.of(login)
   await delay.mayBegin()
   const leave = await services.presence.enter(
     { service: services.service, remote, account: access.account, kick: () => session.stop.abort() },

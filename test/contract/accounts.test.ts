@@ -82,6 +82,7 @@ describe('accounts', () => {
         scram: '',
         appPasswords: [],
         disable: [],
+        importedUidls: false,
       },
     )
     const access = accounts.grant(login!)
