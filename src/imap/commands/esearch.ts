@@ -40,12 +40,15 @@ export const esearch = command({
     const { selected } = s
     const ofSelected = sources.some(({ kind }) => kind === 'selected')
     if (ofSelected && !selected) throw new Bad('No mailbox is selected')
-    if (options.update && !ofSelected) throw new Bad('Only a search of the selected mailbox is updated')
+    if (options.update && !selected) throw new Bad('Only a search of the selected mailbox is updated')
     const search = async (searched: Criteria): Promise<void> => {
       if (searched.modseq) s.enable(CONDSTORE)
       const job = { tag, criteria: searched, options }
-      if (ofSelected) await searchOne(s, selected!, job)
-      for (const other of await namesOfSources(s, sources)) await searchNamed(s, other, { ...job, done: ofSelected })
+      if (options.update) SearchUpdates.check(s as SelectedSession, tag)
+      let done = false
+      if (ofSelected) done = await searchOne(s, selected!, job)
+      for (const other of await namesOfSources(s, sources)) if (await searchNamed(s, other, { ...job, done })) done = true
+      if (options.update && !done) SearchUpdates.refuse(s as SelectedSession, tag, 'Only a search of the selected mailbox is updated')
     }
     if (selected) await withCriteria(selected, { criteria, options }, search)
     else if (criteria instanceof No) throw criteria
@@ -54,14 +57,12 @@ export const esearch = command({
   },
 })
 
-/** What is not there, or not the user's to read, is passed over. `done`: the selected one was searched already. */
-async function searchNamed(s: AuthenticatedSession, name: string, job: Job & { readonly done: boolean }): Promise<void> {
+/** What is not there, or not the user's to read, is passed over. `done`: the selected one was searched already. Says whether this was it. */
+async function searchNamed(s: AuthenticatedSession, name: string, job: Job & { readonly done: boolean }): Promise<boolean> {
   try {
     const access = await s.store.open(s.access, name, false)
-    if (s.selected?.access.account === access.account && s.selected.access.mailbox === access.mailbox) {
-      if (!job.done) await searchOne(s, s.selected, job)
-      return
-    }
+    if (s.selected?.access.account === access.account && s.selected.access.mailbox === access.mailbox)
+      return job.done || (await searchOne(s, s.selected, job))
     const mailbox = new Selected(name, await s.store.select(access, { changed: () => undefined, gone: () => undefined }))
     try {
       await searchOne(s, mailbox, job)
@@ -71,19 +72,17 @@ async function searchNamed(s: AuthenticatedSession, name: string, job: Job & { r
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
   }
+  return false
 }
 
-/** No response where nothing matches, whatever was asked for. */
-async function searchOne(s: AuthenticatedSession, mailbox: Selected, { tag, criteria, options }: Job): Promise<void> {
+/** No response where nothing matches, whatever was asked for. Of the others than the selected one nothing is kept up to date (RFC 7377 §2.2). Says whether it is that. */
+async function searchOne(s: AuthenticatedSession, mailbox: Selected, { tag, criteria, options }: Job): Promise<boolean> {
   const updated = options.update && mailbox === s.selected ? (s as SelectedSession) : undefined
-  if (updated) SearchUpdates.check(updated, tag)
   const before = mailbox.view.modseq
   const found = await runSearch(searchContext(s, mailbox), criteria.key, options.relevancy)
-  if (found.uids.length > 0) {
-    const { name, index } = mailbox
-    const of = { name, uidvalidity: index.uidvalidity }
-    await writeFound(s.out, mailbox, { tag, by: 'uid', options, modseq: criteria.modseq, mailbox: of }, found)
-  }
-  if (updated) SearchUpdates.begin(updated, { tag, by: 'uid', key: criteria.key, numbered: criteria.numbered, modseq: before }, found)
+  const asked = { tag, by: 'uid', mailbox: { name: mailbox.name, uidvalidity: mailbox.index.uidvalidity } } as const
+  if (found.uids.length > 0) await writeFound(s.out, mailbox, { ...asked, options, modseq: criteria.modseq }, found)
+  if (updated) SearchUpdates.begin(updated, { ...asked, key: criteria.key, numbered: criteria.numbered, modseq: before }, found)
   if (options.save) mailbox.save(toRanges(saved(found, options)))
+  return mailbox === s.selected
 }

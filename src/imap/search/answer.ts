@@ -15,7 +15,7 @@ export interface Question {
   /** A mod-sequence is to be told. */
   readonly modseq: boolean
   /** Of a mailbox that need not be the selected one: RFC 7377 §2.1. */
-  readonly mailbox?: { readonly name: string; readonly uidvalidity: number }
+  readonly mailbox?: { readonly name: string; readonly uidvalidity: number } | undefined
 }
 
 /** `found` in the order of the results: a sort's first is the least, its last the greatest (RFC 5267 §3.1). */
@@ -42,16 +42,14 @@ const wantsAll = (options: Partial<SearchOptions>): boolean => options.all === t
 interface Extended extends Pick<Question, 'tag' | 'by'> {
   readonly options: Partial<SearchOptions>
   readonly modseq: number | undefined
-  readonly mailbox: Question['mailbox'] | undefined
+  readonly mailbox: Question['mailbox']
 }
 
 /** Items that nothing was found for are left out, but for COUNT, PARTIAL and RELEVANCY. client: New Outlook wants the tag quoted, so it always is. */
 async function writeExtended(out: ResponseWriter, { tag, by, options, modseq, mailbox }: Extended, found: Found): Promise<void> {
   const numbers = numbersOf(found, by)
   const { min, max, count, page } = options
-  out.untagged().word('ESEARCH').open().word('TAG').string(tag)
-  if (mailbox) out.word('MAILBOX').mailbox(mailbox.name).word('UIDVALIDITY').number(mailbox.uidvalidity)
-  out.close()
+  writeCorrelators(out, { tag, mailbox })
   if (by === 'uid') out.word('UID')
   if (min && numbers.length > 0) out.word('MIN').number(numbers[0]!)
   if (max && numbers.length > 0) out.word('MAX').number(numbers.at(-1)!)
@@ -76,6 +74,13 @@ function scoresOf(scores: readonly number[], page: Page | undefined): readonly n
   if (!page) return scores
   const { from, to } = pageOf(page, scores.length)
   return scores.slice(from, to)
+}
+
+/** `* ESEARCH (TAG "a1" MAILBOX "INBOX" UIDVALIDITY 7)`: what the response belongs to; all three where ESEARCH asked. RFC 4466 §2.6.2, RFC 7377 §2.1. */
+export function writeCorrelators(out: ResponseWriter, { tag, mailbox }: Pick<Question, 'tag' | 'mailbox'>): void {
+  out.untagged().word('ESEARCH').open().word('TAG').string(tag)
+  if (mailbox) out.word('MAILBOX').mailbox(mailbox.name).word('UIDVALIDITY').number(mailbox.uidvalidity)
+  out.close()
 }
 
 /** What `$` names afterwards: RFC 5182 §2.4, RFC 9394 §3.2. */

@@ -65,7 +65,10 @@ function readNames(r: ArgumentReader): string[] {
   })
 }
 
-/** Names of mailboxes, each once, in the order of a listing; of those that are named some may not exist. `selected` is not among them. */
+/**
+ * Names of mailboxes, each once; of those that are named some may not exist. `selected` is not among them. What is not named must be one that the user may look up; what
+ * is named, the top of a tree too, need not: RFC 7377 §2.2.
+ */
 export async function namesOfSources(s: AuthenticatedSession, sources: readonly Source[]): Promise<string[]> {
   const own = sources.every(({ kind }) => kind === 'selected' || kind === 'mailboxes') ? [] : await s.store.mailboxes(s.access)
   const mine = own.filter(({ account }) => account === s.access.account).map(({ name }) => name)
@@ -88,13 +91,13 @@ async function namesOf(
     case 'personal':
       return mine
     case 'subscribed':
-      return await s.store.subscriptions(s.access)
+      return (await s.store.subscriptions(s.access)).filter((name) => all.includes(name))
     case 'mailboxes':
       return source.names
     case 'subtree':
-      return all.filter((name) => source.names.some((top) => name === top || name.startsWith(top + HIERARCHY_DELIMITER)))
+      return [...source.names, ...all.filter((name) => source.names.some((top) => name.startsWith(top + HIERARCHY_DELIMITER)))]
     case 'subtree-one':
-      return all.filter((name) => source.names.some((top) => name === top || isChild(name, top)))
+      return [...source.names, ...all.filter((name) => source.names.some((top) => isChild(name, top)))]
     default:
       return source satisfies never
   }

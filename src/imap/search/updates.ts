@@ -4,11 +4,11 @@
  */
 import { Unavailable } from '../../store/errors.ts'
 import { eachUid, toRanges } from '../../store/uidset.ts'
-import type { By } from '../command.ts'
 import { membership } from '../fetch/ranges.ts'
 import { Bad } from '../reply.ts'
 import type { Updates } from '../selected.ts'
 import type { SelectedSession } from '../session.ts'
+import { type Question, writeCorrelators } from './answer.ts'
 import { searchContext } from './context.ts'
 import { type KeptResult, MailboxOrder, type Moved, SortedOrder } from './kept-results.ts'
 import { and, BODY, NO, onIndex, type SearchKey, YES } from './key.ts'
@@ -22,9 +22,7 @@ const MAX_CONTEXTS = 10
 const MAX_SORTED = 250_000
 const MAX_UID = 2 ** 32 - 1
 
-interface Context {
-  readonly tag: string
-  readonly by: By
+interface Context extends Pick<Question, 'tag' | 'by' | 'mailbox'> {
   readonly key: SearchKey
   readonly result: KeptResult
   /** Changes up to here were looked at. */
@@ -54,16 +52,17 @@ export class SearchUpdates implements Updates {
 
   /** From now on the client hears of changes; where it cannot, it is told so (RFC 5267 §4.3.1). `modseq` is of before the search. */
   static begin(session: SelectedSession, asked: Asked, found: Found): void {
-    const { selected, out } = session
+    const { selected } = session
     const updates = selected.updates instanceof SearchUpdates ? selected.updates : new SearchUpdates(session)
     const why = updates.#contexts.size >= MAX_CONTEXTS ? 'Too many contexts' : (whyNot(asked) ?? updates.#whyNotSorted(asked, found))
-    if (why) {
-      out.untagged().word('NO').wire(`[NOUPDATE "${asked.tag}"]`).text(why).end()
-      return
-    }
-    const { tag, by, key, modseq, order } = asked
-    updates.#contexts.set(tag, { tag, by, key, modseq, result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids) })
+    if (why) return SearchUpdates.refuse(session, asked.tag, why)
+    const { tag, by, mailbox, key, modseq, order } = asked
+    updates.#contexts.set(tag, { tag, by, mailbox, key, modseq, result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids) })
     selected.updates = updates
+  }
+
+  static refuse({ out }: SelectedSession, tag: string, why: string): void {
+    out.untagged().word('NO').wire(`[NOUPDATE "${tag}"]`).text(why).end()
   }
 
   #whyNotSorted({ order }: Asked, { uids }: Found): string | undefined {
@@ -127,10 +126,10 @@ export class SearchUpdates implements Updates {
     if (uids.length > 0) await this.#write(context, 'REMOVEFROM', context.result.remove(uids))
   }
 
-  async #write({ tag, by: asked }: Context, item: 'ADDTO' | 'REMOVEFROM', all: readonly Moved[]): Promise<void> {
+  async #write({ tag, mailbox, by: asked }: Context, item: 'ADDTO' | 'REMOVEFROM', all: readonly Moved[]): Promise<void> {
     const { out, selected, reports } = this.#session
     const by = reports.uids ? 'uid' : asked
-    out.untagged().word('ESEARCH').open().word('TAG').string(tag).close()
+    writeCorrelators(out, { tag, mailbox })
     if (by === 'uid') out.word('UID')
     out.word(item).open()
     for (const { place, uids } of all) {
