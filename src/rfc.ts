@@ -212,7 +212,13 @@ export const RFCS: readonly Rfc[] = [
   ),
   rfc(7208, 'Sender Policy Framework (SPF) for Authorizing Use of Domains in Email, Version 1', 'words', 'strings of a TXT record are put together'),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
-  rfc(7377, 'IMAP4 Multimailbox SEARCH Extension', 'full', 'ESEARCH; INBOX is the only one of "inboxes", and the selected mailbox alone is kept up to date', { imap: ['MULTISEARCH'] }),
+  rfc(
+    7377,
+    'IMAP4 Multimailbox SEARCH Extension',
+    'full',
+    'ESEARCH; INBOX is the only one of "inboxes", and the selected mailbox alone is kept up to date',
+    { imap: ['MULTISEARCH'] },
+  ),
   rfc(7505, 'A Null MX No Service Resource Record for Domains That Accept No Mail', 'words', 'how it looks'),
   rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
     imap: ['AUTH=OAUTHBEARER', 'AUTH=XOAUTH2'],

@@ -55,7 +55,10 @@ export class SearchUpdates implements Updates {
     const { selected } = session
     const updates = selected.updates instanceof SearchUpdates ? selected.updates : new SearchUpdates(session)
     const why = updates.#contexts.size >= MAX_CONTEXTS ? 'Too many contexts' : (whyNot(asked) ?? updates.#whyNotSorted(asked, found))
-    if (why) return SearchUpdates.refuse(session, asked.tag, why)
+    if (why) {
+      SearchUpdates.refuse(session, asked.tag, why)
+      return
+    }
     const { tag, by, mailbox, key, modseq, order } = asked
     updates.#contexts.set(tag, { tag, by, mailbox, key, modseq, result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids) })
     selected.updates = updates
