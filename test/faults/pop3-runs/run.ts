@@ -29,7 +29,7 @@ export const noCounts = (): Counts => ({ runs: 0, happened: new Map(), deeds: { 
 /** The runs of these seeds, and what is there when all are over. `each` hears of every one; false: that is enough. */
 export async function runHome(
   seeds: readonly number[],
-  { tally, counts, enough }: { tally: Tally<Rule>; counts: Counts; enough?: () => boolean },
+  { tally, counts, enough }: { tally: Tally<Rule>; counts: Counts; enough: () => boolean },
 ): Promise<Tally> {
   // Every other home has a Redis; a seed is always in such a home.
   await using home = await openHome({ seeds, hasRedis: Math.floor(seeds[0]! / AT_HOME) % 2 === 0 })
@@ -39,7 +39,7 @@ export async function runHome(
     await oneRun(home, { seed, tally, counts })
     users.push(userOf(seed))
     if (tally.violations + home.invariants.violations > before) counts.faulty.push(seed)
-    if (enough?.()) break
+    if (enough()) break
   }
   await home.ready
   await judgeHome(home, users)

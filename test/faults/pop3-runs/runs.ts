@@ -5,18 +5,17 @@ import { Tally } from '../../support/tally.ts'
 import { RULES } from './rules.ts'
 import { AT_HOME, noCounts, runHome } from './run.ts'
 
-/** Runs of the seeds `first` … ; fails the test on any violation. */
-export async function runsOf(t: TestContext, { first, runs }: { first: number; runs: number }): Promise<void> {
+/** Runs of the seeds `first` … ; fails the test on any violation. `stops`: at the first. */
+export async function runsOf(t: TestContext, { first, runs, stops = false }: { first: number; runs: number; stops?: boolean }): Promise<void> {
   const tally = new Tally(RULES)
   const counts = noCounts()
   const began = performance.now()
   let violations = 0
-  for (let seed = first; seed < first + runs; ) {
+  const enough = () => stops && counts.faulty.length > 0
+  for (let seed = first; seed < first + runs && !enough(); ) {
     const end = Math.min(first + runs, (Math.floor(seed / AT_HOME) + 1) * AT_HOME)
-    const invariants = await runHome(
-      Array.from({ length: end - seed }, (_, i) => seed + i),
-      { tally, counts },
-    )
+    const seeds = Array.from({ length: end - seed }, (_, i) => seed + i)
+    const invariants = await runHome(seeds, { tally, counts, enough })
     if (invariants.violations > 0) t.diagnostic(`seeds ${seed} to ${end - 1}:\n${invariants.table()}`)
     violations += invariants.violations
     seed = end
@@ -25,7 +24,7 @@ export async function runsOf(t: TestContext, { first, runs }: { first: number; r
   const { done, refused, doubt } = counts.deeds
   const each = (performance.now() - began) / counts.runs
   t.diagnostic(
-    `seeds ${first} to ${first + runs - 1}, ${each.toFixed(0)} ms each; ${happened}; commands: ${done} done, ${refused} refused, ${doubt} in doubt\n${tally.table()}`,
+    `${counts.runs} runs from seed ${first}, ${each.toFixed(0)} ms each; ${happened}; commands: ${done} done, ${refused} refused, ${doubt} in doubt\n${tally.table()}`,
   )
   assert.equal(tally.violations + violations, 0, `seeds ${counts.faulty}`)
 }
