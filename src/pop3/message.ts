@@ -39,7 +39,7 @@ export class ReadAhead {
     const row = await this.#next()
     this.#last = entry.number
     if (!row?.header) throw new No('This message is not there any more')
-    return { ...row, header: row.header }
+    return row as ContentRow & { header: Buffer }
   }
 
   /** Forgets what was read ahead. */

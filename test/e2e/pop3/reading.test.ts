@@ -8,7 +8,7 @@ import { Client, type House, pop3House, quit } from './harness.ts'
 let house: House
 let listener: Listener
 before(async () => {
-  house = await pop3House({ anna: 'client', ben: 'client', carl: 'client' })
+  house = await pop3House({ anna: 'client', ben: 'client', carl: 'client', dana: 'client' })
   listener = await house.serve()
 })
 after(() => house.close())
@@ -160,3 +160,21 @@ test('2,000 messages, commands sent 50 at a time', async () => {
 })
 
 const sha = (octets: Buffer): string => createHash('sha256').update(octets).digest('hex')
+
+test('messages that are asked for one after the other are read ahead: once for the first, once for the others, and none by itself', async () => {
+  await house.append(
+    'dana',
+    Array.from({ length: 60 }, (_, n) => `Subject: ${n}\r\n\r\n${'line\r\n'.repeat(n)}`),
+  )
+  const asked: string[] = []
+  const count = new Proxy(house.store, {
+    get(whole, verb) {
+      if (verb === 'read' || verb === 'contents') asked.push(verb)
+      return Reflect.get(whole, verb) as unknown
+    },
+  })
+  const client = await Client.login(house, await house.serve({ store: count }), 'dana')
+  for (let n = 1; n <= 60; n++) assert.equal((await client.message(`RETR ${n}`)).length, `Subject: ${n - 1}\r\n\r\n`.length + 6 * (n - 1))
+  assert.deepEqual(asked, ['contents', 'contents'])
+  await quit(client)
+})
