@@ -1,10 +1,11 @@
 /**
  * Dovecot as a careful administrator tunes it: processes that serve many sessions and wait ready, an auth cache, an EC certificate; mdbox, and mail_fsync as it
- * comes. Plain passwords, so that no login costs hashing.
+ * comes; POP3 without \\Seen and with sizes from the index. Plain passwords, so that no login costs hashing.
  */
 export interface DovecotOptions {
   readonly dir: string
   readonly imapPort: number
+  readonly pop3Port: number
   readonly lmtpPort: number
   /** Owner of the mail. */
   readonly mailUser: string
@@ -12,12 +13,12 @@ export interface DovecotOptions {
   readonly processes: number
 }
 
-export const dovecotConfig = ({ dir, imapPort, lmtpPort, mailUser, processes }: DovecotOptions): string => `
+export const dovecotConfig = ({ dir, imapPort, pop3Port, lmtpPort, mailUser, processes }: DovecotOptions): string => `
 base_dir = ${dir}/run
 state_dir = ${dir}/state
 log_path = ${dir}/dovecot.log
 instance_name = postern-bench
-protocols = imap lmtp
+protocols = imap pop3 lmtp
 listen = 127.0.0.1
 hostname = localhost
 postmaster_address = postmaster@example.org
@@ -66,6 +67,26 @@ service imap-login {
 service imap {
   service_count = 1000
   process_min_avail = ${processes}
+}
+service pop3-login {
+  service_count = 0
+  process_min_avail = 2
+  client_limit = 1000
+  inet_listener pop3 {
+    port = 0
+  }
+  inet_listener pop3s {
+    port = ${pop3Port}
+    ssl = yes
+  }
+}
+service pop3 {
+  service_count = 1000
+  process_min_avail = ${processes}
+}
+protocol pop3 {
+  pop3_no_flag_updates = yes
+  pop3_fast_size_lookups = yes
 }
 service lmtp {
   service_count = 0

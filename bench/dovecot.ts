@@ -12,6 +12,7 @@ import { cpuOf, isAlive } from './processes.ts'
 const BINARY = '/usr/sbin/dovecot'
 const LMTP = '/usr/lib/dovecot/lmtp'
 const IMAP = '/usr/lib/dovecot/imap'
+const POP3 = '/usr/lib/dovecot/pop3'
 /** Debian's, made for mail. */
 const MAIL_USER = 'mail'
 const START_TIMEOUT = 10_000
@@ -19,8 +20,8 @@ const STOP_TIMEOUT = 10_000
 
 /** Why Dovecot cannot be measured here; undefined when it can. */
 export function dovecotMissing(): string | undefined {
-  const missing = [BINARY, IMAP, LMTP].find((file) => !existsSync(file))
-  if (missing) return `${missing} is not there (Debian: apt-get install dovecot-core dovecot-imapd dovecot-lmtpd)`
+  const missing = [BINARY, IMAP, POP3, LMTP].find((file) => !existsSync(file))
+  if (missing) return `${missing} is not there (Debian: apt-get install dovecot-core dovecot-imapd dovecot-pop3d dovecot-lmtpd)`
   if (process.getuid?.() !== 0) return 'Dovecot must be started as root'
   return undefined
 }
@@ -28,13 +29,13 @@ export function dovecotMissing(): string | undefined {
 export async function startDovecot(dir: string, users: readonly User[]): Promise<Peer> {
   const version = execFileSync(BINARY, ['--version'], { encoding: 'utf8' }).split(' ')[0]!.trim()
   const { cert, key } = makeSelfSigned({ hostname: 'localhost', now: Date.now() })
-  const [imapPort, lmtpPort] = [await freePort(), await freePort()]
+  const [imapPort, pop3Port, lmtpPort] = [await freePort(), await freePort(), await freePort()]
   for (const folder of ['run', 'state', 'mail']) mkdirSync(join(dir, folder), { recursive: true, mode: 0o755 })
   execFileSync('chown', [MAIL_USER, join(dir, 'mail')])
   writeFileSync(join(dir, 'cert.pem'), cert)
   writeFileSync(join(dir, 'key.pem'), key, { mode: 0o600 })
   writeFileSync(join(dir, 'users'), users.map(({ address, password }) => `${address}:${password}\n`).join(''))
-  writeFileSync(join(dir, 'dovecot.conf'), dovecotConfig({ dir, imapPort, lmtpPort, mailUser: MAIL_USER, processes: users.length }))
+  writeFileSync(join(dir, 'dovecot.conf'), dovecotConfig({ dir, imapPort, pop3Port, lmtpPort, mailUser: MAIL_USER, processes: users.length }))
   const master = spawn(BINARY, ['-F', '-c', join(dir, 'dovecot.conf')], { stdio: ['ignore', 'ignore', 'inherit'] })
   const pid = master.pid
   if (pid === undefined) throw new Error('Dovecot did not start')
@@ -43,6 +44,7 @@ export async function startDovecot(dir: string, users: readonly User[]): Promise
     name: 'Dovecot',
     version: `Dovecot ${version} (mdbox, mail_fsync=optimized)`,
     imap: { host: '127.0.0.1', port: imapPort, ca: cert },
+    pop3: { host: '127.0.0.1', port: pop3Port, ca: cert },
     delivery: { protocol: 'lmtp', host: '127.0.0.1', port: lmtpPort },
     users,
     cpu: () => cpuOf([pid]),

@@ -12,6 +12,7 @@ import { fill, mailBytes } from './fill.ts'
 import { ImapClient } from './imap-client.ts'
 import { load, machine, syncLatency } from './machine.ts'
 import type { Peer, User } from './peer.ts'
+import { fillInbox, maildrops } from './pop3.ts'
 import { startPostern } from './postern.ts'
 import { type Result, ratio, type Sample, table } from './report.ts'
 import { type Site, type Sizes, type Workload, workloads } from './workloads.ts'
@@ -25,7 +26,8 @@ const { values: options } = parseArgs({
     profile: { type: 'boolean', default: false },
   },
 })
-const USERS = 16
+/** Sixteen that get mail, and two maildrops. */
+const USERS = 16 + 2
 const users: User[] = Array.from({ length: USERS }, (_, i) => ({ address: `user${i}@example.org`, password: 'bench-secret' }))
 const messages = options.quick ? 1_000 : 10_000
 const sizes: Sizes = { messages, mailBytes: mailBytes(messages), single: options.quick ? 100 : 1000, many: options.quick ? 400 : 4000 }
@@ -93,6 +95,7 @@ if (missing) {
     for (const peer of peers) {
       const started = performance.now()
       await fill(peer, messages)
+      await fillInbox(peer, maildrops(peer).read, messages)
       say(`${peer.name} filled in ${((performance.now() - started) / 1000).toFixed(1)} s`)
     }
     const sites: Site[] = []
@@ -105,7 +108,7 @@ if (missing) {
       `${new Date().toISOString().slice(0, 10)}, ${machine()}; load ${loads.join(' to ')} (the bench itself included)`,
       `${ours.version} · ${theirs.version}`,
       `write + fdatasync of 8 KB: ${before.median} us before, ${after.median} us after (worst ${before.worst}, ${after.worst})`,
-      `medians of ${options.rounds} interleaved rounds (lowest–highest); IMAP over TLS 1.3; delivery: SMTP on our port 25 against Dovecot's LMTP, both without TLS`,
+      `medians of ${options.rounds} interleaved rounds (lowest–highest); IMAP and POP3 over TLS 1.3; delivery: SMTP on our port 25 against Dovecot's LMTP, both without TLS`,
     ]
     process.stdout.write(`${lines.join('\n')}\n\n${table(results)}\n`)
     const slower = results.filter((result) => ratio(result) < 1)

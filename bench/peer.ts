@@ -15,9 +15,11 @@ export interface Peer {
   readonly name: string
   readonly version: string
   readonly imap: Endpoint
+  /** Over TLS from the first octet. */
+  readonly pop3: Endpoint
   /** Plain TCP on loopback: durable on its OK. */
   readonly delivery: { readonly protocol: 'smtp' | 'lmtp'; readonly host: string; readonly port: number }
-  /** The first one reads; all get mail. */
+  /** The first one reads, the last two have maildrops: see pop3.ts. The others get mail. */
   readonly users: readonly User[]
   /** Milliseconds of CPU that all of its processes have used so far, those that have ended too. */
   cpu(): number

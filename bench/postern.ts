@@ -47,6 +47,7 @@ export async function startPostern(dir: string, users: readonly User[], { nodeFl
     name: 'Postern',
     version: `Postern ${version} (Node ${process.versions.node}, Postgres ${await serverVersion(pool)}, synchronous_commit=on)`,
     imap: { host: '127.0.0.1', port: port('imaps'), ca: readFileSync(endpoints.ca, 'utf8') },
+    pop3: { host: '127.0.0.1', port: port('pop3s'), ca: readFileSync(endpoints.ca, 'utf8') },
     delivery: { protocol: 'smtp', host: '127.0.0.1', port: port('mx') },
     users,
     cpu: () => cpuOf([endpoints.pid]) + foldCpu,

@@ -29,7 +29,9 @@ const short = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFi
 
 function cell(samples: readonly Sample[], unit: string): string {
   const all = figures(samples)
-  return `${short(median(all))} ${unit} (${short(Math.min(...all))}–${short(Math.max(...all))})`
+  const parts = samples.flatMap(({ part }) => (part ? [part] : []))
+  const part = parts.length > 0 ? `, ${parts[0]!.name} ${short(median(parts.map(({ ms }) => ms)))} ms` : ''
+  return `${short(median(all))} ${unit} (${short(Math.min(...all))}–${short(Math.max(...all))})${part}`
 }
 
 /** Of one operation; ticks are 10 ms, so all rounds together. */

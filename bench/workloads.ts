@@ -5,6 +5,7 @@ import { ImapClient } from './imap-client.ts'
 import { median } from './machine.ts'
 import { flagsOf, message } from './message.ts'
 import type { Peer } from './peer.ts'
+import { pop3Workloads } from './pop3.ts'
 import { read, statusCount } from './replies.ts'
 
 export interface Sizes {
@@ -27,6 +28,8 @@ export interface Run {
   readonly figure: number
   /** Commands or messages of this run. */
   readonly operations: number
+  /** Milliseconds of it that one command took. */
+  readonly part?: { readonly name: string; readonly ms: number }
 }
 
 export interface Workload {
@@ -132,7 +135,8 @@ const storing = (messages: number): Workload => ({
   },
 })
 
-export function workloads({ messages, single, many }: Sizes): Workload[] {
+export function workloads(sizes: Sizes): Workload[] {
+  const { messages, single, many } = sizes
   const n = thousands(messages)
   const all = Array.from({ length: messages }, (_, i) => flagsOf(i))
   const withFlag = (flag: string): number => all.filter((flags) => flags.includes(flag)).length * COPIES
@@ -169,5 +173,6 @@ export function workloads({ messages, single, many }: Sizes): Workload[] {
     delivering(`delivery of 5 KB, 1 connection`, { connections: 1, users: 1, count: single }),
     delivering(`delivery of 5 KB, 16 connections to 16 users`, { connections: 16, users: 16, count: many }),
     delivering(`delivery of 5 KB, 16 connections to 1 user`, { connections: 16, users: 1, count: many }),
+    ...pop3Workloads(sizes),
   ]
 }
