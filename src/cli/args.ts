@@ -16,6 +16,8 @@ export interface Arguments {
   readonly scope: string | undefined
   readonly ready: boolean
   readonly moved: boolean
+  readonly format: string | undefined
+  readonly dryRun: boolean
   readonly help: boolean
   readonly version: boolean
   readonly words: readonly string[]
@@ -55,6 +57,8 @@ const OPTIONS = {
   scope: { type: 'string' },
   ready: { type: 'boolean' },
   moved: { type: 'boolean' },
+  format: { type: 'string' },
+  'dry-run': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const satisfies ParseArgsConfig['options']
@@ -79,6 +83,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
       scope: values.scope,
       ready: values.ready ?? false,
       moved: values.moved ?? false,
+      format: values.format,
+      dryRun: values['dry-run'] ?? false,
       help: values.help ?? false,
       version: values.version ?? false,
       words: positionals,

@@ -24,6 +24,8 @@ const OWN_FLAGS = [
   ['scope', '--scope'],
   ['ready', '--ready'],
   ['moved', '--moved'],
+  ['format', '--format'],
+  ['dryRun', '--dry-run'],
 ] as const satisfies readonly (readonly [keyof Arguments, string])[]
 
 /** Runs one command line; resolves to the exit code. Never throws. */

@@ -23,12 +23,15 @@ export const mailbox: Command = {
     'mailbox app-password add ADDRESS NAME [--scope imap,pop3,smtp]',
     'mailbox app-password list ADDRESS',
     'mailbox app-password remove ADDRESS NAME',
+    'mailbox import-uidl ADDRESS MAILDIR [MAILBOX] [--format FORMAT] [--dry-run]',
   ],
   summary: 'add, list, change or shut mailboxes; a password is read from one line of standard input, or made up and shown',
-  takes: ['passwordStdin', 'name', 'scope'],
-  run: (args, around) => {
+  takes: ['passwordStdin', 'name', 'scope', 'format', 'dryRun'],
+  run: async (args, around) => {
     const verb = VERBS.get(args.words[1] ?? '')
     if (args.scope !== undefined && verb !== appPassword) throw new Usage('--scope is for mailbox app-password add')
+    if ((args.format !== undefined || args.dryRun) && args.words[1] !== 'import-uidl')
+      throw new Usage('--format and --dry-run are for mailbox import-uidl')
     if (!verb) throw new Usage(`mailbox is followed by one of ${[...VERBS.keys()].join(', ')}`)
     return verb(args, around)
   },
@@ -42,6 +45,8 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ['passwd', passwd],
   ['remove', remove],
   ['app-password', appPassword],
+  // Only then: the other verbs need no database.
+  ['import-uidl', async (args, around) => (await import('./uidl/import-uidl.ts')).importUidl(args, around)],
 ])
 
 async function add(args: Arguments, around: Surroundings): Promise<number> {

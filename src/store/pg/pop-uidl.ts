@@ -16,6 +16,11 @@ export async function importedUidls(on: Queryable, account: AccountId): Promise<
   return uidls
 }
 
+const THERE: Statement = { name: 'uidl_there', text: "select 1 where to_regclass('pop_uidl') is not null" }
+
+/** Whether the schema knows of imported unique-ids. */
+export const hasUidls = async (on: Queryable): Promise<boolean> => (await on.rows(THERE, [])) > 0
+
 const ACCOUNT: Statement = { name: 'uidl_account', text: 'select account_id from account where address = $1' }
 
 export async function accountOf(on: Queryable, address: string): Promise<AccountId | undefined> {
