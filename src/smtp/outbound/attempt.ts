@@ -1,0 +1,119 @@
+/** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
+import type { MailStore } from '../../store/mailstore.ts'
+import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
+import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
+import type { OutgoingMail, Said } from './client.ts'
+import type { Connected, Connections } from './connections.ts'
+import { Failure, failureOf } from './failure.ts'
+import { type RouteOptions, type Way, wayTo } from './route.ts'
+
+export interface AttemptDeps {
+  readonly store: Pick<MailStore, 'read'>
+  readonly queue: Pick<Queue, 'noteDot'>
+  readonly connections: Connections
+  readonly route: RouteOptions
+  readonly owner: string
+  readonly schedule?: readonly number[] | undefined
+}
+
+export interface Attempted {
+  readonly outcomes: readonly Outcome[]
+  /** No host of the domain could be used: what it said. */
+  readonly unreachable: string | undefined
+}
+
+/** Never throws: whatever happens becomes an outcome. */
+export async function attempt(claim: Claim, deps: AttemptDeps, now = Date.now()): Promise<Attempted> {
+  const doubtful = claim.recipients.filter(({ inDoubt }) => inDoubt !== undefined && inDoubt + IN_DOUBT_SECONDS * 1000 > now)
+  const ready = claim.recipients.filter((recipient) => !doubtful.includes(recipient))
+  const waits = doubtful.map(({ id, epoch, inDoubt }): Outcome => {
+    const seconds = Math.ceil((inDoubt! - now) / 1000) + IN_DOUBT_SECONDS
+    return { kind: 'deferred', id, epoch, seconds, status: '4.4.2', said: 'An attempt may still be under way', remote: '' }
+  })
+  if (ready.length === 0) return { outcomes: waits, unreachable: undefined }
+  const { said, unreachable } = await send({ ...claim, recipients: ready }, deps)
+  const outcomes = ready.map((recipient, i) => outcomeOf(recipient, said[i]!, deps.schedule))
+  return { outcomes: [...waits, ...outcomes], unreachable }
+}
+
+/** With the server's name. */
+type Word = Said & { readonly remote: string; readonly inDoubt?: boolean }
+
+async function send(claim: Claim, deps: AttemptDeps): Promise<{ said: readonly Word[]; unreachable: string | undefined }> {
+  const all = (word: Word): readonly Word[] => claim.recipients.map(() => word)
+  let way: Way
+  try {
+    way = await wayTo(claim.domain, deps.route)
+  } catch (err) {
+    const failure = failureOf(err, claim.domain)
+    return { said: all(failure), unreachable: failure.permanent ? undefined : failure.said }
+  }
+  const kept = deps.connections.take(way)
+  // One that waited may have been closed meanwhile: that says nothing about the host.
+  const first = kept && (await over(claim, kept, way, deps))
+  if (first && (!first.retry || first.inDoubt)) return { said: first.said, unreachable: undefined }
+  const fresh = deps.connections.open(way)
+  try {
+    for (;;) {
+      const { value: connected } = await fresh.next()
+      const { said, retry, inDoubt } = await over(claim, connected, way, deps)
+      if (!retry || inDoubt) return { said, unreachable: undefined }
+    }
+  } catch (err) {
+    const failure = failureOf(err, claim.domain)
+    return { said: all(failure), unreachable: failure.permanent ? undefined : failure.said }
+  }
+}
+
+const NO_OCTETS = new Failure('The message cannot be read now', { permanent: false, status: '4.3.0' })
+
+interface Sent {
+  readonly said: readonly Word[]
+  /** Nothing was decided: another host may be asked. */
+  readonly retry: boolean
+  readonly inDoubt: boolean
+}
+
+async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner }: AttemptDeps): Promise<Sent> {
+  const { message, recipients } = claim
+  const { client, messages } = connected
+  const remote = client.host
+  const mail: OutgoingMail = { ...message, recipients }
+  let dot = false
+  let ours: unknown
+  const octets = async function* (): AsyncGenerator<Buffer> {
+    yield message.prefix
+    try {
+      yield* store.read(message.access, message.id, message.skip, message.skip + message.size - message.prefix.length)
+    } catch (err) {
+      ours = err
+      throw err
+    }
+  }
+  try {
+    const said = await client.send(mail, octets, async () => {
+      dot = await queue.noteDot(claim, recipients, owner)
+      return dot
+    })
+    connections.keep(way, { client, messages: messages + 1 })
+    return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote })), retry: false, inDoubt: false }
+  } catch (err) {
+    const failure = failureOf(err, remote)
+    if (client.usable) connections.keep(way, { client, messages: messages + 1 })
+    else client.close()
+    // What our own store does not give says nothing about the host.
+    if (ours !== undefined) return { said: recipients.map(() => NO_OCTETS), retry: false, inDoubt: false }
+    // After the final dot without an answer nobody knows: no other host is asked now, or it comes twice for certain.
+    const word: Word = Object.assign(failure, { inDoubt: dot })
+    return { said: recipients.map(() => word), retry: failure.elsewhere, inDoubt: dot }
+  }
+}
+
+function outcomeOf({ id, epoch, attempts }: ClaimedRecipient, word: Word, schedule: readonly number[] | undefined): Outcome {
+  const { status, said, remote } = word
+  const told = { id, epoch, status, said, remote }
+  if (!(word instanceof Failure)) return { kind: 'delivered', ...told }
+  if (word.permanent) return { kind: 'failed', ...told }
+  const wait = retryAfter(attempts, schedule)
+  return { kind: 'deferred', ...told, seconds: word.inDoubt ? Math.max(wait, IN_DOUBT_SECONDS) : wait }
+}

@@ -1,0 +1,356 @@
+/** The client's side of SMTP: one connection, used for as many messages as there are. RFC 5321, RFC 2920 (PIPELINING), RFC 3461 (DSN). */
+import { connect as connectTcp, type Socket } from 'node:net'
+import { DottedWriter } from '../../net/dots.ts'
+import { LineReader } from '../../net/lines.ts'
+import { BLOCK, Output } from '../../net/output.ts'
+import { NOTIFY } from '../../store/queue.ts'
+import { type Answer, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
+import { Failure, failureOf } from './failure.ts'
+import { demandsTls, type Secured, secure, type TlsDemand, type TlsStart } from './tls.ts'
+
+/** Milliseconds: RFC 5321 §4.5.3.2. */
+export interface ClientTimeouts {
+  readonly connect: number
+  readonly greeting: number
+  readonly command: number
+  readonly data: number
+  readonly block: number
+  readonly dot: number
+  readonly handshake: number
+}
+
+const MINUTE = 60_000
+export const CLIENT_TIMEOUTS: ClientTimeouts = {
+  ...{ connect: 30_000, greeting: 5 * MINUTE, command: 5 * MINUTE, data: 2 * MINUTE, block: 3 * MINUTE, dot: 10 * MINUTE, handshake: 30_000 },
+}
+
+export interface ClientOptions {
+  /** Its name, for TLS and for words. */
+  readonly host: string
+  readonly address: string
+  readonly port: number
+  /** What we call ourselves. */
+  readonly hostname: string
+  readonly tls: TlsDemand
+  readonly start?: TlsStart
+  readonly login?: { readonly user: string; readonly password: string } | undefined
+  readonly timeouts?: Partial<ClientTimeouts>
+  /** Local address that we come from. */
+  readonly localAddress?: string | undefined
+}
+
+export interface OutgoingRecipient {
+  readonly address: string
+  readonly notify: number
+  readonly original?: string | undefined
+}
+
+export interface OutgoingMail {
+  readonly reversePath: string
+  readonly recipients: readonly OutgoingRecipient[]
+  readonly size: number
+  readonly eightBit: boolean
+  readonly utf8: boolean
+  readonly requireTls: boolean
+  readonly envelopeId?: string | undefined
+  readonly ret?: 'FULL' | 'HDRS' | undefined
+}
+
+/** What the server said to one recipient: a Failure, or its words. */
+export type Said = Failure | { readonly status: string; readonly said: string }
+
+const NEEDS_UTF8 = /[^\x20-\x7e]/
+
+export class SmtpClient {
+  readonly host: string
+  #socket: Socket
+  #lines: LineReader
+  readonly #out: Output
+  readonly #options: ClientOptions
+  readonly #timeouts: ClientTimeouts
+  /** Keyword → its parameters; of the last EHLO. */
+  #extensions: ReadonlyMap<string, string> = new Map()
+  #secured: Secured | undefined
+  /** Of no more use. */
+  #over = false
+
+  private constructor(socket: Socket, options: ClientOptions) {
+    this.#socket = socket
+    this.#options = options
+    this.#timeouts = { ...CLIENT_TIMEOUTS, ...options.timeouts }
+    this.host = options.host
+    this.#lines = new LineReader(socket)
+    this.#out = new Output(socket, { stallMs: this.#timeouts.block })
+  }
+
+  /** Connected, greeted, secured and logged in, as asked. Throws Failure. */
+  static async open(options: ClientOptions): Promise<SmtpClient> {
+    const timeouts = { ...CLIENT_TIMEOUTS, ...options.timeouts }
+    let socket = await reach(options, timeouts.connect)
+    let secured: Secured | undefined
+    if (options.start === 'implicit')
+      ({ socket, secured } = await secure(socket, { host: options.host, demand: options.tls, timeout: timeouts.handshake }))
+    const client = new SmtpClient(socket, options)
+    client.#secured = secured
+    try {
+      await client.#begin()
+      return client
+    } catch (err) {
+      client.close()
+      throw failureOf(err, options.host)
+    }
+  }
+
+  get secured(): Secured | undefined {
+    return this.#secured
+  }
+
+  /** Another message may be sent over it. */
+  get usable(): boolean {
+    return !this.#over && !this.#socket.destroyed
+  }
+
+  has(extension: string): boolean {
+    return this.#extensions.has(extension)
+  }
+
+  async #begin(): Promise<void> {
+    const greeting = await this.#answer(this.#timeouts.greeting)
+    if (greeting.code !== 220) throw refusal(greeting, this.host, { aboutHost: true })
+    await this.#hello()
+    if (!this.#secured && this.#options.tls.kind !== 'none') await this.#startTls()
+    if (this.#options.login) await this.#logIn(this.#options.login)
+  }
+
+  async #hello(): Promise<void> {
+    const ehlo = await this.#ask(`EHLO ${this.#options.hostname}`)
+    if (ehlo.code === 250) {
+      this.#extensions = new Map(ehlo.lines.slice(1).map((line) => extensionOf(line)))
+      return
+    }
+    this.#extensions = new Map()
+    // A server from before EHLO says that it knows no such command; anything else is a no.
+    const helo = ehlo.code >= 500 && ehlo.code <= 504 ? await this.#ask(`HELO ${this.#options.hostname}`) : ehlo
+    if (helo.code !== 250) throw refusal(helo, this.host, { aboutHost: true })
+  }
+
+  async #startTls(): Promise<void> {
+    const { tls } = this.#options
+    const no = (why: string): void => {
+      if (demandsTls(tls)) throw new Failure(why, { permanent: false, status: '4.7.4', remote: this.host, elsewhere: true })
+    }
+    if (!this.has('STARTTLS')) return no(`${this.host} does not offer TLS, which has to be`)
+    const ready = await this.#ask('STARTTLS')
+    if (ready.code !== 220) return no(`${this.host} does not begin TLS: ${wordsOf(ready)}`)
+    // What came in the clear behind the reply was not written by the one that we are about to know.
+    if (this.#lines.detach().length > 0)
+      throw new Failure(`${this.host} wrote before TLS what belongs behind it`, {
+        permanent: false,
+        status: '4.7.0',
+        remote: this.host,
+        elsewhere: true,
+      })
+    const { socket, secured } = await secure(this.#socket, { host: this.host, demand: tls, timeout: this.#timeouts.handshake })
+    this.#socket = socket
+    this.#secured = secured
+    this.#lines = new LineReader(socket)
+    this.#out.through(socket)
+    await this.#hello()
+  }
+
+  async #logIn({ user, password }: { user: string; password: string }): Promise<void> {
+    const offered = (this.#extensions.get('AUTH') ?? '').toUpperCase().split(' ')
+    const plain = Buffer.from(`\0${user}\0${password}`).toString('base64')
+    if (!this.#secured && this.#options.tls.kind !== 'none')
+      throw new Failure(`${this.host} would see our password in the clear`, { permanent: false, status: '4.7.0', remote: this.host, elsewhere: true })
+    let answer: Answer
+    if (offered.includes('LOGIN') && !offered.includes('PLAIN')) {
+      await this.#expect(334, 'AUTH LOGIN')
+      await this.#expect(334, Buffer.from(user).toString('base64'))
+      answer = await this.#ask(Buffer.from(password).toString('base64'))
+    } else answer = await this.#ask(`AUTH PLAIN ${plain}`)
+    if (answer.code !== 235) throw refusal(answer, this.host, { aboutHost: true })
+  }
+
+  async #expect(code: number, line: string): Promise<void> {
+    const answer = await this.#ask(line)
+    if (answer.code !== code) throw refusal(answer, this.host, { aboutHost: true })
+  }
+
+  /**
+   * One transaction. Resolves to what was said to each recipient, in order. `octets` have CRLF line ends. `beforeDot` is asked when everything but the final dot is
+   * sent; with false the message must not go, and the connection is closed. Throws Failure where it is the same for all, and where the connection is lost; `inDoubt` then
+   * says that the final dot was sent.
+   */
+  async send(mail: OutgoingMail, octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said[]> {
+    this.#check(mail)
+    try {
+      return await this.#transaction(mail, octets, beforeDot)
+    } catch (err) {
+      if (!(err instanceof Failure) || err.elsewhere) this.close()
+      throw failureOf(err, this.host)
+    }
+  }
+
+  #check({ reversePath, recipients, size, requireTls }: OutgoingMail): void {
+    const fail = (status: string, said: string): Failure => new Failure(said, { permanent: true, status, remote: this.host })
+    const most = Number(this.#extensions.get('SIZE') ?? 0)
+    if (most > 0 && size > most) throw fail('5.3.4', `The message has ${size} octets, and ${this.host} takes ${most}`)
+    const utf8 = [reversePath, ...recipients.map((r) => r.address)].some((address) => NEEDS_UTF8.test(address))
+    if (utf8 && !this.has('SMTPUTF8')) throw fail('5.6.7', `${this.host} does not take addresses like these (SMTPUTF8)`)
+    if (!requireTls) return
+    if (!this.has('REQUIRETLS') || !this.#secured || this.#secured.by === 'nobody')
+      throw fail('5.7.30', `${this.host} does not promise TLS on the whole way (REQUIRETLS)`)
+  }
+
+  async #transaction(mail: OutgoingMail, octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said[]> {
+    const { command, data, dot } = this.#timeouts
+    const commands = [this.#mailFrom(mail), ...mail.recipients.map((recipient) => this.#rcptTo(recipient)), 'DATA']
+    const piped = this.has('PIPELINING')
+    if (piped) {
+      for (const line of commands) this.#out.write(`${line}\r\n`, 'utf8')
+      await this.#out.flush()
+    }
+    const next = (i: number): Promise<Answer> => (piped ? this.#answer(i === commands.length - 1 ? data : command) : this.#ask(commands[i]!))
+    const from = await next(0)
+    if (from.code !== 250 && !piped) {
+      await this.#reset()
+      throw refusal(from, this.host)
+    }
+    const said: Said[] = []
+    for (let i = 1; i <= mail.recipients.length; i++) said.push(this.#saidOf(await next(i)))
+    const accepted = said.filter((one) => !(one instanceof Failure)).length
+    if (accepted === 0 && !piped) {
+      await this.#reset()
+      return said
+    }
+    const go = await next(commands.length - 1)
+    if (from.code !== 250 || go.code !== 354 || accepted === 0) return this.#unwanted({ from, go, said })
+    await this.#write(octets)
+    if (!(await beforeDot())) {
+      this.close()
+      throw new Failure('It is somebody else’s to send by now', { permanent: false, status: '4.3.0', remote: this.host })
+    }
+    await this.#out.flush()
+    const end = await this.#answer(dot)
+    const outcome: Said = end.code === 250 ? { status: statusOf(end), said: wordsOf(end) } : refusal(end, this.host)
+    if (end.code === 421) this.close()
+    return said.map((one) => (one instanceof Failure ? one : outcome))
+  }
+
+  /** Everything was written ahead, and the server wants none of it. Where it asks for the text all the same it gets an empty one, which goes to nobody. */
+  async #unwanted({ from, go, said }: { from: Answer; go: Answer; said: readonly Said[] }): Promise<Said[]> {
+    if (go.code === 354) {
+      // Nobody it accepted: a lone dot is refused (RFC 2920 §3.1). Somebody: an empty message must not reach them.
+      if (said.some((one) => !(one instanceof Failure))) this.close()
+      else await this.#ask('.')
+    }
+    if (this.usable) await this.#reset()
+    if (from.code !== 250) throw refusal(from, this.host)
+    if (go.code === 354) return [...said]
+    const all = refusal(go, this.host)
+    return said.map((one) => (one instanceof Failure ? one : all))
+  }
+
+  #saidOf(answer: Answer): Said {
+    return answer.code === 250 || answer.code === 251 ? { status: statusOf(answer), said: wordsOf(answer) } : refusal(answer, this.host)
+  }
+
+  async #write(octets: () => AsyncIterable<Uint8Array>): Promise<void> {
+    // Not regular: whatever is in the store, no bare LF leaves (RFC 5321 §2.3.8).
+    const dotted = new DottedWriter(this.#out, { regular: false })
+    for await (const piece of octets()) {
+      dotted.write(piece)
+      if (this.#out.queued >= BLOCK) await this.#out.flush()
+    }
+    await this.#out.flush()
+    dotted.end()
+  }
+
+  #mailFrom({ reversePath, size, eightBit, utf8, requireTls, envelopeId, ret }: OutgoingMail): string {
+    const parameters = [
+      ...(this.has('SIZE') ? [`SIZE=${size}`] : []),
+      ...(eightBit && this.has('8BITMIME') ? ['BODY=8BITMIME'] : []),
+      ...(utf8 && this.has('SMTPUTF8') ? ['SMTPUTF8'] : []),
+      ...(requireTls ? ['REQUIRETLS'] : []),
+      ...(ret && this.has('DSN') ? [`RET=${ret}`] : []),
+      ...(envelopeId !== undefined && this.has('DSN') ? [`ENVID=${envelopeId}`] : []),
+    ]
+    return [`MAIL FROM:<${reversePath}>`, ...parameters].join(' ')
+  }
+
+  #rcptTo({ address, notify, original }: OutgoingRecipient): string {
+    if (!this.has('DSN')) return `RCPT TO:<${address}>`
+    const words = [
+      ...(notify & NOTIFY.success ? ['SUCCESS'] : []),
+      ...(notify & NOTIFY.failure ? ['FAILURE'] : []),
+      ...(notify & NOTIFY.delay ? ['DELAY'] : []),
+    ]
+    return [`RCPT TO:<${address}>`, `NOTIFY=${words.length > 0 ? words.join(',') : 'NEVER'}`, ...(original ? [`ORCPT=${original}`] : [])].join(' ')
+  }
+
+  async #reset(): Promise<void> {
+    const answer = await this.#ask('RSET').catch(() => undefined)
+    if (answer?.code !== 250) this.close()
+  }
+
+  async #ask(line: string): Promise<Answer> {
+    this.#out.write(`${line}\r\n`, 'utf8')
+    await this.#out.flush()
+    return this.#answer(this.#timeouts.command)
+  }
+
+  async #answer(idleMs: number): Promise<Answer> {
+    const answer = await readAnswer(this.#lines, { idleMs, remote: this.host })
+    if (answer.code === 421) this.#over = true
+    return answer
+  }
+
+  /** Says goodbye, and does not wait for long. */
+  async quit(): Promise<void> {
+    if (!this.usable) return this.close()
+    this.#over = true
+    this.#out.write('QUIT\r\n')
+    await this.#out
+      .flush()
+      .then(() => readAnswer(this.#lines, { idleMs: 2_000, remote: this.host }))
+      .catch(() => undefined)
+    this.close()
+  }
+
+  close(): void {
+    this.#over = true
+    this.#socket.destroy()
+  }
+}
+
+/** `SIZE 1000` and the old `AUTH=LOGIN` alike. */
+function extensionOf(line: string): [string, string] {
+  const at = line.search(/[ =]/)
+  return at < 0 ? [line.toUpperCase(), ''] : [line.slice(0, at).toUpperCase(), line.slice(at + 1).trim()]
+}
+
+function reach({ address, port, host, localAddress }: ClientOptions, timeout: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string, cause?: unknown): void => {
+      socket.destroy()
+      reject(
+        new Failure(`${host} [${address}] cannot be reached: ${why}`, { permanent: false, status: '4.4.1', remote: host, elsewhere: true, cause }),
+      )
+    }
+    const socket = connectTcp({ host: address, port, ...(localAddress !== undefined && { localAddress }) })
+    const timer = setTimeout(() => fail('no answer'), timeout)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.off('error', onError)
+      socket.on('error', () => {})
+      socket.setNoDelay(true)
+      resolve(socket)
+    })
+    const onError = (err: Error): void => {
+      clearTimeout(timer)
+      fail('code' in err ? String(err.code) : err.message, err)
+    }
+    socket.once('error', onError)
+  })
+}

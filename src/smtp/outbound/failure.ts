@@ -1,0 +1,39 @@
+/** How a delivery to another server can fail, and what that means for the message. */
+import type { Told } from '../../store/queue.ts'
+
+export interface FailureOptions {
+  /** Try again later, or give up now. */
+  readonly permanent: boolean
+  /** RFC 3463. */
+  readonly status: string
+  /** The remote host, where there is one. */
+  readonly remote?: string
+  /** It is about this host or the way to it: another host of the domain may do better, and where none is left the whole domain waits. */
+  readonly elsewhere?: boolean
+  readonly cause?: unknown
+}
+
+export class Failure extends Error implements Told {
+  override readonly name = 'Failure'
+  readonly permanent: boolean
+  readonly status: string
+  readonly remote: string
+  readonly elsewhere: boolean
+  constructor(said: string, { permanent, status, remote = '', elsewhere = false, cause }: FailureOptions) {
+    super(said, cause === undefined ? undefined : { cause })
+    this.permanent = permanent
+    this.status = status
+    this.remote = remote
+    this.elsewhere = elsewhere
+  }
+
+  get said(): string {
+    return this.message
+  }
+}
+
+/** Whatever was thrown, as a failure that is worth another try: a fault of ours must not bounce anybody's mail. */
+export const failureOf = (err: unknown, remote = ''): Failure =>
+  err instanceof Failure
+    ? err
+    : new Failure(err instanceof Error ? err.message : String(err), { permanent: false, status: '4.4.2', remote, elsewhere: true, cause: err })

@@ -1,0 +1,145 @@
+/** What is asked of TLS on the way to another server, and whether it holds: RFC 3207, RFC 7672 (DANE), RFC 8461 (MTA-STS), RFC 8314 to a relay. */
+import { createHash, type X509Certificate } from 'node:crypto'
+import { isIP, type Socket } from 'node:net'
+import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from 'node:tls'
+import type { Tlsa } from '../../net/dns/dns.ts'
+import { Failure } from './failure.ts'
+
+/** Where TLS begins. */
+export type TlsStart = 'starttls' | 'implicit'
+
+export type TlsDemand =
+  /** Whatever can be had: a certificate of anybody's, and without TLS where there is none. */
+  | { readonly kind: 'opportunistic' }
+  | { readonly kind: 'none' }
+  /** TLS with anybody's certificate. */
+  | { readonly kind: 'encrypt' }
+  /** A certificate that an authority gave for the host's name; `ca` instead of the system's. */
+  | { readonly kind: 'verify'; readonly ca?: string | undefined }
+  /** One that a TLSA record names; `names` are those that a certificate of an authority must have. */
+  | { readonly kind: 'dane'; readonly records: readonly Tlsa[]; readonly names: readonly string[] }
+
+export interface Secured {
+  readonly protocol: string
+  readonly cipher: string
+  readonly by: 'nobody' | 'authority' | 'dane'
+}
+
+const TLS_FAILED = '4.7.5'
+
+export const demandsTls = (demand: TlsDemand): boolean => demand.kind !== 'opportunistic' && demand.kind !== 'none'
+
+/** The handshake. Throws Failure; the socket is destroyed then. */
+export async function secure(
+  socket: Socket,
+  { host, demand, timeout }: { readonly host: string; readonly demand: TlsDemand; readonly timeout: number },
+): Promise<{ readonly socket: TLSSocket; readonly secured: Secured }> {
+  const fail = (why: string, cause?: unknown): Failure =>
+    new Failure(`No secure connection to ${host}: ${why}`, { permanent: false, status: TLS_FAILED, remote: host, elsewhere: true, cause })
+  const ca = demand.kind === 'verify' ? demand.ca : undefined
+  const tls = connect({
+    socket,
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(ca !== undefined && { ca }),
+    // Looked at below, where more is known of what must hold.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+  })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const timer = setTimeout(() => reject(fail('the handshake took too long')), timeout)
+  const onClose = (): void => reject(fail('the server closed the connection'))
+  tls.once('secureConnect', resolve).once('close', onClose)
+  tls.on('error', (err: Error) => reject(fail(reasonOf(err), err)))
+  try {
+    await promise
+    const why = mistrust(tls, host, demand)
+    if (why !== undefined) throw fail(why)
+    const by = demand.kind === 'dane' ? 'dane' : demand.kind === 'verify' ? 'authority' : 'nobody'
+    return { socket: tls, secured: { protocol: tls.getProtocol() ?? '', cipher: tls.getCipher().standardName, by } }
+  } catch (err) {
+    tls.destroy()
+    socket.destroy()
+    throw err
+  } finally {
+    clearTimeout(timer)
+    tls.off('close', onClose)
+  }
+}
+
+/** OpenSSL's reason without its numbers. */
+const reasonOf = (err: Error): string => ('reason' in err && typeof err.reason === 'string' ? err.reason : err.message)
+
+/** undefined: what was demanded holds. */
+function mistrust(tls: TLSSocket, host: string, demand: TlsDemand): string | undefined {
+  switch (demand.kind) {
+    case 'none':
+    case 'opportunistic':
+    case 'encrypt':
+      return undefined
+    case 'verify':
+      if (!tls.authorized) return `its certificate cannot be trusted (${String(tls.authorizationError)})`
+      return checkServerIdentity(host, tls.getPeerCertificate())?.message
+    case 'dane':
+      return matchesTlsa(tls, demand) ? undefined : 'its certificate is none that its TLSA records name'
+    default:
+      return demand satisfies never
+  }
+}
+
+const DANE_TA = 2
+const DANE_EE = 3
+
+/** RFC 7672 §3.1: only DANE-EE, for which names and dates do not matter, and DANE-TA, under which the certificate must be valid for a name. */
+function matchesTlsa(tls: TLSSocket, { records, names }: Extract<TlsDemand, { kind: 'dane' }>): boolean {
+  const chain = chainOf(tls)
+  const [leaf] = chain
+  if (!leaf) return false
+  return records.some((record) => {
+    if (record.usage === DANE_EE) return matches(leaf, record)
+    if (record.usage !== DANE_TA) return false
+    const anchor = chain.findIndex((certificate) => matches(certificate, record))
+    return anchor >= 0 && isChain(chain.slice(0, anchor + 1)) && names.some((name) => leaf.checkHost(name) !== undefined)
+  })
+}
+
+/** Records of other usages say nothing to SMTP; none that is left means that there is no DANE (RFC 7672 §3.1.3). */
+export const isUsable = ({ usage, selector, matchingType, certificate }: Tlsa): boolean =>
+  (usage === DANE_EE || usage === DANE_TA) && selector <= 1 && matchingType <= 2 && certificate.length > 0
+
+function matches(certificate: X509Certificate, { selector, matchingType, certificate: wanted }: Tlsa): boolean {
+  const octets = selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' })
+  if (matchingType === 0) return octets.equals(wanted)
+  return createHash(matchingType === 1 ? 'sha256' : 'sha512')
+    .update(octets)
+    .digest()
+    .equals(wanted)
+}
+
+/** Each signed by the next, and in its time. */
+function isChain(chain: readonly X509Certificate[]): boolean {
+  const now = Date.now()
+  return chain.every((certificate, i) => {
+    const issuer = chain[i + 1]
+    const inTime = Date.parse(certificate.validFrom) <= now && now <= Date.parse(certificate.validTo)
+    return inTime && (issuer === undefined || (certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)))
+  })
+}
+
+/** A chain longer than this is none that leads anywhere. */
+const MAX_CHAIN = 10
+
+function chainOf(tls: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = []
+  const leaf = tls.getPeerX509Certificate()
+  if (!leaf) return chain
+  chain.push(leaf)
+  // The rest is had as the older kind of object only.
+  let at: PeerCertificate & { issuerCertificate?: PeerCertificate } = tls.getPeerCertificate(true)
+  const seen = new Set<string>([at.fingerprint256])
+  while (at.issuerCertificate && !seen.has(at.issuerCertificate.fingerprint256) && chain.length < MAX_CHAIN) {
+    at = at.issuerCertificate as typeof at
+    seen.add(at.fingerprint256)
+    chain.push(new (leaf.constructor as typeof X509Certificate)(at.raw))
+  }
+  return chain
+}
