@@ -32,8 +32,8 @@ export async function attempt(claim: Claim, deps: AttemptDeps, now = Date.now())
   })
   if (ready.length === 0) return { outcomes: waits, unreachable: undefined }
   const { said, unreachable } = await send({ ...claim, recipients: ready }, deps)
-  const outcomes = ready.map((recipient, i) => outcomeOf(recipient, said[i]!, deps.schedule))
-  return { outcomes: [...waits, ...outcomes], unreachable }
+  const outcomes = ready.map((recipient, i) => outcomeOf(recipient, said[i]!, deps))
+  return { outcomes: [...waits, ...outcomes], unreachable: deps.connections.aborted ? undefined : unreachable }
 }
 
 /** With the server's name. */
@@ -99,8 +99,7 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
     return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote })), retry: false, inDoubt: false }
   } catch (err) {
     const failure = failureOf(err, remote)
-    if (client.usable) connections.keep(way, { client, messages: messages + 1 })
-    else client.close()
+    connections.keep(way, { client, messages: messages + 1 })
     // What our own store does not give says nothing about the host.
     if (ours !== undefined) return { said: recipients.map(() => NO_OCTETS), retry: false, inDoubt: false }
     // After the final dot without an answer nobody knows: no other host is asked now, or it comes twice for certain.
@@ -109,11 +108,12 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
   }
 }
 
-function outcomeOf({ id, epoch, attempts }: ClaimedRecipient, word: Word, schedule: readonly number[] | undefined): Outcome {
+function outcomeOf({ id, epoch, attempts }: ClaimedRecipient, word: Word, { schedule, connections }: AttemptDeps): Outcome {
   const { status, said, remote } = word
   const told = { id, epoch, status, said, remote }
   if (!(word instanceof Failure)) return { kind: 'delivered', ...told }
   if (word.permanent) return { kind: 'failed', ...told }
+  if (connections.aborted && !word.inDoubt) return { kind: 'released', ...told, said: '' }
   const wait = retryAfter(attempts, schedule)
   return { kind: 'deferred', ...told, seconds: word.inDoubt ? Math.max(wait, IN_DOUBT_SECONDS) : wait }
 }

@@ -34,7 +34,11 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #idle = new Map<string, Idle[]>()
+  /** In somebody's hands. */
+  readonly #busy = new Set<SmtpClient>()
   #waiting = 0
+  /** Everything under way was cut off: nothing is to be read from what failed since. */
+  aborted = false
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -50,7 +54,10 @@ export class Connections {
       }
       clearTimeout(idle.timer)
       this.#waiting--
-      if (idle.client.usable) return { client: idle.client, messages: idle.messages }
+      if (idle.client.usable) {
+        this.#busy.add(idle.client)
+        return { client: idle.client, messages: idle.messages }
+      }
       idle.client.close()
     }
   }
@@ -67,9 +74,11 @@ export class Connections {
         last = worse(last, failureOf(err, host))
       }
       for (const hop of hops) {
-        if (tried++ >= MAX_HOPS) break
+        if (tried++ >= MAX_HOPS || this.aborted) break
         try {
-          yield { client: await this.#reach(hop), messages: 0 }
+          const client = await this.#reach(hop)
+          this.#busy.add(client)
+          yield { client, messages: 0 }
         } catch (err) {
           last = worse(last, failureOf(err, host))
         }
@@ -95,7 +104,8 @@ export class Connections {
 
   /** Back, for the next message; closed where it has carried enough. */
   keep({ key }: Pick<Way, 'key'>, { client, messages }: Connected): void {
-    if (!client.usable || messages >= MAX_MESSAGES || this.#waiting >= MAX_IDLE) return void client.quit()
+    this.#busy.delete(client)
+    if (!client.usable || this.aborted || messages >= MAX_MESSAGES || this.#waiting >= MAX_IDLE) return void client.quit()
     const waiting = this.#idle.get(key) ?? []
     const timer = setTimeout(() => {
       const at = waiting.findIndex((idle) => idle.client === client)
@@ -107,6 +117,13 @@ export class Connections {
     waiting.push({ client, messages, timer })
     this.#idle.set(key, waiting)
     this.#waiting++
+  }
+
+  /** Cuts off what is under way. */
+  abort(): void {
+    this.aborted = true
+    for (const client of this.#busy) client.close()
+    this.#busy.clear()
   }
 
   close(): void {

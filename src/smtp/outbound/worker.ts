@@ -23,6 +23,7 @@ const LOOK_MS = 5_000
 const IN_A_ROW = 20
 /** What waited for too long is looked for this often. */
 const EXPIRE_MS = 60_000
+const STOP_MS = 15_000
 /** After a fault of the database. */
 const PAUSE_MS = 1_000
 
@@ -86,13 +87,15 @@ export class OutboundWorker {
     this.#wake()
   }
 
-  /** Nothing new is begun; what is under way has its time, and goes back to the queue after that. */
-  async stop(): Promise<void> {
+  /** Nothing new is begun; what is under way has so many milliseconds, and goes back to the queue after that. */
+  async stop(ms = STOP_MS): Promise<void> {
     this.#stop.abort()
     this.#unwatch?.()
     this.#wake()
     await this.#loops
+    const timer = setTimeout(() => this.#connections.abort(), ms)
     await Promise.all(this.#running)
+    clearTimeout(timer)
     this.#connections.close()
   }
 
@@ -105,7 +108,7 @@ export class OutboundWorker {
       try {
         await work()
       } catch (err) {
-        this.#o.log.warn({ err: err instanceof Error ? err.message : String(err) }, 'the queue cannot be worked on now; it is tried again')
+        this.#o.log.warn({ err }, 'the queue cannot be worked on now; it is tried again')
         await sleep(PAUSE_MS, undefined, { signal, ref: false }).catch(() => {})
       }
     }

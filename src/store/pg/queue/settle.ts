@@ -153,7 +153,6 @@ export async function reported(pool: Pool, { message, recipients }: Report, owne
     int8Array(recipients.map((r) => r.id)),
     int4Array(recipients.map((r) => r.epoch)),
     owner,
-    message.id,
   ]
   await turn(pool, message.access.account, message.id, (session) => session.rows(REPORTED, values))
 }

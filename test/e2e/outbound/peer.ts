@@ -1,0 +1,152 @@
+/** Mail servers of the test's own, which do what they are told, and a DNS that says where they are. */
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createSecureContext, TLSSocket } from 'node:tls'
+import { type Answer, type Dns, DnsTrouble, NoSuchName, type RecordData, type RecordType } from '../../../src/net/dns/dns.ts'
+import { makeSelfSigned } from '../../../src/net/self-signed.ts'
+
+export interface Took {
+  readonly from: string
+  readonly to: readonly string[]
+  /** As it came, dots undone. */
+  readonly text: string
+  readonly secure: boolean
+}
+
+/** What is said to a command; undefined: what a good server says. 'close' ends the connection instead, 'hang' says nothing. */
+export type Script = (line: string, peer: { readonly secure: boolean; readonly connection: number }) => string | undefined
+
+export interface Peer {
+  readonly port: number
+  readonly took: Took[]
+  readonly lines: string[]
+  readonly connections: number
+  script: Script
+  /** EHLO keywords. */
+  extensions: string[]
+  /** Certificates of its TLS. */
+  readonly pem: { readonly cert: string; readonly key: string }
+  close(): Promise<void>
+}
+
+export async function startPeer({ host = '127.0.0.1', port = 0, tls = true, names = 'localhost' } = {}): Promise<Peer> {
+  const pem = makeSelfSigned({ hostname: names, now: Date.now() })
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    peer.connections++
+    converse(socket, peer, peer.connections)
+  })
+  const peer = {
+    took: [] as Took[],
+    lines: [] as string[],
+    connections: 0,
+    script: (() => undefined) as Script,
+    extensions: ['PIPELINING', 'SIZE 1000000', '8BITMIME', 'ENHANCEDSTATUSCODES', 'SMTPUTF8', 'DSN', ...(tls ? ['STARTTLS'] : [])],
+    pem,
+    port: 0,
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((done) => server.close(done))
+    },
+  }
+  await new Promise<void>((done) => server.listen(port, host, done))
+  peer.port = (server.address() as AddressInfo).port
+  return peer
+}
+
+function converse(raw: Socket, peer: Peer, connection: number): void {
+  let socket: Socket = raw
+  let secure = false
+  let buffer = ''
+  let data: string[] | undefined
+  let from = ''
+  let to: string[] = []
+  const write = (answer: string): void => {
+    if (answer === 'hang') return
+    if (answer === 'close') socket.destroy()
+    else if (answer.endsWith(' close')) socket.end(`${answer.slice(0, -6)}\r\n`)
+    else socket.write(`${answer}\r\n`)
+  }
+  const greet = (): void => write(peer.script('CONNECT', { secure, connection }) ?? '220 peer.test ready')
+  const good = (line: string): string => {
+    const verb = line.slice(0, 4).toUpperCase()
+    if (verb === 'EHLO')
+      return ['peer.test', ...peer.extensions.filter((x) => !(secure && x === 'STARTTLS'))]
+        .map((x, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${x}`)
+        .join('\r\n')
+    if (verb === 'MAIL') return '250 2.1.0 fine'
+    if (verb === 'RCPT') return '250 2.1.5 fine'
+    if (verb === 'DATA') return to.length > 0 ? '354 go on' : '503 5.5.1 nobody'
+    if (verb === 'QUIT') return '221 2.0.0 bye close'
+    if (verb === 'AUTH') return '235 2.7.0 welcome'
+    return '250 2.0.0 fine'
+  }
+  const onLine = (line: string): void => {
+    if (data) {
+      if (line !== '.') return void data.push(line.startsWith('.') ? line.slice(1) : line)
+      const text = data.join('\r\n')
+      data = undefined
+      const answer = peer.script('.', { secure, connection })
+      // Whatever it says about it, it has it, unless it refuses.
+      if (answer === undefined || !/^[45]/.test(answer)) peer.took.push({ from, to, text: `${text}\r\n`, secure })
+      to = []
+      write(answer ?? '250 2.0.0 taken')
+      return
+    }
+    peer.lines.push(line)
+    if (line === 'STARTTLS' && peer.extensions.includes('STARTTLS')) {
+      const answer = peer.script(line, { secure, connection }) ?? '220 go'
+      write(answer)
+      if (!answer.startsWith('220')) return
+      raw.removeAllListeners('data')
+      const tlsSocket = new TLSSocket(raw, { isServer: true, secureContext: createSecureContext(peer.pem) })
+      tlsSocket.on('error', () => raw.destroy())
+      socket = tlsSocket
+      secure = true
+      buffer = ''
+      listen()
+      return
+    }
+    const answer = peer.script(line, { secure, connection }) ?? good(line)
+    if (/^MAIL/i.test(line) && answer.startsWith('250')) {
+      from = /<(.*?)>/.exec(line)![1]!
+      to = []
+    }
+    if (/^RCPT/i.test(line) && answer.startsWith('250')) to.push(/<(.*?)>/.exec(line)![1]!)
+    if (/^DATA/i.test(line) && answer.startsWith('354')) data = []
+    write(answer)
+  }
+  const listen = (): void => {
+    socket.on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      buffer += chunk.toString('utf8')
+      for (let at = buffer.indexOf('\r\n'); at >= 0; at = buffer.indexOf('\r\n')) {
+        const line = buffer.slice(0, at)
+        buffer = buffer.slice(at + 2)
+        onLine(line)
+      }
+    })
+  }
+  listen()
+  greet()
+}
+
+export type Zone = { readonly [T in RecordType]?: readonly RecordData[T][] } & { readonly trouble?: boolean; readonly secure?: boolean }
+
+/** Names to what they have. A name that is not there is not there. */
+export function fakeDns(zones: Record<string, Zone>): Dns & { readonly zones: Record<string, Zone>; asked: string[] } {
+  const asked: string[] = []
+  return {
+    zones,
+    asked,
+    validates: true,
+    async ask<T extends RecordType>(name: string, type: T): Promise<Answer<T>> {
+      asked.push(`${type} ${name}`)
+      const zone = zones[name]
+      if (!zone) throw new NoSuchName(`there is no ${name}`)
+      if (zone.trouble) throw new DnsTrouble(`no answer for ${name}`)
+      return { records: (zone[type] ?? []) as readonly RecordData[T][], secure: zone.secure === true, name }
+    },
+  }
+}

@@ -1,0 +1,230 @@
+/** From the queue to other servers: what they say decides, nothing is lost, and nobody waits for a dead one. */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
+import { NOTIFY } from '../../../src/store/queue.ts'
+import { type House, outboundHouse, until } from './house.ts'
+import { type Peer, startPeer } from './peer.ts'
+
+let house: House
+let peer: Peer
+let worker: OutboundWorker | undefined
+const A = { A: ['127.0.0.1'], AAAA: [] }
+const mx = (...names: string[]) => ({ MX: names.map((exchange, i) => ({ preference: 10 * i, exchange })) })
+before(async () => {
+  house = await outboundHouse()
+})
+after(() => house?.close())
+beforeEach(async () => {
+  peer = await startPeer()
+  Object.assign(house.dns.zones, { 'one.test': mx('mx.one.test'), 'mx.one.test': A, 'two.test': mx('mx.one.test') })
+})
+afterEach(async () => {
+  await worker?.stop(0)
+  worker = undefined
+  for (const table of ['queue', 'outbound', 'queue_domain']) await house.sql(`delete from ${table}`)
+  await peer.close()
+})
+
+const work = (more = {}): void => {
+  worker = house.work(peer.port, more)
+}
+const left = async () => (await house.queue.list({ limit: 1000 })).map(({ address, state, said, attempts }) => ({ address, state, said, attempts }))
+const empty = () => until('an empty queue', async () => (await left()).length === 0)
+/** What came since, newest last. */
+async function told(before: number): Promise<string> {
+  await until('a report', async () => (await house.inbox()).length > before)
+  return (await house.inbox()).at(-1)!
+}
+
+test('sent over TLS, in one transaction for one domain, octet for octet, and gone from the queue', async () => {
+  work()
+  const text = 'Subject: dots\r\n\r\n.\r\n..\r\n.x\r\nlast\r\n'
+  await house.send(['a@one.test', 'b@one.test'], { prefix: Buffer.from('Received: us\r\n'), skip: 0 }, text)
+  await empty()
+  assert.deepEqual(
+    peer.took.map(({ from, to, text, secure }) => [from, to, text, secure]),
+    [['anna@example.test', ['a@one.test', 'b@one.test'], `Received: us\r\n${text}`, true]],
+  )
+})
+
+test('a server without PIPELINING, EHLO, TLS', async () => {
+  peer.extensions = []
+  peer.script = (line) => (line.startsWith('EHLO') ? '502 5.5.1 what' : undefined)
+  work()
+  await house.send(['a@one.test'])
+  await empty()
+  assert.deepEqual([peer.took.length, peer.took[0]?.secure, peer.lines[1]], [1, false, 'HELO mail.example.test'])
+})
+
+test('many messages to one domain share connections', async () => {
+  for (let i = 0; i < 40; i++) await house.send([`a${i}@one.test`])
+  work()
+  await empty()
+  assert.equal(peer.took.length, 40)
+  assert.ok(peer.connections <= 5, `${peer.connections} connections`)
+})
+
+test('5xx to a recipient: the sender is told with its words, the others get it', async () => {
+  peer.script = (line) => (line.includes('<bad@') ? '550 5.1.1 no such user, really' : undefined)
+  const before = (await house.inbox()).length
+  work()
+  await house.send(['bad@one.test', 'good@one.test'])
+  await until('settled', async () => (await left()).every(({ state }) => state === 'failed'))
+  assert.deepEqual(peer.took[0]?.to, ['good@one.test'])
+  await house.sql('update queue set run_at = now() where state = 3')
+  const report = await told(before)
+  assert.match(report, /^Return-Path: <>\r\n/)
+  assert.match(report, /Content-Type: multipart\/report; report-type=delivery-status/)
+  assert.match(
+    report,
+    /Final-Recipient: rfc822; bad@one\.test\r\nAction: failed\r\nStatus: 5\.1\.1\r\nRemote-MTA: dns; mx\.one\.test\r\nDiagnostic-Code: smtp; 550 5\.1\.1 no such user, really/,
+  )
+  assert.match(report, /Subject: hello/)
+  assert.doesNotMatch(report, /good@one\.test/)
+  await empty()
+})
+
+test('every recipient refused, MAIL refused, DATA refused, the text refused', async () => {
+  for (const [verb, code] of [
+    ['RCPT', '550'],
+    ['MAIL', '552'],
+    ['DATA', '554'],
+    ['.', '554'],
+  ] as const) {
+    const before = (await house.inbox()).length
+    peer.script = (line) => (line.startsWith(verb) ? `${code} 5.7.1 not ${verb}` : undefined)
+    work()
+    await house.send([`x@one.test`])
+    await until('failed', async () => (await left())[0]?.state === 'failed')
+    await house.sql('update queue set run_at = now() where state = 3')
+    assert.match(await told(before), new RegExp(`Diagnostic-Code: smtp; ${code} 5\\.7\\.1 not ${verb.replace('.', '\\.')}`))
+    await empty()
+    await worker!.stop(0)
+  }
+  assert.equal(peer.took.length, 0)
+})
+
+test('4xx is tried again, and then it goes', async () => {
+  let times = 0
+  peer.script = (line) => (line.startsWith('RCPT') && ++times < 3 ? '451 4.7.1 greylisted' : undefined)
+  work()
+  await house.send(['a@one.test'])
+  await until('deferred', async () => (await left())[0]?.said.includes('greylisted') === true)
+  await empty()
+  assert.deepEqual([times, peer.took.length], [3, 1])
+})
+
+test('closed in the middle: before the final dot it is sent again; after it, nobody knows, and it is not at once', async () => {
+  peer.script = (line, { connection }) => (line === 'DATA' && connection <= 3 ? 'close' : undefined)
+  work()
+  await house.send(['a@one.test'])
+  await until('taken', () => peer.took.length === 1)
+  await empty()
+  peer.script = (line) => (line === '.' ? 'close' : undefined)
+  await house.send(['b@one.test'])
+  await until('in doubt', async () => (await left())[0]?.attempts === 1 && (await left())[0]?.state === 'waiting')
+  const [entry] = await house.queue.list({ limit: 1 })
+  assert.ok(entry!.due > Date.now() + 500_000, 'the other side may be busy with it still')
+  assert.equal(peer.took.length, 2)
+})
+
+test('the first host is dead, or says 421, or greets with 5xx: the next one is asked', async () => {
+  const dead = { 'dead.test': { A: ['127.0.0.2'], AAAA: [] } }
+  Object.assign(house.dns.zones, dead, { 'three.test': mx('dead.test', 'mx.one.test') })
+  work()
+  await house.send(['a@three.test'])
+  await empty()
+  peer.script = (line, { connection }) => (line === 'CONNECT' && connection % 2 === 0 ? '554 5.7.1 not you' : undefined)
+  Object.assign(house.dns.zones, { 'four.test': mx('mx.one.test', 'mx2.one.test'), 'mx2.one.test': A })
+  await house.send(['a@four.test'])
+  await empty()
+  assert.equal(peer.took.length, 2)
+})
+
+test('a dead domain is tried with one message, not with all, and the others do not wait for it', async () => {
+  Object.assign(house.dns.zones, { 'dead.test': mx('mx.dead.test'), 'mx.dead.test': { A: ['127.0.0.2'], AAAA: [] } })
+  for (let i = 0; i < 50; i++) await house.send([`${i}@dead.test`])
+  for (let i = 0; i < 20; i++) await house.send([`${i}@one.test`])
+  work({ schedule: [3600] })
+  await until('the living', () => peer.took.length === 20)
+  const dead = await house.queue.list({ domain: 'dead.test', limit: 100 })
+  const tried = dead.filter(({ attempts }) => attempts > 0).length
+  assert.equal(dead.length, 50)
+  assert.ok(tried >= 1 && tried <= 5, `${tried} were tried`)
+  assert.match(dead.find(({ attempts }) => attempts > 0)!.said, /cannot be reached: ECONNREFUSED/)
+})
+
+test('no such domain, null MX, no address, itself: failed at once; DNS trouble is tried again', async () => {
+  Object.assign(house.dns.zones, {
+    'null.test': { MX: [{ preference: 0, exchange: '' }] },
+    'empty.test': mx('gone.test'),
+    'loop.test': mx('mail.example.test'),
+    'trouble.test': { trouble: true },
+  })
+  work()
+  const to = ['x@nowhere.test', 'x@null.test', 'x@empty.test', 'x@loop.test', 'x@trouble.test', 'x@[192.0.2.1]']
+  for (const address of to) await house.send([address], { reversePath: 'anna@example.test' })
+  await until('all tried', async () => (await house.queue.list({ limit: 10 })).every(({ status }) => status !== ''))
+  const seen = (await house.queue.list({ limit: 10 })).map(({ address, state, status }) => `${address} ${state} ${status}`).sort()
+  assert.deepEqual(seen, [
+    'x@[192.0.2.1] failed 5.1.2',
+    'x@empty.test failed 5.4.4',
+    'x@loop.test failed 5.4.6',
+    'x@nowhere.test failed 5.1.2',
+    'x@null.test failed 5.1.10',
+    'x@trouble.test waiting 4.4.3',
+  ])
+})
+
+test('an address where no public server is is not gone to', async () => {
+  const route = {
+    dns: house.dns,
+    hostname: 'mail.example.test',
+    port: peer.port,
+    relayFor: () => undefined,
+    tlsPolicy: async () => ({ kind: 'opportunistic' }) as const,
+  }
+  work({ route })
+  await house.send(['a@one.test'])
+  await until('refused', async () => (await left())[0]?.state === 'failed')
+  assert.match((await left())[0]!.said, /where no public server is/)
+  assert.equal(peer.connections, 0)
+})
+
+test('broken TLS: without TLS rather than not at all', async () => {
+  peer.script = (line, { connection }) => (line === 'STARTTLS' && connection === 1 ? '220 go\r\nrubbish instead of a handshake' : undefined)
+  peer.extensions.splice(peer.extensions.indexOf('STARTTLS'), 1, 'STARTTLS')
+  work()
+  await house.send(['a@one.test'])
+  await empty()
+  assert.equal(peer.took.length, 1)
+})
+
+test('told of what was asked for: relayed where the other side does not report, nobody where there is no reverse-path', async () => {
+  const before = (await house.inbox()).length
+  work()
+  const recipients = [{ address: 'a@one.test', domain: 'one.test', notify: NOTIFY.success as number, original: 'rfc822;A@one.test' }]
+  peer.extensions = peer.extensions.filter((x) => x !== 'DSN')
+  await house.send([], { recipients, envelopeId: 'QQ314159' })
+  await until('delivered', async () => (await left())[0]?.state === 'delivered')
+  await house.sql('update queue set run_at = now() where state = 4')
+  assert.match(await told(before), /Original-Envelope-Id: QQ314159[\s\S]*Original-Recipient: rfc822;A@one\.test\r\n[\s\S]*Action: relayed/)
+  peer.script = (line) => (line.startsWith('RCPT') ? '550 5.1.1 no' : undefined)
+  await house.send(['b@one.test'], { reversePath: '' })
+  await empty()
+  assert.equal((await house.inbox()).length, before + 1)
+})
+
+test('stopped in the middle: it goes back as if it had not been tried, and another worker sends it', async () => {
+  peer.script = (line) => (line === 'DATA' ? 'hang' : undefined)
+  work()
+  await house.send(['a@one.test'])
+  await until('under way', () => peer.lines.includes('DATA'))
+  await worker!.stop(50)
+  assert.deepEqual(await left(), [{ address: 'a@one.test', state: 'waiting', said: '', attempts: 0 }])
+  peer.script = () => undefined
+  work()
+  await empty()
+  assert.equal(peer.took.length, 1)
+})
