@@ -77,12 +77,19 @@ export const RFCS: readonly Rfc[] = [
     'who is told of what, as it is kept in the queue',
   ),
   rfc(3463, 'Enhanced Mail System Status Codes', 'full', 'in every SMTP reply', { smtp: ['ENHANCEDSTATUSCODES'] }),
+  rfc(
+    3464,
+    'An Extensible Message Format for Delivery Status Notifications',
+    'full',
+    'what senders are told of mail that failed, is late, or was handed on',
+  ),
   rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
     imap: ['IMAP4rev1'],
   }),
   rfc(3502, 'IMAP MULTIAPPEND Extension', 'full', 'up to 32 messages in one APPEND, all or none', { imap: ['MULTIAPPEND'] }),
   rfc(3516, 'IMAP4 Binary Content Extension', 'full', 'parts decoded, their sizes exact; APPEND of messages with NUL', { imap: ['BINARY'] }),
   rfc(3691, 'IMAP UNSELECT command', 'full', 'UNSELECT', { imap: ['UNSELECT'] }),
+  rfc(3834, 'Recommendations for Automatic Responses to Electronic Mail', 'words', 'reports say that they are automatic'),
   rfc(3848, 'ESMTP and LMTP Transmission Types Registration', 'full', 'ESMTP, ESMTPS, ESMTPA, ESMTPSA in Received'),
   rfc(4013, 'SASLprep: Stringprep Profile for User Names and Passwords', 'part', 'passwords for SCRAM; not the rule for right-to-left text'),
   rfc(
@@ -188,8 +195,10 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['SEARCH=FUZZY'] },
   ),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
+  rfc(6522, 'The Multipart/Report Media Type for the Reporting of Mail System Administrative Messages', 'full', 'the frame of such a report'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read, and what a message/global holds'),
+  rfc(6533, 'Internationalized Delivery Status and Disposition Notifications', 'part', 'reports about addresses and headers in UTF-8'),
   rfc(
     6698,
     'The DNS-Based Authentication of Named Entities (DANE) Transport Layer Security (TLS) Protocol: TLSA',
@@ -219,11 +228,18 @@ export const RFCS: readonly Rfc[] = [
     'ESEARCH; INBOX is the only one of "inboxes", and the selected mailbox alone is kept up to date',
     { imap: ['MULTISEARCH'] },
   ),
+  rfc(7435, 'Opportunistic Security: Some Protection Most of the Time', 'words', 'without TLS rather than not at all, where nobody asked for it'),
   rfc(7505, 'A Null MX No Service Resource Record for Domains That Accept No Mail', 'words', 'how it looks'),
   rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
     imap: ['AUTH=OAUTHBEARER', 'AUTH=XOAUTH2'],
   }),
   rfc(7662, 'OAuth 2.0 Token Introspection', 'full', 'where it is configured instead of signatures'),
+  rfc(
+    7672,
+    'SMTP Security via Opportunistic DNS-Based Authentication of Named Entities (DANE) Transport Layer Security (TLS)',
+    'part',
+    'certificates against TLSA records',
+  ),
   rfc(7677, 'SCRAM-SHA-256 and SCRAM-SHA-256-PLUS SASL Mechanisms', 'full', 'in IMAP, POP3 and submission; -PLUS over TLS 1.3', {
     imap: ['AUTH=SCRAM-SHA-256', 'AUTH=SCRAM-SHA-256-PLUS'],
   }),
@@ -237,6 +253,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
+  rfc(8461, 'SMTP MTA Strict Transport Security (MTA-STS)', 'words', 'a certificate that is valid for the host’s name'),
   rfc(8474, 'IMAP Extension for Object Identifiers', 'full', 'MAILBOXID, EMAILID; THREADID is NIL, as threads are not put together', {
     imap: ['OBJECTID'],
   }),
