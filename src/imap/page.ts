@@ -8,6 +8,8 @@ export interface Page {
   readonly last: number
   /** Counted from the end of the result. */
   readonly fromEnd: boolean
+  /** As the client wrote it, whichever number came first: the response repeats the original range (RFC 9394 §3.1). */
+  readonly written: string
 }
 
 const PAGE = /^(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})$/
@@ -15,15 +17,13 @@ const MAX_NUMBER = 2 ** 32 - 1
 
 /** Throws Bad. */
 export function readPage(r: ArgumentReader): Page {
-  const match = PAGE.exec(r.atom())
+  const written = r.atom()
+  const match = PAGE.exec(written)
   const [, sign, a, sign2, b] = match ?? []
   const [one, other] = [Number(a), Number(b)]
   if (!match || sign !== sign2 || one > MAX_NUMBER || other > MAX_NUMBER) throw new Bad('Invalid partial range')
-  return { first: Math.min(one, other), last: Math.max(one, other), fromEnd: sign === '-' }
+  return { first: Math.min(one, other), last: Math.max(one, other), fromEnd: sign === '-', written }
 }
-
-/** As the response to a search repeats it. */
-export const formatPage = ({ first, last, fromEnd }: Page): string => (fromEnd ? `-${first}:-${last}` : `${first}:${last}`)
 
 /** Which of `count` results are on the page: from … to (exclusive), counted from 0. */
 export function pageOf({ first, last, fromEnd }: Page, count: number): { readonly from: number; readonly to: number } {

@@ -95,7 +95,7 @@ function returns(): {
   if (names.includes('PARTIAL')) names = names.filter((name) => name !== 'ALL')
   const [a, b, fromEnd] = [1 + random(40), 1 + random(40), random(2) === 0]
   const [low, high] = [Math.min(a, b), Math.max(a, b)]
-  const range = fromEnd ? `-${low}:-${high}` : `${low}:${high}`
+  const range = fromEnd ? `-${a}:-${b}` : `${a}:${b}`
   const has = (name: string): boolean => names.includes(name)
   const page = (hits: readonly Hit[]): readonly Hit[] =>
     hits.filter((_, i) => (fromEnd ? hits.length - i >= low && hits.length - i <= high : i + 1 >= low && i + 1 <= high))

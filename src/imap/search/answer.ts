@@ -1,6 +1,6 @@
 /** What a client is told of what a search found: an ESEARCH response, or the SEARCH and SORT of old. RFC 4731 §3.1, RFC 9051 §7.3.4. */
 import type { By } from '../command.ts'
-import { formatPage, type Page, pageOf } from '../page.ts'
+import { type Page, pageOf } from '../page.ts'
 import type { Selected } from '../selected.ts'
 import type { SearchOptions } from '../tables.ts'
 import type { ResponseWriter } from '../wire/write.ts'
@@ -57,7 +57,7 @@ async function writeExtended(out: ResponseWriter, { tag, by, options, modseq, ma
   if (modseq !== undefined) out.word('MODSEQ').number(modseq)
   if (page) {
     const { from, to } = pageOf(page, numbers.length)
-    out.word('PARTIAL').open().wire(formatPage(page))
+    out.word('PARTIAL').open().wire(page.written)
     if (from < to) await writeSet(out, numbers.slice(from, to))
     else out.nil()
     out.close()
