@@ -1,49 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { keptOutput, MadeMailbox, type MadeMessage } from '../../../../test/support/messages.ts'
 import { seeded } from '../../../../test/support/random.ts'
+import { type Mail, threads } from '../../../../test/support/threads.ts'
 import { baseSubject } from '../../../mail/base-subject.ts'
-import { ResponseWriter } from '../../wire/write.ts'
-import { Work } from '../../work.ts'
-import { OPEN_GATE } from '../context.ts'
-import { ALL } from '../index-keys.ts'
-import { runSearch } from '../run.ts'
-import type { ThreadAlgorithm } from './algorithm.ts'
 import { orderedSubject } from './ordered-subject.ts'
 import { byReferences } from './references.ts'
 import { ROOT, ThreadTree } from './tree.ts'
 import { writeThreads } from './write.ts'
-
-interface Mail {
-  readonly id?: string | undefined
-  readonly refs?: readonly string[]
-  readonly replyTo?: string
-  readonly subject?: string
-  /** Minutes. */
-  readonly at?: number
-}
-
-const made = (mails: readonly Mail[]): MadeMessage[] =>
-  mails.map(({ id, refs, replyTo, subject, at = 0 }, i) => {
-    const lines = [`Date: ${new Date(at * 60_000).toUTCString().replace('GMT', '+0000')}`]
-    if (id) lines.push(`Message-ID: <${id}@x>`)
-    if (refs) lines.push(`References: ${refs.map((ref) => `<${ref}@x>`).join('\r\n ')}`)
-    if (replyTo) lines.push(`In-Reply-To: <${replyTo}@x>`)
-    if (subject !== undefined) lines.push(`Subject: ${subject}`)
-    // A content id is all that the kept keys are found by: no two mailboxes of these tests may share one.
-    return { uid: (uids += 1), raw: Buffer.from([...lines, '', `${i}`, ''].join('\r\n')) }
-  })
-let uids = 0
-
-async function threads(mails: readonly Mail[], algorithm: ThreadAlgorithm): Promise<string> {
-  const box = new MadeMailbox(made(mails))
-  const kept = keptOutput()
-  const work = new Work({ output: kept.output, ending: new AbortController().signal })
-  const context = { store: box.store, selected: box.selected, gate: OPEN_GATE, work }
-  const found = await runSearch(context, ALL)
-  await writeThreads(new ResponseWriter(kept.output), await algorithm(context, found), found.msns, work)
-  return (await kept.text()).trim()
-}
 
 describe('REFERENCES', () => {
   const cases: [name: string, mails: Mail[], threads: string][] = [
@@ -188,60 +151,6 @@ describe('ORDEREDSUBJECT', () => {
   ]
   for (const [name, mails, expected] of cases)
     test(name, async () => assert.equal(await threads(mails, orderedSubject), `* THREAD ${expected}`.trim()))
-})
-
-describe('the examples of RFC 5256', () => {
-  /** §4: the responses to A283 and A285, which are about the same messages: by their order in time, their subjects, and who answers whom. */
-  test('THREAD ORDEREDSUBJECT and REFERENCES', async () => {
-    const bySubject =
-      '(166)(167)(168)(169)(172)(170)(171)(173)(174 (175)(176)(178)(181)(180))(179)(177 (183)(182)(188)(184)(185)(186)(187)(189))(190)(191)(192)(193)(194 195)(196 (197)(198))(199)(200 202)(201)(203)(204)(205)(206 207)(208)'
-    const byReference =
-      '(166)(167)(168)(169)(172)((170)(179))(171)(173)((174)(175)(176)(178)(181)(180))((177)(183)(182)(188 (184)(189))(185 186)(187))(190)(191)(192)(193)((194)(195 196))(197 198)(199)(200 202)(201)(203)(204)(205 206 207)(208)'
-    const inTime = bySubject.match(/[0-9]+/g)!.map(Number)
-    const subjects = new Map<number, string>()
-    for (const thread of bySubject.match(/\(([0-9]+(?: [0-9]+| \([0-9]+\)(?:\([0-9]+\))*)?)\)/g)!) {
-      const members = thread.match(/[0-9]+/g)!.map(Number)
-      for (const member of members) subjects.set(member, `about ${members[0]}`)
-    }
-    const answers = new Map([
-      [170, 'gone'],
-      [179, 'gone'],
-      [184, '188'],
-      [189, '188'],
-      [186, '185'],
-      [196, '195'],
-      [198, '197'],
-      [202, '200'],
-      [206, '205'],
-      [207, '206'],
-    ])
-    const mails = Array.from({ length: 43 }, (_, i) => {
-      const msn = i + 166
-      const to = answers.get(msn)
-      return { id: `${msn}`, subject: subjects.get(msn)!, at: inTime.indexOf(msn), ...(to && { refs: [to] }) }
-    })
-    const numbered = (text: string): string => text.replace(/[0-9]+/g, (n) => `${Number(n) + 165}`)
-    assert.equal(numbered(await threads(mails, orderedSubject)), `* THREAD ${bySubject}`)
-    assert.equal(numbered(await threads(mails, byReferences)), `* THREAD ${byReference}`)
-  })
-
-  test('the response', async () => {
-    const parents = new Map([
-      [6, 3],
-      [4, 6],
-      [23, 4],
-      [44, 6],
-      [7, 44],
-      [96, 7],
-    ])
-    const shown = [2, 3, 6, 4, 23, 44, 7, 96]
-    const mails = Array.from({ length: 96 }, (_, i) => {
-      const msn = i + 1
-      const parent = parents.get(msn)
-      return { id: `m${msn}`, at: shown.includes(msn) ? shown.indexOf(msn) : 100 + i, ...(parent && { refs: [`m${parent}`] }) }
-    })
-    assert.ok((await threads(mails, byReferences)).startsWith('* THREAD (2)(3 6 (4 23)(44 7 96))(1)(5)(8)'))
-  })
 })
 
 /** The algorithm once more, with objects and recursion, as one would write it down. */
