@@ -43,6 +43,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(2180, 'IMAP4 Multi-Accessed Mailbox Practice', 'full', 'a session goes on with the messages it was told of until it is told that they went'),
   rfc(2183, 'The Content-Disposition Header Field', 'full', 'in BODYSTRUCTURE'),
   rfc(2231, 'MIME Parameter Value and Encoded Word Extensions', 'full', 'parameters in pieces are put together, within bounds'),
+  rfc(2277, 'IETF Policy on Character Sets and Languages', 'words', 'i-default, the language of who has not chosen one'),
   rfc(2308, 'Negative Caching of DNS Queries (DNS NCACHE)', 'words', 'that there is nothing is remembered for a minute'),
   rfc(2342, 'IMAP4 Namespace', 'full', 'one’s own mailboxes, those of other users, public ones', { imap: ['NAMESPACE'] }),
   rfc(2449, 'POP3 Extension Mechanism', 'full', 'CAPA and response codes', {
@@ -104,6 +105,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(4466, 'Collected Extensions to IMAP4 ABNF', 'words', 'where parameters and modifiers of commands stand'),
   rfc(4469, 'IMAP CATENATE Extension', 'full', 'parts by URLs of this server', { imap: ['CATENATE'] }),
   rfc(4616, 'The PLAIN SASL Mechanism', 'full', 'after TLS; the authorization identity is empty or the user', { imap: ['AUTH=PLAIN'] }),
+  rfc(4647, 'Matching of Language Tags', 'part', 'lookup, for POP3’s LANG'),
   rfc(4648, 'The Base16, Base32 and Base64 Data Encodings', 'full', 'base64, strictly'),
   rfc(4731, 'IMAP4 Extension to SEARCH Command for Controlling What Kind of Information Is Returned', 'full', 'RETURN (MIN MAX ALL COUNT)', {
     imap: ['ESEARCH'],
@@ -211,6 +213,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(6840, 'Clarifications and Implementation Notes for DNS Security (DNSSEC)', 'words', 'the AD bit of a resolver that is trusted'),
   rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
   rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
+  rfc(
+    6856,
+    'Post Office Protocol Version 3 (POP3) Support for UTF-8',
+    'part',
+    'names and passwords in UTF-8, without UTF8 too; LANG with English alone; messages with 8-bit headers are sent as they are to who has not said UTF8: neither a surrogate nor [UTF8]',
+    { pop3: ['UTF8', 'LANG'] },
+  ),
   rfc(6891, 'Extension Mechanisms for DNS (EDNS(0))', 'words', 'answers of up to 1232 octets by UDP'),
   rfc(
     7162,

@@ -1,4 +1,5 @@
 /** What commands take after their name. RFC 1939 §3: single spaces, numbers in decimal digits. */
+import { saslPrep } from '../auth/saslprep.ts'
 import { Bad } from './reply.ts'
 
 // Far beyond any maildrop, and exact as a number.
@@ -18,6 +19,12 @@ export function numberAndLines(argument: string): { message: number; lines: numb
   const [message = '', lines = '', ...rest] = argument.trim().split(' ')
   if (rest.length > 0) throw new Bad('A message number and a number of lines are needed')
   return { message: digits(message, 'A message number is needed'), lines: digits(lines, 'A number of lines is needed') }
+}
+
+/** What USER and PASS take, in UTF-8 or ASCII. RFC 6856 §2.2: text that SASLprep refuses is no name and no password; octets that are no UTF-8 came as U+FFFD, which it refuses too. */
+export function credential(argument: string): string {
+  if (/[^\0-\x7f]/.test(argument) && saslPrep(argument, 'query') === undefined) throw new Bad('This is no text that a name or a password may be')
+  return argument
 }
 
 /** More digits than any message has read as a number that none has. */

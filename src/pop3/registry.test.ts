@@ -19,7 +19,19 @@ test('every file of commands/ is a registered command of its name', () => {
 })
 
 test('CAPA is what is registered', () => {
-  const lines = ['USER', 'SASL PLAIN LOGIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE', 'EXPIRE 0 USER', 'IMPLEMENTATION Postern']
+  const lines = [
+    'USER',
+    'SASL PLAIN LOGIN',
+    'UTF8 USER',
+    'LANG',
+    'UIDL',
+    'TOP',
+    'PIPELINING',
+    'RESP-CODES',
+    'AUTH-RESP-CODE',
+    'EXPIRE 0 USER',
+    'IMPLEMENTATION Postern',
+  ]
   assert.deepEqual(registry.capabilities(session()), lines)
   const withoutTop = createRegistry(COMMANDS.filter((command) => command.name !== 'TOP'))
   assert.deepEqual(

@@ -156,14 +156,14 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
     async append(
       user: string,
       mailbox: string,
-      messages: readonly { readonly text: string; readonly flags?: readonly string[]; readonly at?: number }[],
+      messages: readonly { readonly text: string | Buffer; readonly flags?: readonly string[]; readonly at?: number }[],
     ) {
       const a = await access(user)
       const to = await store.open(a, mailbox, true)
       const staged: NewMessage[] = []
       for (const { text, flags = [], at = Date.now() } of messages) {
         const stage = store.stage(a, 1 << 26)
-        await stage.write(Buffer.from(text))
+        await stage.write(typeof text === 'string' ? Buffer.from(text) : text)
         staged.push({ content: await stage.finish(), flags, internalDate: at })
       }
       return await store.append(to, staged)

@@ -98,7 +98,7 @@ export class Pop3Player extends Player {
       }
       // @mail INBOX text: one message, `{{x0a}}` and the like in it.
       case 'mail':
-        await this.house.append(this.user, first, [{ text: expand(`${more}{{-}}`) }])
+        await this.house.append(this.user, first, [{ text: Buffer.from(expand(`${more}{{-}}`), 'latin1') }])
         return true
       // @long INBOX 3 100: messages with that many lines.
       case 'long': {

@@ -3,6 +3,7 @@ import type { AnyCommand } from '../command.ts'
 import { auth } from './auth.ts'
 import { capa } from './capa.ts'
 import { dele } from './dele.ts'
+import { lang } from './lang.ts'
 import { list } from './list.ts'
 import { noop } from './noop.ts'
 import { pass } from './pass.ts'
@@ -14,5 +15,6 @@ import { stls } from './stls.ts'
 import { top } from './top.ts'
 import { uidl } from './uidl.ts'
 import { user } from './user.ts'
+import { utf8 } from './utf8.ts'
 
-export const COMMANDS: readonly AnyCommand[] = [capa, stls, user, pass, auth, stat, list, uidl, retr, top, dele, rset, noop, quit]
+export const COMMANDS: readonly AnyCommand[] = [capa, stls, user, pass, auth, utf8, lang, stat, list, uidl, retr, top, dele, rset, noop, quit]

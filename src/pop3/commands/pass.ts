@@ -1,3 +1,4 @@
+import { credential } from '../arguments.ts'
 import { command } from '../command.ts'
 import { logIn } from '../login.ts'
 import { Bad } from '../reply.ts'
@@ -7,7 +8,7 @@ export const pass = command({
   name: 'PASS',
   rfc: 'RFC 1939 §7',
   states: ['authorization'],
-  parse: (argument) => argument,
+  parse: credential,
   async run(session, password) {
     const { user, remote, gone: signal } = session
     if (user === undefined) throw new Bad('Send USER first')

@@ -1,3 +1,4 @@
+import { credential } from '../arguments.ts'
 import { command } from '../command.ts'
 import { Bad } from '../reply.ts'
 
@@ -8,7 +9,7 @@ export const user = command({
   states: ['authorization'],
   capability: 'USER',
   parse(argument) {
-    const name = argument.trim()
+    const name = credential(argument.trim())
     if (name === '') throw new Bad('A user name is needed')
     return name
   },

@@ -103,7 +103,17 @@ for (const [name, dialogue] of Object.entries(DIALOGUES))
 
 test('CAPA before and after login', async () => {
   const client = await Client.connect(house, listener)
-  const common = ['USER', 'SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN', 'UIDL', 'TOP', 'PIPELINING', 'RESP-CODES', 'AUTH-RESP-CODE']
+  const common = [
+    'USER',
+    'SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN',
+    'UTF8 USER',
+    'LANG',
+    'UIDL',
+    'TOP',
+    'PIPELINING',
+    'RESP-CODES',
+    'AUTH-RESP-CODE',
+  ]
   assert.deepEqual(await client.list('CAPA'), [...common, 'EXPIRE 0 USER', 'IMPLEMENTATION Postern'])
   await client.ok('USER carl@example.test')
   await client.ok(`PASS ${PASSWORD}`)
