@@ -97,8 +97,8 @@ export class Book {
     this.#ids.set(token, id)
   }
 
-  /** A session of `by` was let into the maildrop at the earliest at `from`, and shown these. Deeds of other sessions of the maildrop that are in doubt are decided by it. */
-  shown(by: string, { box, tokens, from }: { box: string; tokens: ReadonlySet<string>; from: number }): void {
+  /** A session of `by` was let into the maildrop at the earliest at `from`, and shown these, `all` that there are. Deeds of other sessions of the maildrop that are in doubt are decided by it. */
+  shown(by: string, { box, tokens, from, all }: { box: string; tokens: ReadonlySet<string>; from: number; all: boolean }): void {
     for (const deed of this.deeds) {
       if (deed.from !== box || deed.outcome === 'refused') continue
       const taken = deed.acts.filter((act) => leaves(act) || act.kind === 'hide').map(({ token }) => token)
@@ -107,11 +107,12 @@ export class Book {
         this.#tally.check('stays', back.length === 0, () => `${by} is shown ${back}, which ${deed.by} was told are away`)
       // Of IMAP's nothing is decided by a maildrop: it needs no lock.
       if (deed.outcome !== 'doubt' || deed.by.startsWith('imap') || back.length === 0) continue
-      const missing = taken.filter((token) => !tokens.has(token) && this.#others(deed, token).length === 0)
+      const missing = taken.filter((token) => all && !tokens.has(token) && this.#others(deed, token).length === 0)
       this.#tally.check('whole', missing.length === 0, () => `${by} is shown ${back} and not ${missing}, of what ${deed.by} took`)
       deed.isDoomed = true
       if (deed.settledAt < from) deed.outcome = 'refused'
     }
+    if (!all) return
     for (const { message, home, arrived, arrivedAt } of this.letters.values()) {
       if (home !== box || arrived !== 'done' || arrivedAt > from) continue
       const touched = this.deeds.some(

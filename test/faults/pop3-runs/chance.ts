@@ -16,7 +16,7 @@ export const FOLDER = 'Orders'
 export function policiesOf(seed: number): readonly [Policy, Policy] {
   const random = chanceOf(seed, 0)
   const folder = random(4) === 0 ? FOLDER : 'INBOX'
-  const one = (): Policy => ({ after: pick(random, AFTER_DOWNLOAD), folder, seen: random(2) === 0 })
+  const one = (): Policy => ({ after: pick(random, AFTER_DOWNLOAD), folder, seen: random(2) === 0, max: random(6) === 0 ? 2 + random(4) : undefined })
   const first = one()
   if (random(2) === 0) return [first, first]
   return [first, random(4) === 0 ? { ...one(), folder: folder === 'INBOX' ? FOLDER : 'INBOX' } : one()]
@@ -41,6 +41,8 @@ export interface Plan {
   readonly faults: readonly Fault[]
   /** Octets of the messages that are there, about; undefined: small ones, mostly. */
   readonly letters: readonly (number | undefined)[]
+  /** The account has neither Trash nor Archive. */
+  readonly hasNoPlaces: boolean
 }
 
 /** Of everything that a session of POP3 says to Postgres. */
@@ -64,7 +66,7 @@ export function planOf(seed: number, hasRedis: boolean): Plan {
   const faults = drawFaults(random, hasRedis)
   // What fails within a RETR needs one that takes a while.
   if (faults.some(({ where }) => where?.phase === 'within')) letters[random(letters.length)] = LARGE
-  return { faults, letters }
+  return { faults, letters, hasNoPlaces: random(4) === 0 }
 }
 
 function drawFaults(random: Random, hasRedis: boolean): Fault[] {

@@ -24,6 +24,8 @@ export interface Policy {
   readonly after: AfterDownload
   readonly folder: string
   readonly seen: boolean
+  /** The newest so many are shown. */
+  readonly max: number | undefined
 }
 
 export interface Run {

@@ -95,7 +95,8 @@ const HASHES = new Map(Object.entries(PASSWORDS).map(([name, secret]) => [name, 
 function appPasswords(seed: number): string {
   const [a, b] = policiesOf(seed)
   const entry = (name: string, pop3: string): string => `{ name: ${name}, hash: "${HASHES.get(name)}"${pop3} }`
-  const pop3 = ({ after, folder, seen }: Policy): string => `, pop3: { after_download: ${after}, folder: ${folder}, seen_on_retr: ${seen} }`
-  const look = ({ folder }: Policy): string => pop3({ after: 'client', folder, seen: false })
+  const pop3 = ({ after, folder, seen, max }: Policy): string =>
+    `, pop3: { after_download: ${after}, folder: ${folder}, seen_on_retr: ${seen}${max === undefined ? '' : `, max_listed: ${max}`} }`
+  const look = ({ folder }: Policy): string => pop3({ after: 'client', folder, seen: false, max: undefined })
   return [entry('pop-a', pop3(a)), entry('pop-b', pop3(b)), entry('imap', ''), entry('look-a', look(a)), entry('look-b', look(b))].join(', ')
 }

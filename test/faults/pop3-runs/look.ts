@@ -9,11 +9,11 @@ import { readStored, type Stored } from '../read-sql.ts'
 import { Wire } from '../wire.ts'
 import type { Run } from './clients.ts'
 import { type Home, PASSWORDS } from './home.ts'
-import { enter, type Finds, type Found, judgeBook } from './verdict.ts'
+import { type Doubt, enter, type Finds, type Found, judgeBook } from './verdict.ts'
 import { GRACE } from './visits.ts'
 
 /** Reads and judges one account. `folders`: the maildrops of the POP3 programs, in their order. */
-export async function judgeRun(home: Home, run: Run, folders: readonly [string, string]): Promise<void> {
+export async function judgeRun(home: Home, run: Run, folders: readonly [string, string]): Promise<Doubt[]> {
   const { user, book, tally, ledger } = run
   const [one, two] = run.hosts
   // The first host may be on its way yet; the other one never failed.
@@ -24,11 +24,12 @@ export async function judgeRun(home: Home, run: Run, folders: readonly [string, 
   const shown = await readShown(host, [user], PASSWORDS.imap)
   const stored = await readStored(home.database.connect, [user])
   const finds = findsOf(stored)
-  judgeBook(book, finds, tally)
+  const doubts = judgeBook(book, finds, tally)
   judgeShown(run, { shown, drops })
   enter(ledger, user, book)
   for (const { box, uidvalidity, rows } of shown) for (const [uid, { sha }] of rows) ledger.tell({ user, box, uidvalidity, uid }, sha, 'the look')
   judge({ ledger, users: [user], stored, shown, copies: [], relayed: undefined }, home.invariants)
+  return doubts
 }
 
 /** Of all runs at once: folded as not folded, and nothing has come back meanwhile. */
@@ -99,7 +100,7 @@ async function lookByPop3(run: Run, drop: Maildrop): Promise<Set<string>> {
         continue
       }
       if (looks === 0) await readAll(run, { wire, say, tokens })
-      if (looks === 0) run.book.shown('look', { box: drop.box, tokens, from })
+      if (looks === 0) run.book.shown('look', { box: drop.box, tokens, from, all: true })
       looks++
       run.visits.move(visit, 'leaving')
       const bye = await say('QUIT')

@@ -124,7 +124,9 @@ class Session implements AsyncDisposable {
     if (this.#visit.state !== 'in') return
     const tokens = new Set(this.#tokens.filter((token) => token !== undefined))
     this.#run.tally.check('once', tokens.size === ids.length, () => `${this.#by} is shown ${ids.length} messages, ${tokens.size} different ones`)
-    book.shown(this.#by, { box: this.#client.policy.folder, tokens, from: this.#from })
+    const { folder: box, max = Number.POSITIVE_INFINITY } = this.#client.policy
+    this.#run.tally.check('read', tokens.size <= max, () => `${this.#by} is shown ${tokens.size} of at most ${max}`)
+    book.shown(this.#by, { box, tokens, from: this.#from, all: tokens.size < max })
   }
 
   /** On the book's clock: PASS was not sent before. */

@@ -10,6 +10,7 @@ import { judgeHome, judgeRun } from './look.ts'
 import { popper } from './pop3.ts'
 import type { Rule } from './rules.ts'
 import { Trouble } from './trouble.ts'
+import type { Doubt } from './verdict.ts'
 import { Visits } from './visits.ts'
 
 /** Runs of one home: one start of the servers, apart from those that are killed. */
@@ -20,11 +21,19 @@ export interface Counts {
   /** What was to fail, and did. */
   readonly happened: Map<What, number>
   readonly deeds: Record<'done' | 'refused' | 'doubt', number>
-  /** By seed, what was found. */
+  /** What commands in doubt came to. */
+  readonly doubts: Record<Doubt, number>
+  /** Seeds of the runs in which something was found. */
   readonly faulty: number[]
 }
 
-export const noCounts = (): Counts => ({ runs: 0, happened: new Map(), deeds: { done: 0, refused: 0, doubt: 0 }, faulty: [] })
+export const noCounts = (): Counts => ({
+  runs: 0,
+  happened: new Map(),
+  deeds: { done: 0, refused: 0, doubt: 0 },
+  doubts: { done: 0, undone: 0, unknown: 0 },
+  faulty: [],
+})
 
 /** The runs of these seeds, and what is there when all are over. `each` hears of every one; false: that is enough. */
 export async function runHome(
@@ -78,11 +87,12 @@ async function oneRun(home: Home, { seed, tally, counts }: { seed: number; tally
   ])
   await trouble.over()
   await home.quiet()
-  await judgeRun(home, run, [a.folder, b.folder])
+  const doubts = await judgeRun(home, run, [a.folder, b.folder])
 
   counts.runs++
   for (const what of trouble.happened) counts.happened.set(what, (counts.happened.get(what) ?? 0) + 1)
-  for (const { outcome } of book.deeds) counts.deeds[outcome]++
+  for (const { outcome, isDoomed } of book.deeds) if (!isDoomed) counts.deeds[outcome]++
+  for (const came of doubts) counts.doubts[came]++
 }
 
 interface Filling {
@@ -97,6 +107,8 @@ async function fill({ opened, ledger }: Home, { user, book, plan, folders }: Fil
   const { store, accounts } = opened
   const account = accounts.grant((await accounts.login(address(user)))!)
   await store.create(account, KEPT)
+  // What a QUIT moves to is made by it, where it is not there.
+  if (plan.hasNoPlaces) for (const name of ['Trash', 'Archive']) await store.remove(account, name)
   if (folders.includes(FOLDER)) await store.create(account, FOLDER)
   const boxes = [...new Set(folders)]
   for (const [at, box] of boxes.entries()) {

@@ -26,9 +26,10 @@ export async function runsOf(t: TestContext, { first, runs, stops = false }: { f
   }
   const happened = [...counts.happened].map(([what, n]) => `${what} ${n}`).join(', ')
   const { done, refused, doubt } = counts.deeds
+  const { doubts } = counts
   const each = (performance.now() - began) / counts.runs
   t.diagnostic(
-    `${counts.runs} runs from seed ${first}, ${each.toFixed(0)} ms each; ${happened}; commands: ${done} done, ${refused} refused, ${doubt} in doubt\n${tally.table()}`,
+    `${counts.runs} runs from seed ${first}, ${each.toFixed(0)} ms each; ${happened}; commands: ${done} done, ${refused} refused, ${doubt} in doubt; of those without an answer ${doubts.done} were done, ${doubts.undone} not\n${tally.table()}`,
   )
   assert.equal(tally.violations + violations, 0, `seeds ${counts.faulty}`)
 }

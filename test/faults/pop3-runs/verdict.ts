@@ -15,9 +15,16 @@ export type Finds = ReadonlyMap<string, readonly Found[]>
 
 const NOWHERE = ''
 
-export function judgeBook(book: Book, finds: Finds, tally: Tally<Rule>): void {
+/** What came of commands that nobody had an answer to. */
+export type Doubt = 'done' | 'undone' | 'unknown'
+
+/** Of each deed in doubt, what it came to. */
+export function judgeBook(book: Book, finds: Finds, tally: Tally<Rule>): Doubt[] {
   for (const letter of book.letters.values()) judgeLetter(book, { letter, found: finds.get(letter.message.token) ?? [] }, tally)
-  for (const deed of book.deeds) judgeDeed(book, { deed, finds }, tally)
+  return book.deeds.flatMap((deed) => {
+    const came = judgeDeed(book, { deed, finds }, tally)
+    return deed.acts.length > 0 && (deed.outcome === 'doubt' || deed.isDoomed) ? [came] : []
+  })
 }
 
 interface Where {
@@ -53,7 +60,7 @@ export function placesOf({ deeds }: Book, { message, home, arrived }: Letter): S
 }
 
 /** All of it, where it was acknowledged; nothing, where it was refused; one of both in doubt. What others may have done as well says nothing. */
-function judgeDeed(book: Book, { deed, finds }: { deed: Deed; finds: Finds }, tally: Tally<Rule>): void {
+function judgeDeed(book: Book, { deed, finds }: { deed: Deed; finds: Finds }, tally: Tally<Rule>): Doubt {
   const { outcome, acts, by } = deed
   const states = acts.map((act) => ({ act, is: stateOf(book, { deed, act, found: finds.get(act.token)?.[0] }) }))
   const done = states.filter(({ is }) => is === 'done').map(({ act }) => act)
@@ -62,6 +69,7 @@ function judgeDeed(book: Book, { deed, finds }: { deed: Deed; finds: Finds }, ta
   if (outcome === 'done') tally.check('stays', undone.length === 0, () => `${by} was told that it is done, and it is not: ${words(undone)}`)
   else if (outcome === 'refused') tally.check('alone', done.length === 0, () => `${by} was refused, and it is done: ${words(done)}`)
   else tally.check('whole', done.length === 0 || undone.length === 0, () => `of ${by} is done: ${words(done)}; and is not: ${words(undone)}`)
+  return done.length > 0 ? 'done' : undone.length > 0 ? 'undone' : 'unknown'
 }
 
 interface Asked {
@@ -70,7 +78,7 @@ interface Asked {
   readonly found: Found | undefined
 }
 
-function stateOf(book: Book, { deed, act, found }: Asked): 'done' | 'undone' | 'unknown' {
+function stateOf(book: Book, { deed, act, found }: Asked): Doubt {
   const { token, kind } = act
   const others = book.deeds
     .filter((one) => one !== deed && one.outcome !== 'refused')
