@@ -152,14 +152,20 @@ export const RFCS: readonly Rfc[] = [
   rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
   rfc(5452, 'Measures for Making DNS More Resilient against Forged Answers', 'words', 'a port and an id of chance for each question'),
-  rfc(5464, 'The IMAP METADATA Extension', 'part', 'notes of mailboxes and of the server, within limits; other sessions are not told of changes', {
-    imap: ['METADATA'],
-  }),
+  rfc(
+    5464,
+    'The IMAP METADATA Extension',
+    'part',
+    'notes of mailboxes and of the server, within limits; who asked by NOTIFY is told of changes, ENABLE METADATA is not taken',
+    {
+      imap: ['METADATA'],
+    },
+  ),
   rfc(
     5465,
     'The IMAP NOTIFY Extension',
     'full',
-    'MessageNew, MessageExpunge, FlagChange, MailboxName, SubscriptionChange; of groups that name a mailbox the first counts; other events are NO [BADEVENT]; sequence numbers stay usable',
+    'all events but AnnotationChange; all groups that name a mailbox count, up to one with NONE; a RENAME of INBOX is told as a mailbox that was made; sequence numbers stay usable',
     { imap: ['NOTIFY'] },
   ),
   rfc(

@@ -5,6 +5,7 @@ import { Bad, No } from './reply.ts'
 import type { AuthenticatedSession } from './session.ts'
 import { isAtom } from './wire/chars.ts'
 import type { ArgumentReader } from './wire/read.ts'
+import type { ResponseWriter } from './wire/write.ts'
 
 /** Entries in one command. */
 export const MAX_ASKED = 100
@@ -87,10 +88,24 @@ export const isShared = (entry: string): boolean => entry === SHARED || entry.st
 /** Whether the entry is one of the two roots, which have no value. */
 export const isRoot = (entry: string): boolean => entry === SHARED || entry === PRIVATE
 
+/** Names in one unsolicited response. */
+const ENTRIES_AT_ONCE = 20
+
+/** `* METADATA "INBOX" /shared/comment`: these changed. Nothing where none did. RFC 5464 §4.4.2. */
+export function writeEntries({ out }: AuthenticatedSession, name: string, entries: readonly string[]): void {
+  for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
+    const line = out.untagged().word('METADATA').mailbox(name)
+    for (const entry of entries.slice(at, at + ENTRIES_AT_ONCE)) writeEntry(line, entry)
+    line.end()
+  }
+}
+
+const writeEntry = (line: ResponseWriter, entry: string): ResponseWriter => (isAtom(entry) ? line.word(entry) : line.string(entry))
+
 /** `* METADATA "INBOX" (/shared/comment "Ours")`; nothing where there is nothing to say. */
 export function writeMetadata({ out }: AuthenticatedSession, name: string, { entries }: Answered): void {
   if (entries.length === 0) return
   const line = out.untagged().word('METADATA').mailbox(name).open()
-  for (const [entry, value] of entries) (isAtom(entry) ? line.word(entry) : line.string(entry)).value(value)
+  for (const [entry, value] of entries) writeEntry(line, entry).value(value)
   line.close().end()
 }

@@ -14,6 +14,7 @@ export interface Orders {
   readonly hidden: ReadonlySet<number>
   readonly told: UidRanges
   readonly numbered: UidRanges
+  readonly made: UidRanges
 }
 
 /** Searches that are kept up to date while the mailbox is selected: sync has them told (RFC 5267 §4.3). */
@@ -43,6 +44,7 @@ export class Selected {
   #hidden = new Set<number>()
   #told: number[] = []
   #numbered: number[] = []
+  #made: number[] = []
   /** Packed: it is kept for as long as the mailbox is selected. */
   #saved: Uint8Array = packRanges([])
 
@@ -142,12 +144,17 @@ export class Selected {
   number(uids: UidRanges): void {
     this.#numbered = this.#numbered.length === 0 ? [...uids] : normalise([...this.#numbered, ...uids])
   }
+  /** UIDs of messages that this session put into a mailbox: if it is this one, the client knows what they are (RFC 5465 §5.2). */
+  made({ account, mailbox }: MailboxAccess, uids: UidRanges): void {
+    if (account === this.access.account && mailbox === this.access.mailbox) this.#made = normalise([...this.#made, ...uids])
+  }
   /** For sync: what to hide and what to tell, once. */
   takeOrders(): Orders {
-    const orders = { hidden: this.#hidden, told: this.#told, numbered: this.#numbered }
+    const orders = { hidden: this.#hidden, told: this.#told, numbered: this.#numbered, made: this.#made }
     this.#hidden = new Set()
     this.#told = []
     this.#numbered = []
+    this.#made = []
     return orders
   }
 }

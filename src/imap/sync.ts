@@ -6,7 +6,7 @@
 import { Unavailable } from '../store/errors.ts'
 import { SYSTEM_FLAGS } from '../store/flags.ts'
 import { namesWithin } from '../store/rights.ts'
-import { formatRanges, outside, toRanges, type UidRanges } from '../store/uidset.ts'
+import { formatRanges, normalise, outside, toRanges, type UidRanges } from '../store/uidset.ts'
 import type { News, Told } from '../store/view.ts'
 import type { SyncLevel } from './command.ts'
 import { changedItems, MODSEQ, UID } from './fetch/items.ts'
@@ -36,11 +36,12 @@ export type Look = 'now' | 'try' | 'maybe' | 'known'
  * Reports what there is to report in the selected mailbox, if any. A session that is told of expunges by UID gets back the code that says up to where it was
  * told of all, for the tagged line (RFC 7162 §3.2.6, §3.2.7): next time it need not ask what it has heard.
  */
-export async function sync(session: Session, level: SyncLevel, look: Look): Promise<Code | undefined> {
+export async function sync(session: Session, level: SyncLevel, look: Look, { flags = true } = {}): Promise<Code | undefined> {
   const { selected } = session
   if (!selected || level === 'none') return undefined
   await refresh(selected, look)
-  return await report(session, selected, level === 'all')
+  // Who counts by MODSEQ must not be shown a higher one before all lower ones (RFC 7162 §6).
+  return await report(session, selected, { expunges: level === 'all', flags: flags || session.reports.modseq })
 }
 
 async function refresh(selected: Selected, look: Look): Promise<void> {
@@ -52,7 +53,12 @@ async function refresh(selected: Selected, look: Look): Promise<void> {
   }
 }
 
-async function report(session: Session, selected: Selected, expunges: boolean): Promise<Code | undefined> {
+/** Without `flags` those that changed are told with the next command. */
+async function report(
+  session: Session,
+  selected: Selected,
+  { expunges, flags }: Readonly<Record<'expunges' | 'flags', boolean>>,
+): Promise<Code | undefined> {
   const { out } = session
   const orders = selected.takeOrders()
   if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale && selected.rightsTold === selected.access.rights)
@@ -68,9 +74,10 @@ async function report(session: Session, selected: Selected, expunges: boolean): 
     if (session.reports.recent) out.untagged().number(selected.countRecent()).word('RECENT').end()
   }
   if (selected.keywords.length > selected.keywordsTold || selected.rightsTold !== selected.access.rights) writeFlags(out, selected)
-  await writeFetches(session, selected, news.flags, orders)
+  if (flags) await writeFetches(session, selected, news.flags, orders)
+  else selected.tell(normalise([...orders.told, ...toRanges(news.flags.map(({ segment, row }) => segment.uids[row]!))]))
   await selected.updates?.afterNews()
-  if (news.exists !== undefined) await session.notifier?.arrived(known + 1, selected.view.maxUid)
+  if (news.exists !== undefined) await session.notifier?.arrived(outside([known + 1, selected.view.maxUid], orders.made))
   if (!session.reports.vanished || !session.reports.modseq) return undefined
   const { settled, modseq } = selected.view
   // While expunges are held back a client must not believe the MODSEQ of what it is shown (RFC 7162 §3.2, §6).

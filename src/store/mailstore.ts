@@ -266,8 +266,15 @@ export interface MailStore {
   /** Sum of the sizes of all messages of the account, in octets, and its limit if any. */
   quota(a: AccountAccess): Promise<{ readonly used: number; readonly limit: number | undefined }>
   select(m: MailboxAccess, watcher: MailboxWatcher): Promise<SelectedMailbox>
-  /** Calls `heard`, which never throws, when one of these mailboxes may have changed, or `names`: which there are, their names, rights, subscriptions. */
-  watch(a: AccountAccess, mailboxes: readonly MailboxInfo[], heard: (of: MailboxInfo | 'names') => void): AccountWatch
+  /**
+   * Calls `heard`, which never throws, when one of these mailboxes may have changed, or `names`: which there are, their names, rights, annotations, subscriptions;
+   * also of those of `owners`.
+   */
+  watch(
+    a: AccountAccess,
+    on: { readonly mailboxes: readonly MailboxInfo[]; readonly owners?: readonly AccountId[] },
+    heard: (of: MailboxInfo | 'names') => void,
+  ): AccountWatch
 
   /** `maxSize` in octets; Refusal 'too-big' from `write` beyond it. */
   stage(a: AccountAccess, maxSize: number): ContentStage

@@ -222,12 +222,12 @@ for (const mode of MODES)
       await ask('UNSELECT')
       await other.ask(`CREATE ${base}`)
       await ask(`NOTIFY SET (subtree ${session.name(base)} (MessageNew MessageExpunge MailboxName SubscriptionChange))`)
-      /** Up to the response of that kind. */
+      /** Up to the response of that kind; the mailbox above has one of its own (RFC 5465 §5.4). */
       const heard = async (kind: string): Promise<Response> => {
         for (;;) {
           const response = await session.next()
           await sameToImapflow(response)
-          if (response.values[0] === kind) return response
+          if (response.values[0] === kind && !(kind === 'LIST' && session.named(response.values[3]) === base)) return response
         }
       }
       for (const [i, piece] of NAMES.slice(4 * MODES.indexOf(mode))

@@ -134,7 +134,7 @@ test('what really changed is told: with a word for it that changes with it, and 
 test('whoever watches the names of an account hears of it; of nothing where nothing changed', async () => {
   const box = await made('heard')
   const heard: string[] = []
-  const watch = store.watch(anna, [], (of) => heard.push(of === 'names' ? of : of.name))
+  const watch = store.watch(anna, { mailboxes: [] }, (of) => heard.push(of === 'names' ? of : of.name))
   const moved = async (change: Promise<unknown>): Promise<string[]> => {
     await change
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -20,6 +20,7 @@ export const append = command({
     const to = await openTarget(s, name)
     const most = s.offers('MULTIAPPEND') ? MAX_MESSAGES : 1
     const appended = await takeMessages(s, { head, reader, most }, (messages) => s.store.append(to, messages))
+    s.selected?.made(to, appended.uids)
     const code = appendUid(s, appended)
     return { ok: 'APPEND completed', ...(code && { code }) }
   },

@@ -14,6 +14,7 @@ export const copy = command({
     const uids = s.selected.uids(by, set)
     const target = await openTarget(s, to)
     const copied = uids.length > 0 ? await withProgress(s, tag, s.store.copy(s.selected.access, uids, target)) : undefined
+    if (copied) s.selected.made(target, copied.to)
     const code = copyUid(s, copied)
     return { ok: `${name} completed`, ...(code && { code }) }
   },

@@ -44,7 +44,7 @@ export const idle = command({
 })
 
 async function tell(s: Session, how: 'try' | 'maybe' | 'known'): Promise<void> {
-  await s.notifier?.tellOthers()
+  if (s.notifier) return await s.notifier.tell(how, { idle: true })
   const synced = await sync(s, 'all', how)
   if (synced) s.out.status('OK', 'Told up to here', synced)
   await s.out.flush()

@@ -17,6 +17,7 @@ export const move = command({
     const uids = s.selected.uids(by, set)
     const target = await openTarget(s, to)
     const moved = uids.length > 0 ? await withProgress(s, tag, s.store.move(s.selected.access, uids, target)) : undefined
+    if (moved) s.selected.made(target, moved.to)
     const code = copyUid(s, moved)
     if (code) s.out.status('OK', 'Moved', code)
     return { ok: `${name} completed` }

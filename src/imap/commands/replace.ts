@@ -30,6 +30,7 @@ export const replace = command({
     if (uid === undefined) throw new No('NONEXISTENT', 'There is no such message to replace')
     const to = await openTarget(s, name)
     const appended = await takeMessages(s, { head, reader, most: 1 }, ([message]) => s.store.replace(selected.access, uid as Uid, to, message!))
+    selected.made(to, appended.uids)
     const code = appendUid(s, appended)
     if (code) s.out.status('OK', 'Replaced', code)
     return { ok: `${called} completed` }

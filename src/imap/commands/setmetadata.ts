@@ -1,5 +1,5 @@
-import { MAX_VALUE, type NotedOf } from '../../store/metadata.ts'
-import type { SpecialUse } from '../../store/types.ts'
+import { MAX_VALUE, type MetadataChange, type NotedOf } from '../../store/metadata.ts'
+import type { AccountId, SpecialUse } from '../../store/types.ts'
 import { command, LOGGED_IN } from '../command.ts'
 import { specialUseOf } from '../extensions/create-special-use.ts'
 import { entryName, isRoot, isShared, MAX_ASKED, SPECIAL_USE } from '../metadata.ts'
@@ -20,13 +20,9 @@ export const setmetadata = command({
   parse: (r) => ({ name: r.mailbox(), values: r.list(values) }),
   async run(s, { name, values }) {
     const of = await place(s, name, values)
-    if (of === 'server' || !values.has(SPECIAL_USE)) await s.store.setMetadata(s.access, of, { entries: values })
-    else {
-      // It is the mailbox's own attribute, and so its owner's to give.
-      if (of.account !== s.access.account) throw new No('NOPERM', 'Only the owner gives a mailbox its special use')
-      const entries = new Map([...values].filter(([entry]) => entry !== SPECIAL_USE))
-      await s.store.setMetadata(s.access, of, { entries, specialUse: useOf(values.get(SPECIAL_USE)) })
-    }
+    const change: MetadataChange = of === 'server' || !values.has(SPECIAL_USE) ? { entries: values } : withSpecialUse(s, of.account, values)
+    const changed = await s.store.setMetadata(s.access, of, change)
+    s.notifier?.entries.wrote(of, changed, change.specialUse)
     return { ok: 'SETMETADATA completed' }
   },
 })
@@ -42,6 +38,12 @@ function values(r: ArgumentReader): Values {
   } while (r.more)
   if ([...found.values()].some((value) => value && value.length > MAX_VALUE)) throw new No(['METADATA', 'MAXSIZE', MAX_VALUE], 'Value too long')
   return found
+}
+
+/** It is the mailbox's own attribute, and so its owner's to give. */
+function withSpecialUse(s: AuthenticatedSession, owner: AccountId, values: Values): MetadataChange {
+  if (owner !== s.access.account) throw new No('NOPERM', 'Only the owner gives a mailbox its special use')
+  return { entries: new Map([...values].filter(([entry]) => entry !== SPECIAL_USE)), specialUse: useOf(values.get(SPECIAL_USE)) }
 }
 
 /** What all see of the server is the configuration's to say. */

@@ -1,34 +1,62 @@
 /** The mailboxes of an account as one session was told of them, and what to tell when they change: STATUS and LIST without being asked. RFC 5465 §5. */
 import type { MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
+import { type AccountId, HIERARCHY_DELIMITER } from '../../store/types.ts'
+import { CONDSTORE } from '../extensions/condstore.ts'
 import { attributes, type Names, writeListed } from '../listing.ts'
+import { parents } from '../mailbox-names.ts'
 import type { AuthenticatedSession } from '../session.ts'
 import { writeStatus } from '../status-items.ts'
-import { type Event, type EventGroup, isOfSelected } from './groups.ts'
-
-/** Names one of all mailboxes. */
-export const keyOf = ({ account, id }: MailboxInfo): string => `${account}/${id}`
+import { isReadable, keyOf, type NameChange, nameChanges } from './changes.ts'
+import type { Event } from './groups.ts'
+import type { Wanted } from './wanted.ts'
 
 /** The counters that tell of an event. */
 type Counters = Pick<MailboxStatus, 'exists' | 'uidnext' | 'modseq'>
 
 export class TellingOf {
   readonly #s: AuthenticatedSession
-  readonly #groups: readonly EventGroup[]
+  readonly #wanted: Wanted
   #names: Names
-  /** Those before them: of what is gone it is still known whose it was. */
-  #before: Names
   readonly #counters = new Map<string, Counters>()
+  /** Those that the client was told it may not read. */
+  readonly #barred = new Set<string>()
+  /** Names that this client gave or took itself since they were read last, with a delimiter behind them all below; and subscriptions. */
+  #own = new Set<string>()
+  #ownSubscriptions = new Set<string>()
 
-  constructor(s: AuthenticatedSession, groups: readonly EventGroup[], names: Names) {
+  constructor(s: AuthenticatedSession, wanted: Wanted, names: Names) {
     this.#s = s
-    this.#groups = groups.filter((group) => !isOfSelected(group))
+    this.#wanted = wanted
     this.#names = names
-    this.#before = names
   }
 
-  /** Those whose messages are asked for, whether or not one is selected now. */
+  /** Those whose messages are asked for and may be read, whether or not one is selected now. */
   mailboxes(): MailboxInfo[] {
-    return [...this.#names.mailboxes.values()].filter(({ name }) => this.#wants(name, 'MessageNew'))
+    return this.with('MessageNew')
+  }
+
+  with(event: Event): MailboxInfo[] {
+    return [...this.#names.mailboxes.values()].filter((of) => isReadable(of) && this.#wants(of.name, event))
+  }
+
+  /** Others whose mailboxes are asked for, or may be: what they do to names, rights and annotations is poked as theirs. */
+  owners(): AccountId[] {
+    const { account } = this.#s.access
+    const others = [...this.#names.mailboxes.values()].filter((of) => of.account !== account && this.#wanted.hasAny(of.name, this.#names))
+    return [...new Set(others.map((of) => of.account))]
+  }
+
+  /** The client itself creates, deletes or renames these: it need not be told (RFC 5465 §5). */
+  named(...names: readonly string[]): void {
+    for (const name of names) this.#own.add(name)
+  }
+  /** The same of all that stood below a name, and stands below another one now. */
+  moved(from: string, to: string): void {
+    this.named(from, to, from + HIERARCHY_DELIMITER, to + HIERARCHY_DELIMITER)
+  }
+  /** The same of a subscription. */
+  subscribed(name: string): void {
+    this.#ownSubscriptions.add(name)
   }
 
   /** What the counters are, without telling. */
@@ -43,48 +71,107 @@ export class TellingOf {
     if (this.#isSelected(of)) return
     const arrived = before ? status.uidnext - before.uidnext : 0
     const isNews = !before || arrived > 0 || status.exists !== before.exists + arrived
-    if (isNews || (status.modseq !== before.modseq && this.#wants(of.name, 'FlagChange'))) this.say(of, status)
+    if (isNews || (status.modseq !== before.modseq && this.#wants(of.name, 'FlagChange'))) this.#say(of, status, this.#s.reports.modseq)
   }
 
-  /** RFC 5465 §5.1 to §5.3: HIGHESTMODSEQ for those who know of it. */
-  say(of: MailboxInfo, status: MailboxStatus): void {
+  /** Before NOTIFY's answer: flags are followed by HIGHESTMODSEQ, whether or not the client has shown that it knows of it (RFC 5465 §3.1). */
+  first(of: MailboxInfo, status: MailboxStatus): void {
     if (this.#isSelected(of)) return
+    this.#say(of, status, this.#s.reports.modseq || (this.#wants(of.name, 'FlagChange') && this.#s.offers(CONDSTORE)))
+  }
+
+  /** RFC 5465 §5.1 to §5.3. */
+  #say(of: MailboxInfo, status: MailboxStatus, withModseq: boolean): void {
     const { statusItems } = this.#s.registry.tables
     const words = [
       'MESSAGES',
       'UIDNEXT',
       'UIDVALIDITY',
       ...(this.#wants(of.name, 'FlagChange') ? ['UNSEEN'] : []),
-      ...(this.#s.reports.modseq ? ['HIGHESTMODSEQ'] : []),
+      ...(withModseq ? ['HIGHESTMODSEQ'] : []),
     ]
     writeStatus(this.#s, of.name, { items: new Map(words.map((word) => [word, statusItems.get(word)!])), status })
   }
 
-  /** LIST for names that came, went or changed, and for subscriptions. RFC 5465 §5.4, §5.5. */
+  /** LIST of what was named and may not be read (RFC 5465 §3.1). */
+  barred(): void {
+    for (const of of this.#names.mailboxes.values()) if (!isReadable(of) && this.#wanted.hasAny(of.name, this.#names)) this.#list(of.name)
+  }
+
+  /** LIST for names that came, went or changed, and for subscriptions. RFC 5465 §5.4, §5.5, §5.9. */
   renamed(names: Names): void {
-    const before = (this.#before = this.#names)
+    const before = this.#names
     this.#names = names
-    const old = new Map([...before.mailboxes.values()].map((of) => [keyOf(of), of.name]))
-    for (const of of names.mailboxes.values()) {
-      const { name } = of
-      const was = old.get(keyOf(of))
-      old.delete(keyOf(of))
-      if (was !== name && (this.#wants(name, 'MailboxName') || (was !== undefined && this.#wants(was, 'MailboxName')))) this.#list(name, was)
+    const told = new Set<string>()
+    const beside = new Set<string>()
+    for (const change of nameChanges(before, names)) for (const parent of this.#tell(change, before, told)) beside.add(parent)
+    // What is made or deleted is news of the name above it, too.
+    for (const name of beside) if (!told.has(name) && !this.#isOwn(name) && this.#wants(name, 'MailboxName')) this.#list(name)
+    for (const name of names.subscribed.symmetricDifference(before.subscribed))
+      if (!this.#ownSubscriptions.has(name) && (this.#wants(name, 'SubscriptionChange') || this.#wanted.has('SubscriptionChange', name, before)))
+        this.#list(name)
+    this.#own = new Set()
+    this.#ownSubscriptions = new Set()
+  }
+
+  /** Returns the name above, where that is affected too. */
+  #tell(change: NameChange, before: Names, told: Set<string>): readonly string[] {
+    const { of } = change
+    const wasWanted = (name: string): boolean => this.#wants(name, 'MailboxName') || this.#wanted.has('MailboxName', name, before)
+    const list = (name: string, was?: string): void => {
+      told.add(name)
+      if (!this.#isOwn(name)) this.#list(name, was)
     }
-    for (const [key, name] of old) {
-      this.#counters.delete(key)
-      if (!names.mailboxes.has(name) && this.#wants(name, 'MailboxName')) this.#list(name)
+    switch (change.kind) {
+      case 'created':
+        if (this.#wants(of.name, 'MailboxName') || this.#isNews(of)) list(of.name)
+        return this.#isOwn(of.name) ? [] : above(of.name)
+      case 'renamed':
+        if (change.along !== undefined && told.has(change.along)) told.add(of.name)
+        else if (wasWanted(of.name) || wasWanted(change.was)) list(of.name, change.was)
+        return []
+      case 'access':
+        if (this.#isNews(of)) list(of.name)
+        return []
+      case 'gone': {
+        this.#counters.delete(keyOf(of))
+        this.#barred.delete(keyOf(of))
+        if (wasWanted(change.name)) list(change.name)
+        else if (of.account !== this.#s.access.account && this.#wanted.hasAny(change.name, before)) this.#lost(of)
+        return this.#isOwn(change.name) ? [] : above(change.name)
+      }
+      default:
+        return change satisfies never
     }
-    for (const name of names.subscribed.symmetricDifference(before.subscribed)) if (this.#wants(name, 'SubscriptionChange')) this.#list(name)
+  }
+
+  /** Whether the client must learn that it may, or may not, read what it asked for events of. */
+  #isNews(of: MailboxInfo): boolean {
+    if (!this.#wanted.hasAny(of.name, this.#names)) return false
+    return isReadable(of) ? this.#barred.has(keyOf(of)) : !this.#barred.has(keyOf(of))
   }
 
   #list(name: string, was?: string): void {
-    const { mailboxes, subscribed } = this.#names
-    const words = mailboxes.has(name) ? attributes(this.#s, name, this.#names) : ['\\NonExistent']
+    const { mailboxes, subscribed, withChildren } = this.#names
+    const of = mailboxes.get(name)
+    const words = of ? attributes(this.#s, name, this.#names) : ['\\NonExistent']
+    if (!of && withChildren.has(name)) words.push('\\HasChildren')
+    if (of && !isReadable(of)) words.push('\\NoAccess')
+    if (of) this.#barred[isReadable(of) ? 'delete' : 'add'](keyOf(of))
     const line = writeListed(this.#s.out, 'LIST', name, subscribed.has(name) ? [...words, '\\Subscribed'] : words)
     // RFC 5465 §5.4: the name that it had is extended data (RFC 5258 §3.5).
     if (was !== undefined) line.open().string('OLDNAME').open().mailbox(was).close().close()
     line.end()
+  }
+
+  /** Somebody else's that the user may not look up any more: the client asked for its events, not for its name (RFC 5465 §5.9). */
+  #lost(of: MailboxInfo): void {
+    this.#barred.add(keyOf(of))
+    writeListed(this.#s.out, 'LIST', of.name, ['\\NoAccess']).end()
+  }
+
+  #isOwn(name: string): boolean {
+    return this.#own.has(name) || (this.#own.size > 0 && [...parents(name)].some((parent) => this.#own.has(parent + HIERARCHY_DELIMITER)))
   }
 
   #isSelected({ account, id }: MailboxInfo): boolean {
@@ -92,30 +179,10 @@ export class TellingOf {
     return access?.mailbox === id && access.account === account
   }
 
-  /** The first group that names the mailbox counts: so a client leaves some of many out by NONE. */
   #wants(name: string, event: Event): boolean {
-    return this.#groups.find((group) => this.#isIn(group, name))?.events.has(event) ?? false
-  }
-
-  #isOwn(name: string): boolean {
-    const of = this.#names.mailboxes.get(name) ?? this.#before.mailboxes.get(name)
-    return !of || of.account === this.#s.access.account
-  }
-
-  #isIn({ filter, names }: EventGroup, name: string): boolean {
-    switch (filter) {
-      case 'INBOXES':
-        return name === 'INBOX'
-      case 'PERSONAL':
-        return this.#isOwn(name)
-      case 'SUBSCRIBED':
-        return this.#names.subscribed.has(name)
-      case 'SUBTREE':
-        return names.some((root) => name === root || name.startsWith(`${root}/`))
-      case 'MAILBOXES':
-        return names.includes(name)
-      default:
-        return false
-    }
+    return this.#wanted.has(event, name, this.#names)
   }
 }
+
+/** `a/b/c` → `a/b`. */
+const above = (name: string): string[] => [...parents(name)].slice(-1)

@@ -3,14 +3,18 @@
  */
 import { Unavailable } from '../../store/errors.ts'
 import type { AccountWatch, MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
+import type { UidRanges } from '../../store/uidset.ts'
 import { UID } from '../fetch/items.ts'
 import { runFetch } from '../fetch/run.ts'
 import { type Names, namesOf } from '../listing.ts'
 import { No } from '../reply.ts'
 import type { AuthenticatedSession } from '../session.ts'
-import { sync } from '../sync.ts'
-import { keyOf, TellingOf } from './account.ts'
+import { type Look, sync } from '../sync.ts'
+import { TellingOf } from './account.ts'
+import { keyOf } from './changes.ts'
+import { Entries, type Noted } from './entries.ts'
 import { type EventGroup, isOfSelected } from './groups.ts'
+import { Wanted } from './wanted.ts'
 
 /** Between two looks at the database, however much happens. Milliseconds. */
 const GAP = 100
@@ -18,7 +22,10 @@ const GAP = 100
 export class Notifier {
   readonly #s: AuthenticatedSession
   readonly #selected: EventGroup | undefined
-  readonly #telling: TellingOf
+  readonly #wanted: Wanted
+  /** What is told of names and counters, and of annotations. */
+  readonly telling: TellingOf
+  readonly entries: Entries
   #watch: AccountWatch | undefined
   #watched = ''
   /** Keys of mailboxes, or `names`. */
@@ -26,13 +33,16 @@ export class Notifier {
   readonly #leave: () => void
   #polled = performance.now()
   #isDue = false
+  #isOver = false
   #lookedAt = Number.NEGATIVE_INFINITY
   #later: NodeJS.Timeout | undefined
 
   private constructor(s: AuthenticatedSession, groups: readonly EventGroup[], names: Names) {
     this.#s = s
     this.#selected = groups.find(isOfSelected)
-    this.#telling = new TellingOf(s, groups, names)
+    this.#wanted = new Wanted(groups)
+    this.telling = new TellingOf(s, this.#wanted, names)
+    this.entries = new Entries(s)
     this.#leave = s.services.rounds.join(() => {
       if (performance.now() - this.#polled < s.services.limits.pollTime) return
       this.#polled = performance.now()
@@ -45,17 +55,17 @@ export class Notifier {
   static async start(s: AuthenticatedSession, groups: readonly EventGroup[], withStatus: boolean): Promise<Notifier> {
     const names = await namesOf(s, { subscriptions: true })
     const notifier = new Notifier(s, groups, names)
+    const { telling } = notifier
     try {
-      const mailboxes = notifier.#telling.mailboxes()
-      const most = s.services.limits.watchedMailboxes
-      if (mailboxes.length > most) throw new No('NOTIFICATIONOVERFLOW', `At most ${most} mailboxes can be watched`)
-      notifier.#rewatch(mailboxes)
+      if (!notifier.#rewatch()) throw new No('NOTIFICATIONOVERFLOW', `At most ${s.services.limits.watchedMailboxes} mailboxes can be watched`)
       // They were read before they were watched.
       notifier.#heard.add('names')
       s.exchange.wake()
-      await notifier.#look(mailboxes, (of, status) => {
-        notifier.#telling.note(of, status)
-        if (withStatus) notifier.#telling.say(of, status)
+      if (!(await notifier.entries.look(notifier.#noted(), true))) throw new No('NOTIFICATIONOVERFLOW', 'Too many annotations to watch')
+      telling.barred()
+      await notifier.#look(telling.mailboxes(), (of, status) => {
+        telling.note(of, status)
+        if (withStatus) telling.first(of, status)
       })
     } catch (error) {
       notifier.close()
@@ -65,35 +75,39 @@ export class Notifier {
   }
 
   close(): void {
+    this.#isOver = true
     this.#leave()
     clearTimeout(this.#later)
     this.#watch?.close()
   }
 
-  /** Between commands: everything that was asked for. Never throws but what ends the session. */
-  async tell(): Promise<void> {
-    const isDue = this.#isDue
-    await this.tellOthers()
+  /** Between commands, and in IDLE, which may compare with the database: everything that was asked for, and nothing else (RFC 5465 §4). */
+  async tell(how: Look = 'known', { idle = false } = {}): Promise<void> {
+    const look = how === 'known' && this.#isDue ? 'maybe' : how
+    await this.#tellOthers()
     const { selected } = this.#s
-    const events = this.#selected?.events
-    if (selected && events && (events.has('FlagChange') || (events.has('MessageNew') && (isDue || selected.view.resized)))) {
-      const synced = await sync(this.#s, this.#selected!.filter === 'SELECTED' ? 'all' : 'no-expunge', isDue ? 'maybe' : 'known')
-      if (synced) this.#s.out.status('OK', 'Told up to here', synced)
+    const events = this.#isOver ? undefined : this.#selected?.events
+    if (selected && events && (events.has('FlagChange') || (events.has('MessageNew') && (look !== 'known' || selected.view.resized)))) {
+      const before = selected.view.modseq
+      const level = idle || this.#selected!.filter === 'SELECTED' ? 'all' : 'no-expunge'
+      const synced = await sync(this.#s, level, look, { flags: events.has('FlagChange') })
+      // It was said already where expunges are held back and nothing else is told.
+      if (synced && (level === 'all' || selected.view.modseq !== before)) this.#s.out.status('OK', 'Told up to here', synced)
     }
     await this.#s.out.flush()
   }
 
-  /** In IDLE, which tells of the selected mailbox itself: of the others. */
-  async tellOthers(): Promise<void> {
+  async #tellOthers(): Promise<void> {
     const isDeaf = this.#isDue && this.#watch?.deaf === true
     this.#isDue = false
     if (this.#isTooSoon(isDeaf)) return
     let heard: ReadonlySet<string> = new Set()
     try {
       if (this.#heard.has('names') || isDeaf) await this.#names()
+      if (this.#isOver) return
       heard = this.#take()
-      const mailboxes = this.#telling.mailboxes().filter((of) => heard.has(keyOf(of)) || isDeaf)
-      await this.#look(mailboxes, (of, status) => this.#telling.status(of, status))
+      const mailboxes = this.telling.mailboxes().filter((of) => heard.has(keyOf(of)) || isDeaf)
+      await this.#look(mailboxes, (of, status) => this.telling.status(of, status))
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error
       // Later, then: at the next round at the latest.
@@ -101,14 +115,14 @@ export class Notifier {
     }
   }
 
-  /** New messages of the selected mailbox, from this UID on: what NOTIFY asked to be fetched of them, without \Seen. RFC 5465 §5.2. */
-  async arrived(first: number, last: number): Promise<void> {
+  /** New messages of the selected mailbox: what NOTIFY asked to be fetched of them, without \Seen. RFC 5465 §5.2. */
+  async arrived(uids: UidRanges): Promise<void> {
     const items = this.#selected?.items ?? []
     const { selected, store, out, log, reports } = this.#s
-    if (items.length === 0 || !selected) return
+    if (items.length === 0 || uids.length === 0 || !selected) return
     const all = reports.uids || items.some(({ name }) => name === UID.name) ? items : [UID, ...items]
     try {
-      await runFetch({ store, selected, output: out.output, log, reports }, { by: 'uid', ranges: [first, last], items: all })
+      await runFetch({ store, selected, output: out.output, log, reports }, { by: 'uid', ranges: uids, items: all })
     } catch (error) {
       // The client has heard of them by EXISTS, and may ask.
       if (!(error instanceof Unavailable)) throw error
@@ -136,6 +150,8 @@ export class Notifier {
   #take(): ReadonlySet<string> {
     const heard = new Set(this.#heard)
     this.#heard.clear()
+    // Names that changed while they were read are read again.
+    if (heard.delete('names')) this.#heard.add('names')
     return heard
   }
 
@@ -151,28 +167,38 @@ export class Notifier {
   }
 
   async #readNames(): Promise<void> {
-    this.#telling.renamed(await namesOf(this.#s, { subscriptions: true }))
-    const mailboxes = this.#telling.mailboxes()
-    if (mailboxes.length <= this.#s.services.limits.watchedMailboxes) return this.#rewatch(mailboxes)
+    this.telling.renamed(await namesOf(this.#s, { subscriptions: true }))
+    const isEnough = (await this.entries.look(this.#noted(), false)) && this.#rewatch()
+    if (isEnough) return
     // RFC 5465 §5.8: as if NOTIFY NONE had come.
-    this.#s.out.status('OK', 'Too many mailboxes to watch', ['NOTIFICATIONOVERFLOW'])
+    this.#s.out.status('OK', 'Too much to watch', ['NOTIFICATIONOVERFLOW'])
     this.close()
     this.#s.notifier = undefined
   }
 
-  #rewatch(mailboxes: readonly MailboxInfo[]): void {
+  #noted(): Noted[] {
+    const mailboxes = this.#wanted.asks('MailboxMetadataChange') ? this.telling.with('MailboxMetadataChange') : []
+    return this.#wanted.server ? ['server', ...mailboxes] : mailboxes
+  }
+
+  /** false: there are more than a session may watch. */
+  #rewatch(): boolean {
+    const mailboxes = this.telling.mailboxes()
+    const owners = this.telling.owners()
+    if (mailboxes.length + owners.length > this.#s.services.limits.watchedMailboxes) return false
     const keys = mailboxes.map(keyOf)
-    const watched = keys.join()
-    if (this.#watch && watched === this.#watched) return
+    const watched = [...keys, ...owners].join()
+    if (this.#watch && watched === this.#watched) return true
     const before = this.#watch
     this.#watched = watched
-    this.#watch = this.#s.store.watch(this.#s.access, mailboxes, (of) => {
+    this.#watch = this.#s.store.watch(this.#s.access, { mailboxes, owners }, (of) => {
       this.#heard.add(of === 'names' ? of : keyOf(of))
       this.#s.exchange.wake()
     })
     before?.close()
     // What happened to those that are new here, nobody heard.
     if (before) for (const key of keys) this.#heard.add(key)
+    return true
   }
 
   async #look(mailboxes: readonly MailboxInfo[], found: (of: MailboxInfo, status: MailboxStatus) => void): Promise<void> {

@@ -2,16 +2,17 @@
 import type { AccountAccess } from '../access.ts'
 import type { Bus } from '../bus.ts'
 import type { AccountWatch, MailboxInfo } from '../mailstore.ts'
+import type { AccountId } from '../types.ts'
 import { SILENCE } from './indexes.ts'
 
 export function watchAccount(
   bus: Bus,
   a: AccountAccess,
-  mailboxes: readonly MailboxInfo[],
+  { mailboxes, owners = [] }: { readonly mailboxes: readonly MailboxInfo[]; readonly owners?: readonly AccountId[] },
   heard: (of: MailboxInfo | 'names') => void,
 ): AccountWatch {
   // Whoever shares a mailbox may give it another name.
-  const accounts = new Set([a.account, ...mailboxes.map(({ account }) => account)])
+  const accounts = new Set([a.account, ...owners, ...mailboxes.map(({ account }) => account)])
   const leave = [
     ...[...accounts].map((account) => bus.watch({ account, of: 'names' }, () => heard('names'))),
     ...mailboxes.map((of) => bus.watch({ account: of.account, of: of.id }, () => heard(of))),
