@@ -11,7 +11,7 @@ export function bodyHas(text: string): SearchKey {
     BODY,
     ({ needle }) => {
       const place = needle(wanted)
-      return (m) => m.found[place] === 1
+      return (m) => m.body.found(place) === 1
     },
     { place: 'body', text: wanted },
   )

@@ -76,7 +76,7 @@ function phraseInBody(text: string): SearchKey {
     BODY,
     ({ needle }) => {
       const place = needle(wanted)
-      return (m) => (m.found[place] === 1 ? of(PHRASE, IN_BODY) : 0)
+      return (m) => (m.body.found(place) === 1 ? of(PHRASE, IN_BODY) : 0)
     },
     { place: 'body', text: wanted },
   )
@@ -100,7 +100,7 @@ const inBody = (finder: TextFinder): SearchKey =>
     BODY,
     ({ needle }) => {
       const place = needle(finder)
-      return (m) => of(m.found[place]!, IN_BODY)
+      return (m) => of(m.body.found(place), IN_BODY)
     },
     { place: 'body', text: finder.piece },
   )

@@ -1,9 +1,9 @@
 /** What a search key is: a tree of tests, each of which says what must be loaded before it can answer. Tests answer for runs of messages at once. */
 
-import type { TextFinder } from '../../mail/fuzzy.ts'
 import type { Segment } from '../../store/index.ts'
 import type { TextProbe } from '../../store/mailstore.ts'
 import type { UidRanges } from '../../store/uidset.ts'
+import type { BodyText, Needle } from './body-text.ts'
 import type { HeaderText } from './header-text.ts'
 
 /** What a test looks at, in the order of what that costs: the index of the mailbox, the header block, the text of the body. */
@@ -32,8 +32,8 @@ export class Rows {
   may: readonly Uint8Array[] = []
   /** From the cost HEADER on. */
   header!: HeaderText
-  /** For the cost BODY: whether the body's text holds each of the needles; how well, of those that say that. */
-  found!: Uint8Array
+  /** For the cost BODY. */
+  body!: BodyText
 }
 
 /** What the mailbox and the session contribute to the meaning of keys. */
@@ -48,13 +48,11 @@ export interface Scope {
   readonly saved: () => UidRanges
   /** Milliseconds since 1970: one moment for the whole search. */
   readonly now: number
-  /** Asks for a canonical text to be looked for in bodies, or for whatever this finds in folded ones; its place in `Rows.found`. */
+  /** Asks for something to be looked for in bodies; its place in `BodyText.found`. */
   readonly needle: (needle: Needle) => number
   /** Asks for the index of texts to be asked; the column in `Rows.may`, if it will. */
   readonly probe: (probe: TextProbe) => number | undefined
 }
-
-export type Needle = string | TextFinder
 
 /** Writes NO or YES for each row, beginning at out[0]. Called once what it costs is loaded. */
 export type Test = (rows: Rows, out: Uint8Array) => void

@@ -17,7 +17,7 @@ const MAX_KEYS = 1000
 /** Texts that bodies are searched for. */
 const MAX_BODY_TEXTS = 50
 /** Words that are looked for leniently. */
-const MAX_WORDS = 100
+const MAX_WORDS = 64
 /** Characters of one text. */
 const MAX_TEXT = 4096
 

@@ -1,6 +1,5 @@
 /** Carries out a search: over the index in one walk, then over what must be read of the messages that it, and the index of texts, leave open. */
 import { canonical } from '../../mail/canonical.ts'
-import { fold } from '../../mail/fold.ts'
 import { unpackParts } from '../../mail/parts.ts'
 import { TextCollector } from '../../mail/text.ts'
 import { type Place, SEGMENT_ROWS, type Segment } from '../../store/index.ts'
@@ -8,9 +7,10 @@ import type { ContentColumn, ContentRow, MailStore } from '../../store/mailstore
 import type { ContentId } from '../../store/types.ts'
 import type { Selected } from '../selected.ts'
 import type { Work } from '../work.ts'
+import { BodyText, type Needle } from './body-text.ts'
 import type { SearchGate } from './gate.ts'
 import { HeaderText } from './header-text.ts'
-import { BODY, HEADER, MAYBE, NARROWED, type Needle, NO, Rows, type Scope, type SearchKey, YES } from './key.ts'
+import { BODY, HEADER, MAYBE, NARROWED, NO, Rows, type Scope, type SearchKey, YES } from './key.ts'
 import { Narrowing } from './narrowing.ts'
 import { type Plan, plan } from './plan.ts'
 import { type Scorer, scorerOf } from './score.ts'
@@ -76,7 +76,6 @@ class Search {
       this.#scorer = scorerOf(key, scope)
       this.#scores = new Map()
     }
-    this.#rows.found = new Uint8Array(this.#needles.length)
   }
 
   async run(): Promise<Found> {
@@ -247,13 +246,8 @@ class Search {
 
   #judgeText({ header }: ContentRow, collected: TextCollector): number {
     const text = collected.end()
-    const body = canonical(text.body)
-    let folded: string | undefined
     this.#rows.header = new HeaderText(header!, () => text.header)
-    for (let i = 0; i < this.#needles.length; i++) {
-      const needle = this.#needles[i]!
-      this.#rows.found[i] = typeof needle === 'string' ? (body.includes(needle) ? 1 : 0) : needle.find((folded ??= fold(body)))
-    }
+    this.#rows.body = new BodyText(canonical(text.body), this.#needles)
     return this.#judge(BODY)
   }
 }
