@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { Point } from '../support/cutting-proxy.ts'
 import { House, killAt, pointsOf, type Scenario } from './kill-points.ts'
-import { LARGE_TO_THREE, MOVE, QUIT, SMALL, STORE } from './kill-scenarios.ts'
+import { LARGE_TO_THREE, MOVE, QUIT, QUIT_TO_TRASH, SMALL, STORE } from './kill-scenarios.ts'
 
 const house = await House.build()
 after(() => house.close())
@@ -15,6 +15,7 @@ const CHOSEN: readonly (readonly [Scenario, readonly (Point | string)[]])[] = [
   [MOVE, [{ statement: 'commit', nth: 1, moment: 'sent' }]],
   [STORE, [answered('mailbox_move_on')]],
   [QUIT, [answered('commit')]],
+  [QUIT_TO_TRASH, [answered('lease_fence'), { statement: 'commit', nth: 1, moment: 'sent' }]],
 ]
 
 for (const [scenario, points] of CHOSEN)

@@ -22,6 +22,7 @@ import { testDatabase } from '../support/postgres.ts'
 import { dataFolder, startServer, type TestServer } from '../support/server.ts'
 import { removeFolder } from '../support/temp.ts'
 
+/** What cat's POP3 sessions fetch or delete goes to her Trash, and counts as read. */
 export const USERS = ['ann', 'bob', 'cat'] as const
 export type User = (typeof USERS)[number]
 const PASSWORD = 'a password of tests'
@@ -109,16 +110,17 @@ export class House {
     this.#ends = parts.ends
   }
 
-  /** `more`: lines of the config. */
-  static async build(...more: readonly string[]): Promise<House> {
+  /** `lines` of the config. */
+  static async build(...lines: readonly string[]): Promise<House> {
     const db = await testDatabase()
     const drivers = createMemoryDrivers(silentLog())
     const opened = await openStore({ connect: db.connect, drivers, log: silentLog() })
     const proxy = await cuttingProxy(db.connect)
     const dir = dataFolder()
     const hash = await hashPassword(PASSWORD)
-    const mailboxes = USERS.map((user) => `  - { address: ${user}@example.test, password_hash: "${hash}" }`)
-    const config = ['hostname: localhost', 'domains: [example.test]', 'log: { level: warn }', ...more, 'mailboxes:', ...mailboxes, ''].join('\n')
+    const more = (user: User): string => (user === 'cat' ? ', pop3: { after_download: trash, seen_on_retr: true }' : '')
+    const mailboxes = USERS.map((user) => `  - { address: ${user}@example.test, password_hash: "${hash}"${more(user)} }`)
+    const config = ['hostname: localhost', 'domains: [example.test]', 'log: { level: warn }', ...lines, 'mailboxes:', ...mailboxes, ''].join('\n')
     // What Node compiled it keeps at an orderly end: every start after this one takes half the time.
     const env = { DATABASE_URL: proxy.url, NODE_COMPILE_CACHE: join(dir, 'compiled') }
     await (await startServer({ dir, config, env })).stop()

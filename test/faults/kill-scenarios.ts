@@ -113,23 +113,62 @@ const append = (octets: number): Scenario =>
 
 const IN_STEPS = ['begin', 'op_note', 'mailbox_lock', 'mailbox_next', 'op_settle', 'commit']
 
+const AT_QUIT = ['begin', 'op_note', 'mailbox_lock', 'lease_fence', 'mailbox_next', 'op_settle', 'commit', 'lease_release']
+
+/** Two new messages in the maildrop, and a session in it. */
+async function inMaildrop(house: House, user: User, round: number): Promise<{ wire: Wire; last: number }> {
+  // A killed server may have forgotten that it was heard: the same text again would be a retry.
+  for (const nth of ['first', 'second']) assert.ok(await send(house, [user], `Subject: ${nth} for POP3, ${round}\r\n\r\nx`, async () => {}))
+  const last = (await house.count(user)).exists
+  return { wire: await house.pop3(user), last }
+}
+
 const quit: Scenario = {
   name: 'QUIT of POP3',
-  statements: ['mailbox_move_on', ...IN_STEPS],
+  statements: AT_QUIT,
   async begin(house, round) {
-    // A killed server may have forgotten that it was heard: the same text again would be a retry.
-    for (const nth of ['first', 'second']) assert.ok(await send(house, ['bob'], `Subject: ${nth} for POP3, ${round}\r\n\r\nx`, async () => {}))
-    const before = (await house.count('bob')).exists
-    const wire = await house.pop3('bob')
+    const { wire, last } = await inMaildrop(house, 'bob', round)
     return {
       async act() {
-        for (const n of [before - 1, before]) await wire.say(`DELE ${n}`, /^[+-]/)
+        for (const n of [last - 1, last]) await wire.say(`DELE ${n}`, /^[+-]/)
         return (await wire.say('QUIT', /^[+-]/)).startsWith('+OK')
       },
       async check(acknowledged, where) {
         const { exists } = await house.count('bob')
-        const allowed = acknowledged ? [before - 2] : [before, before - 2]
-        assert.ok(allowed.includes(exists), `${where}: ${before} became ${exists}${acknowledged ? ', acknowledged' : ''}`)
+        const allowed = acknowledged ? [last - 2] : [last, last - 2]
+        assert.ok(allowed.includes(exists), `${where}: ${last} became ${exists}${acknowledged ? ', acknowledged' : ''}`)
+      },
+      close: () => wire.close(),
+    } satisfies Round
+  },
+}
+
+/** What was fetched and what was marked are moved, and the one counts as read: together. */
+const quitToTrash: Scenario = {
+  name: 'QUIT of POP3, to Trash',
+  statements: AT_QUIT,
+  async begin(house, round) {
+    const { wire, last } = await inMaildrop(house, 'cat', round)
+    const before = await house.count('cat', 'Trash')
+    return {
+      async act() {
+        await wire.say(`RETR ${last - 1}`, /^(\.$|-)/)
+        await wire.say(`DELE ${last}`, /^[+-]/)
+        return (await wire.say('QUIT', /^[+-]/)).startsWith('+OK')
+      },
+      async check(acknowledged, where) {
+        const { exists, seen } = await house.count('cat', 'Trash')
+        const found = [(await house.count('cat')).exists - last, exists - before.exists, seen - before.seen]
+        const allowed = acknowledged
+          ? [[-2, 2, 1]]
+          : [
+              [0, 0, 0],
+              [-2, 2, 1],
+            ]
+        assert.ok(
+          allowed.some((one) => one.join() === found.join()),
+          `${where}: ${found} is none of ${allowed.join(' | ')}`,
+        )
       },
       close: () => wire.close(),
     } satisfies Round
@@ -155,6 +194,7 @@ export const STORE = command({
   run: (wire) => wire.say('a store 1:1000 +flags.silent (\\Seen)', REPLY),
 })
 export const QUIT = quit
+export const QUIT_TO_TRASH = quitToTrash
 
 export const SCENARIOS: readonly Scenario[] = [
   SMALL,
@@ -183,4 +223,5 @@ export const SCENARIOS: readonly Scenario[] = [
     run: (wire) => wire.say('a expunge', REPLY),
   }),
   QUIT,
+  QUIT_TO_TRASH,
 ]
