@@ -1,6 +1,7 @@
 /** What QUIT does to a maildrop: each policy, all of it or nothing, whatever IMAP does to the same messages meanwhile. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLog } from '../../src/log.ts'
 import type { MailboxAccess } from '../../src/store/access.ts'
 import { flagNames } from '../../src/store/flags.ts'
@@ -157,6 +158,26 @@ test('two at once that find no Archive make one', async () => {
     [1, 2],
   )
   assert.equal((await store.status(await store.open(ben, 'Archive', false))).exists, 3)
+})
+
+test('a Trash that is deleted while it is being locked: another one is made, and nothing is lost', async () => {
+  const m = await mailbox(2, ben)
+  const trash = (await store.mailboxes(ben)).find(({ specialUse }) => specialUse === '\\Trash')!
+  const settled = await sql.session(async (session) => {
+    await session.begin()
+    await session.rows(
+      { name: '', text: `update mailbox set deleted_at = now() where account_id = ${ben.account} and (id = ${trash.id} or name = 'Trash')` },
+      [],
+    )
+    const settling = settle(m, 'trash', { deleted: [1, 2] })
+    await sleep(200)
+    await session.commit()
+    return settling
+  })
+  assert.equal(settled.moved, 2)
+  const made = (await store.mailboxes(ben)).find(({ specialUse }) => specialUse === '\\Trash')!
+  assert.notEqual(made.id, trash.id)
+  assert.equal((await store.status(await store.open(ben, made.name, false))).exists, 2)
 })
 
 test('the Trash as maildrop: trash expunges there; the Archive: archive hides there', async () => {
