@@ -80,6 +80,11 @@ export class Wire {
     return this.#buffer !== ''
   }
 
+  /** Nothing more comes from this side. */
+  end(): void {
+    this.#socket.end()
+  }
+
   close(): void {
     this.#socket.destroy()
   }

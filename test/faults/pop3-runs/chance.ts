@@ -74,12 +74,12 @@ function drawFaults(random: Random, hasRedis: boolean): Fault[] {
   const of = random(100)
   const more = random(4) === 0 ? [at('drop')] : []
   if (of < 12) return []
-  if (of < 40) return [at('drop'), ...more]
+  if (of < 44) return [at('drop'), ...more]
   if (of < 50) return [at('kill'), ...more]
-  if (of < 59) return [{ what: 'kill', point: statement(random) }, ...more]
-  if (of < 70) return [{ what: 'cut', point: statement(random) }, ...more]
-  if (of < 74) return [at('sever'), ...more]
-  if (of < 80) return [at('drain'), ...more]
+  if (of < 57) return [{ what: 'kill', point: statement(random) }, ...more]
+  if (of < 71) return [{ what: 'cut', point: statement(random) }, ...more]
+  if (of < 75) return [at('sever'), ...more]
+  if (of < 78) return [at('drain'), ...more]
   if (of < 90) return [at('stand'), ...more]
   // Held at any other moment of it, the statement would never come to its end.
   if (of < 95) return [{ what: 'stand', point: { ...statement(random), moment: 'sent' } }, ...more]

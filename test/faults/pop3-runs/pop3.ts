@@ -1,5 +1,6 @@
 /** A POP3 program: comes in, looks, fetches and marks at random, and says QUIT or does not. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { POP3_LIMITS } from '../../../src/pop3/limits.ts'
 import { bodyOf, sha256, tokenOf } from '../../support/ledger.ts'
 import { address, type Host, pick } from '../load/load.ts'
 import { Lost, Wire } from '../wire.ts'
@@ -165,10 +166,11 @@ class Session implements AsyncDisposable {
     if (token !== undefined) this.#taken.add(token)
   }
 
-  /** QUIT, after some DELE that nobody waits for; or the end of the connection. */
+  /** QUIT, after some DELE that nobody waits for; or another end. */
   async leave(): Promise<void> {
     const { random } = this.#client
-    if (random(5) === 0) return
+    if (random(8) === 0) return
+    if (random(8) === 0) return await this.#end(pick(random, ['half', 'long', 'wrong']))
     const more = random(3) === 0 ? this.#tokens.slice(0, 1 + random(3)) : []
     await this.#at('QUIT', 'before')
     const lines = more.map((_, at) => `DELE ${at + 1}\r\n`)
@@ -186,6 +188,20 @@ class Session implements AsyncDisposable {
       throw err
     }
     await this.#at('QUIT', 'after')
+  }
+
+  /** The server ends it: after our half of the connection, a line that is too long, or too many commands that are none. Then the maildrop is free. */
+  async #end(how: 'half' | 'long' | 'wrong'): Promise<void> {
+    await this.#at(how, 'before')
+    if (how === 'half') this.#wire.end()
+    else this.#wire.send(how === 'long' ? 'x'.repeat(10_000) : 'WRONG\r\n'.repeat(POP3_LIMITS.bad))
+    await this.#at(how, 'sent')
+    try {
+      for (;;) await this.#wire.line(ANSWER_MS)
+    } catch (err) {
+      if (!(err instanceof Lost)) throw err
+    }
+    if (!this.#run.isDisturbed) this.#run.visits.move(this.#visit, 'left')
   }
 
   #answered(deed: Deed, said: string): void {
