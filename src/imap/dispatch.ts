@@ -44,6 +44,8 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
     const call = { ...entry.call, tag: received.tag }
     const args = await argumentsOf(session, entry, call, received)
     if (level === 'all' && entry.command.holds(args)) level = 'no-expunge'
+    const goesOn = isOfMailbox(entry) ? session.selected?.mayGoOn() : undefined
+    if (goesOn) await goesOn
     const done = await entry.command.run(session, args, call)
     const synced = await sync(session, level, entry.command.refresh ?? 'maybe')
     // A line has one code.
@@ -56,6 +58,9 @@ async function answerOf(session: Session, entry: Entry | undefined, received: Re
     return answer
   }
 }
+
+/** It speaks of the mailbox that is selected, and does more than leave it. What the index says of that needs no other word of the database. */
+const isOfMailbox = ({ command, sync }: Entry): boolean => sync !== 'none' && command.states.every((state) => state === 'selected')
 
 /** News beside a refusal. Throws only what ends the connection. */
 async function syncAfter(session: Session, level: SyncLevel, cmd: string): Promise<void> {

@@ -78,6 +78,10 @@ export class Selected {
     return this.access.may('w') && this.keywords.length < MAX_KEYWORDS
   }
 
+  /** See `SelectedMailbox`: every command on the mailbox begins with it, and so does all that is told without one. */
+  mayGoOn(): Promise<void> | undefined {
+    return this.#mailbox.mayGoOn()
+  }
   refresh(how: 'now' | 'maybe'): Promise<void> {
     return this.#mailbox.refresh(how)
   }
@@ -147,6 +151,10 @@ export class Selected {
   /** UIDs of messages that this session put into a mailbox: if it is this one, the client knows what they are (RFC 5465 §5.2). */
   made({ account, mailbox }: MailboxAccess, uids: UidRanges): void {
     if (account === this.access.account && mailbox === this.access.mailbox) this.#made = normalise([...this.#made, ...uids])
+  }
+  /** For sync: whether there is anything to report. */
+  get hasNews(): boolean {
+    return this.#told.length > 0 || this.#numbered.length > 0 || this.view.stale || this.rightsTold !== this.access.rights
   }
   /** For sync: what to hide and what to tell, once. */
   takeOrders(): Orders {

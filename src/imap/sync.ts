@@ -3,7 +3,7 @@
  * session's own changes and for others' alike. It runs before a command's tagged line and in IDLE, never in between: so sequence numbers stand
  * still while a command runs (RFC 9051 §5.2, §7.5.1).
  */
-import { Unavailable } from '../store/errors.ts'
+import { Refusal, Unavailable } from '../store/errors.ts'
 import { SYSTEM_FLAGS } from '../store/flags.ts'
 import { namesWithin } from '../store/rights.ts'
 import { formatRanges, normalise, outside, toRanges, type UidRanges } from '../store/uidset.ts'
@@ -40,6 +40,11 @@ export async function sync(session: Session, level: SyncLevel, look: Look, { fla
   const { selected } = session
   if (!selected || level === 'none') return undefined
   await refresh(selected, look)
+  if (!selected.hasNews) {
+    selected.takeOrders()
+    return undefined
+  }
+  if (!(await mayHear(selected))) return undefined
   // Who counts by MODSEQ must not be shown a higher one before all lower ones (RFC 7162 §6).
   return await report(session, selected, { expunges: level === 'all', flags: flags || session.reports.modseq })
 }
@@ -53,6 +58,18 @@ async function refresh(selected: Selected, look: Look): Promise<void> {
   }
 }
 
+/** Where nobody can say that now, it is told later. */
+async function mayHear(selected: Selected): Promise<boolean> {
+  try {
+    const goesOn = selected.mayGoOn()
+    if (goesOn) await goesOn
+    return true
+  } catch (error) {
+    if (error instanceof Refusal || error instanceof Unavailable) return false
+    throw error
+  }
+}
+
 /** Without `flags` those that changed are told with the next command. */
 async function report(
   session: Session,
@@ -61,8 +78,6 @@ async function report(
 ): Promise<Code | undefined> {
   const { out } = session
   const orders = selected.takeOrders()
-  if (orders.told.length === 0 && orders.numbered.length === 0 && !selected.view.stale && selected.rightsTold === selected.access.rights)
-    return undefined
   // More may go while that is written.
   while (expunges && selected.updates?.losing) await selected.updates.beforeExpunges()
   const known = selected.view.maxUid

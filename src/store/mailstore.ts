@@ -212,6 +212,11 @@ export interface SelectedMailbox extends AsyncDisposable {
   readonly view: View
   /** Bring the index up to the log. `maybe`: only if the bus has been silent too long to be trusted. */
   refresh(how: 'now' | 'maybe'): Promise<void>
+  /**
+   * Before anything is told of the index of somebody else's mailbox: asks whether it may still be read. Refusal 'not-permitted' or 'nonexistent', Unavailable. Nothing to
+   * wait for where it is one's own.
+   */
+  mayGoOn(): Promise<void> | undefined
   /** Claims what no session was told to be recent; [first, last] UIDs, or undefined. Nothing is claimed on a read-only access. */
   claimRecent(): Promise<readonly [Uid, Uid] | undefined>
   close(): Promise<void>

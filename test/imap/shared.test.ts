@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type ImapHouse, imapHouse, PASSWORD, type ServeOptions } from '../support/imap.ts'
+import { rowsRead } from '../support/rows-read.ts'
 import { WireClient } from '../support/wire-client.ts'
 
 let house: ImapHouse
@@ -61,6 +62,91 @@ test('a process that hears of nothing gives no octet after the right was taken b
     const rest = command === 'STATUS' ? ' (MESSAGES)' : ''
     assert.match((await again.command('b', `${command} Shared/ann@example.test/INBOX${rest}`)).at(-1)!, /^b NO \[NOPERM\]/)
     again.destroy()
+  }
+  ann.destroy()
+  bob.destroy()
+})
+
+/** Bob's session in a process that does not hear of lists, with Ann's mailbox selected. */
+async function reader(): Promise<WireClient> {
+  const bob = await login('bob', { losesLists: true })
+  assert.match((await bob.command('s', 'SELECT Shared/ann@example.test/Secrets')).at(-1)!, /^s OK/)
+  return bob
+}
+async function rest(client: WireClient): Promise<string> {
+  const said: string[] = []
+  for (let line = await client.line(); line !== undefined; line = await client.line()) said.push(line)
+  return said.join('\n')
+}
+
+test('what is in memory of a mailbox is told nobody either, from the command on that begins after the right was taken', async () => {
+  const ann = await login('ann')
+  await ann.command('a', 'CREATE Secrets')
+  await house.append('ann', 'Secrets', [{ text: 'Subject: 1\r\n\r\n', flags: ['$private'] }, { text: 'Subject: 2\r\n\r\n' }])
+  await ann.command('a', 'SELECT Secrets')
+  for (const command of [
+    'FETCH 1:* FLAGS',
+    'UID FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE MODSEQ)',
+    'SEARCH ALL',
+    'UID SEARCH RETURN (ALL COUNT) KEYWORD $private',
+    'SORT (ARRIVAL) US-ASCII ALL',
+    'THREAD REFERENCES US-ASCII ALL',
+    'ESEARCH IN (selected) RETURN (ALL) ALL',
+    'CHECK',
+  ]) {
+    await ann.command('a', 'SETACL Secrets bob@example.test lrs')
+    const bob = await reader()
+    assert.match((await bob.command('b', command)).at(-1)!, /^b OK/)
+    await ann.command('a', 'SETACL Secrets bob@example.test l')
+    bob.send(`b ${command}\r\n`)
+    const said = await rest(bob)
+    assert.doesNotMatch(said, /FETCH|SEARCH|SORT|THREAD|private/i, command)
+    assert.match(said, /^b NO \[NOPERM\][^\n]*\n\* BYE/, command)
+  }
+  // News of any kind: NOOP asks the log, and hears that there is some.
+  for (const [command, news] of [
+    ['NOOP', 'STORE 1 FLAGS ($news)'],
+    ['STATUS Secrets (MESSAGES)', 'STORE 1 FLAGS ($later)'],
+  ] as const) {
+    await ann.command('a', 'SETACL Secrets bob@example.test lrs')
+    const bob = await reader()
+    await ann.command('a', 'SETACL Secrets bob@example.test l')
+    assert.match((await ann.command('a', news)).at(-1)!, /^a OK/)
+    bob.send(`b ${command}\r\n`)
+    assert.doesNotMatch(await rest(bob), /FETCH|news|later|MESSAGES/, command)
+  }
+  ann.destroy()
+})
+
+test('news that come by themselves are told those who may read them at that moment', async () => {
+  const ann = await login('ann')
+  await ann.command('a', 'SELECT Secrets')
+  for (const begin of ['IDLE', 'NOTIFY SET (selected (MessageNew (FLAGS) MessageExpunge FlagChange))']) {
+    await ann.command('a', 'SETACL Secrets bob@example.test lrs')
+    const bob = await reader()
+    bob.send(`b ${begin}\r\n`)
+    await bob.line()
+    await ann.command('a', 'STORE 1 FLAGS ($one)')
+    await ann.command('a', 'SETACL Secrets bob@example.test l')
+    await ann.command('a', 'STORE 1 FLAGS ($two)')
+    await house.append('ann', 'Secrets', [{ text: 'Subject: 3\r\n\r\n', flags: ['$three'] }])
+    if (begin !== 'IDLE') bob.send('c NOOP\r\n')
+    assert.doesNotMatch(await rest(bob), /two|three|EXISTS/, begin)
+  }
+  ann.destroy()
+})
+
+test("a command on somebody else's mailbox asks for its list, and reads no more for that", async () => {
+  const ann = await login('ann')
+  await ann.command('a', 'SETACL Secrets bob@example.test lrs')
+  const bob = await reader()
+  for (const [command, rows] of [
+    ['FETCH 1:* FLAGS', 1],
+    ['SEARCH ALL', 1],
+    ['UNSELECT', 0],
+  ] as const) {
+    const read = await rowsRead(() => bob.command('b', command))
+    assert.equal(read.by.get('shared_rights')?.rows ?? 0, rows, `${command}: ${[...read.by.keys()]}`)
   }
   ann.destroy()
   bob.destroy()

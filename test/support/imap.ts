@@ -11,6 +11,7 @@ import { canonical } from '../../src/mail/address.ts'
 import type { Serve } from '../../src/net/connection.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { AppPassword, WantedPublic } from '../../src/store/accounts.ts'
+import type { Bus } from '../../src/store/bus.ts'
 import type { MailStore, NewMessage } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
@@ -22,6 +23,8 @@ export const PASSWORD = 'correct horse'
 export type ServeOptions = Partial<Pick<ImapDeps, 'limits' | 'disable' | 'request' | 'log'>> & {
   /** A process of its own on the same database, whose bus hears nothing of the others, and knows. */
   readonly apart?: boolean
+  /** A process of its own, whose bus hears of mailboxes and loses all pokes of names and logins, and does not know. */
+  readonly losesLists?: boolean
   /** The store with faults. */
   readonly faulty?: (store: MailStore) => MailStore
 }
@@ -67,18 +70,23 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
   }
 
   const others: { close(): Promise<void> }[] = []
-  async function storeApart(): Promise<MailStore> {
+  async function storeApart(bus: (alone: Bus) => Bus): Promise<MailStore> {
     const alone = createMemoryDrivers(log)
-    const deaf = { ...alone, bus: { ...alone.bus, silentFor: () => Number.POSITIVE_INFINITY } }
-    const other = await openStore({ connect: database.connect, drivers: deaf, log })
+    const other = await openStore({ connect: database.connect, drivers: { ...alone, bus: bus(alone.bus) }, log })
     others.push(other, alone)
     return other.store
   }
 
-  async function serve({ apart = false, faulty = (whole) => whole, ...options }: ServeOptions = {}): Promise<ImapServer> {
+  const deaf = (alone: Bus): Bus => ({ ...alone, silentFor: () => Number.POSITIVE_INFINITY })
+  const withoutLists = (): Bus => ({
+    ...drivers.bus,
+    watch: (topic, heard) => (typeof topic.of === 'string' ? () => {} : drivers.bus.watch(topic, heard)),
+  })
+
+  async function serve({ apart = false, losesLists = false, faulty = (whole) => whole, ...options }: ServeOptions = {}): Promise<ImapServer> {
     return host(
       imapService({
-        store: faulty(apart ? await storeApart() : store),
+        store: faulty(apart ? await storeApart(deaf) : losesLists ? await storeApart(withoutLists) : store),
         authenticator,
         presence: drivers.presence,
         log,

@@ -87,6 +87,7 @@ export class MadeMailbox {
       index,
       view: this.view,
       refresh: nothing,
+      mayGoOn: () => undefined,
       claimRecent: nothing,
       close: nothing,
       [Symbol.asyncDispose]: nothing,

@@ -41,6 +41,7 @@ export const esearch = command({
     const ofSelected = sources.some(({ kind }) => kind === 'selected')
     if (ofSelected && !selected) throw new Bad('No mailbox is selected')
     if (options.update && !selected) throw new Bad('Only a search of the selected mailbox is updated')
+    await selected?.mayGoOn()
     const search = async (searched: Criteria): Promise<void> => {
       if (searched.modseq) s.enable(CONDSTORE)
       const job = { tag, criteria: searched, options }

@@ -71,6 +71,10 @@ class Selected implements SelectedMailbox {
     await this.#indexes.refresh(this.access, how)
   }
 
+  mayGoOn(): Promise<void> | undefined {
+    return this.#rights?.look().then(() => this.access.need('r'))
+  }
+
   async claimRecent(): Promise<readonly [Uid, Uid] | undefined> {
     const { index } = this
     const { uidnext } = index
