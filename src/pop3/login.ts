@@ -6,7 +6,7 @@ import type { AccountAccess, MailboxAccess } from '../store/access.ts'
 import type { Login } from '../store/accounts.ts'
 import { Refusal } from '../store/errors.ts'
 import { LEASE_RENEW_SECONDS, LEASE_SECONDS, type Lease, type Leases } from '../store/lease.ts'
-import type { MailboxWatcher, MailStore } from '../store/mailstore.ts'
+import type { MailboxWatcher } from '../store/mailstore.ts'
 import { freeze, type Maildrop } from './maildrop.ts'
 import { ReadAhead } from './message.ts'
 import { type Done, No } from './reply.ts'
@@ -75,7 +75,7 @@ async function openMaildrop(
   const lease = await leases.acquire(mailbox)
   const release = keepLease(leases, lease, { log: session.log, lost: () => session.stop.abort() })
   try {
-    const maildrop = await readMaildrop(store, mailbox, login)
+    const maildrop = await readMaildrop(session, mailbox, login)
     const messages = new ReadAhead(store, maildrop, ['header', 'body'])
     const headers = new ReadAhead(store, maildrop, ['header'])
     const close = async (): Promise<void> => {
@@ -94,11 +94,12 @@ async function openMaildrop(
 /** The session keeps what it needs and does not watch the mailbox: what others do to it does not change the maildrop. */
 const unwatched: MailboxWatcher = { changed: () => undefined, gone: () => undefined }
 
-async function readMaildrop(store: MailStore, mailbox: MailboxAccess, { pop3, importedUidls }: Login): Promise<Maildrop> {
+async function readMaildrop({ store, services }: Session, mailbox: MailboxAccess, { pop3, importedUidls }: Login): Promise<Maildrop> {
   await using selected = await store.select(mailbox, unwatched)
   const gains = await store.crlfGains(mailbox)
   const uidls = importedUidls ? await store.importedUidls(mailbox) : NONE
-  return freeze(selected, { gains, uidls, max: pop3.maxListed })
+  const mended = pop3.outlookRepairs ? { mended: await services.blankLines.lackingIn(mailbox) } : {}
+  return freeze(selected, { gains, uidls, ...mended, max: pop3.maxListed })
 }
 
 const NONE: ReadonlyMap<number, string> = new Map()

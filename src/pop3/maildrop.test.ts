@@ -13,6 +13,7 @@ const maildrop = (): Maildrop =>
     sizes: Uint32Array.of(100, 0, 300, 4000),
     gains: new Map([[2, 5]]),
     uidls: new Map([[1, 'brought-along']]),
+    mended: new Set([1]),
   })
 const numbers = (entries: Iterable<Entry>): number[] => [...entries].map((entry) => entry.number)
 

@@ -8,6 +8,7 @@ import type { SelectedMailbox } from '../store/mailstore.ts'
 import { HIDDEN, type Took } from '../store/pop3-policy.ts'
 import type { ContentId } from '../store/types.ts'
 import { toRanges } from '../store/uidset.ts'
+import { BLANK_LINE } from './outlook.ts'
 import { No } from './reply.ts'
 
 /** Octets that a content gains by line ends (mail/crlf.ts); those that gain none are not named. */
@@ -20,6 +21,8 @@ export interface Entry {
   readonly size: number
   /** Octets as RETR sends them, before dots are doubled. */
   readonly octets: number
+  /** It has no blank line behind its header, and is sent with one. */
+  readonly mended: boolean
 }
 
 const DELETED = 1
@@ -34,6 +37,8 @@ interface Rows {
   readonly gains: ReadonlyMap<number, number>
   /** By place: unique-ids that messages brought with them. */
   readonly uidls: ReadonlyMap<number, string>
+  /** Places of those that are sent with a blank line more. */
+  readonly mended: ReadonlySet<number>
 }
 
 export class Maildrop {
@@ -107,8 +112,8 @@ export class Maildrop {
   }
 
   #entryAt(at: number): Entry {
-    const { contents, sizes } = this.#rows
-    return { number: at + 1, content: contents[at]! as ContentId, size: sizes[at]!, octets: this.#octetsAt(at) }
+    const { contents, sizes, mended } = this.#rows
+    return { number: at + 1, content: contents[at]! as ContentId, size: sizes[at]!, octets: this.#octetsAt(at), mended: mended.has(at) }
   }
 }
 
@@ -121,17 +126,21 @@ export function uniqueId(mid: number): string {
   return `${HEX[high >>> 16]}${HEX[(high >>> 8) & 255]}${HEX[high & 255]}${HEX[(mid >>> 24) & 255]}${HEX[(mid >>> 16) & 255]}${HEX[(mid >>> 8) & 255]}${HEX[mid & 255]}`
 }
 
+const NONE: ReadonlySet<ContentId> = new Set()
+
 /** What freezing needs beside the mailbox. */
 export interface Listing {
   readonly gains: Gains
   /** By mid: unique-ids that messages brought with them. */
   readonly uidls: ReadonlyMap<number, string>
+  /** Those that are sent with a blank line more. */
+  readonly mended?: ReadonlySet<ContentId>
   /** Only the newest so many. */
   readonly max?: number | undefined
 }
 
 /** The messages of the selected mailbox as they stand now, without those that POP3 does not show. */
-export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls, max = Number.POSITIVE_INFINITY }: Listing): Maildrop {
+export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls, mended = NONE, max = Number.POSITIVE_INFINITY }: Listing): Maildrop {
   const hidden = flagsOf([HIDDEN], index.keywords)
   const { lo, hi } = hidden.unknown.length > 0 ? { lo: 0, hi: 0 } : hidden.flags
   const spans = view.exists > 0 ? [...view.spans('msn', [1, view.exists])] : []
@@ -145,6 +154,7 @@ export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls,
     sizes: new Uint32Array(count),
     gains: new Map<number, number>(),
     uidls: new Map<number, string>(),
+    mended: new Set<number>(),
   }
   // Places of those that are older than the newest `max` are below 0.
   let at = count - shown
@@ -156,8 +166,11 @@ export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls,
       rows.mids[place] = segment.mids[row]!
       rows.contents[place] = segment.contents[row]!
       rows.sizes[place] = segment.sizes[row]!
-      const gain = gains.get(segment.contents[row]! as ContentId)
-      if (gain) rows.gains.set(place, gain)
+      const content = segment.contents[row]! as ContentId
+      const mends = mended.size > 0 && mended.has(content)
+      if (mends) rows.mended.add(place)
+      const gain = (gains.get(content) ?? 0) + (mends ? BLANK_LINE.length : 0)
+      if (gain > 0) rows.gains.set(place, gain)
       const uidl = uidls.size > 0 ? uidls.get(segment.mids[row]!) : undefined
       if (uidl !== undefined) rows.uidls.set(place, uidl)
     }

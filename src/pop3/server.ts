@@ -18,6 +18,7 @@ import { COMMANDS } from './commands/index.ts'
 import { converse, greet } from './connection.ts'
 import { POP3_LIMITS, type Pop3Limits } from './limits.ts'
 import { createLoginDelays } from './login-delay.ts'
+import { createBlankLines } from './outlook.ts'
 import { createRegistry } from './registry.ts'
 import { Session } from './session.ts'
 
@@ -41,7 +42,8 @@ export function pop3Service(deps: Pop3Deps): Serve {
   const limits = { ...POP3_LIMITS, ...deps.limits }
   const registry = createRegistry(COMMANDS)
   const delays = createLoginDelays(deps)
-  const services = { store, leases, authenticator, presence, hostname, service, limits, delays, capabilities: registry.capabilities }
+  const blankLines = createBlankLines(store)
+  const services = { store, leases, authenticator, presence, hostname, service, limits, delays, blankLines, capabilities: registry.capabilities }
   const log = deps.log.child({ service })
 
   return async (connection, shutdown) => {

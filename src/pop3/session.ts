@@ -18,6 +18,7 @@ import type { Pop3Limits } from './limits.ts'
 import type { LoginDelays } from './login-delay.ts'
 import type { Maildrop } from './maildrop.ts'
 import type { ReadAhead } from './message.ts'
+import type { BlankLines } from './outlook.ts'
 
 /** What every session of the service shares. */
 export interface Services {
@@ -31,6 +32,7 @@ export interface Services {
   readonly hostname: string
   readonly limits: Pop3Limits
   readonly delays: LoginDelays
+  readonly blankLines: BlankLines
   /** What CAPA says: of what is registered, for this session. */
   readonly capabilities: (session: Session) => readonly string[]
 }

@@ -324,6 +324,11 @@ export interface MailStore {
   narrow(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], probes: readonly TextProbe[]): Promise<Uint8Array[]>
   /** Contents of the account that gain octets where every line must end in CRLF (POP3), and how many: none or few. See mail/crlf.ts. */
   crlfGains(a: AccountAccess | MailboxAccess): Promise<ReadonlyMap<ContentId, number>>
+  /**
+   * Contents of the account, of those with a higher id than `after`, that have no blank line behind their header, so that all of them is header; and the highest id that there
+   * is. Reads every such row: whoever asks again says up to where it knows.
+   */
+  withoutBlankLine(a: AccountAccess | MailboxAccess, after: ContentId): Promise<{ readonly ids: readonly ContentId[]; readonly last: ContentId }>
   /** POP3 unique-ids that messages of the account brought from another server, by mid. */
   importedUidls(a: AccountAccess | MailboxAccess): Promise<ReadonlyMap<number, string>>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */

@@ -84,6 +84,7 @@ const VERBS: Record<string, Verb> = {
   read: { needs: 'r', run: async (m, b) => drain(store.read(m, await contentOf(b.own), 0, 100)) },
   narrow: { needs: 'r', run: async (m, b) => store.narrow(m, [await contentOf(b.own)], []) },
   crlfGains: { needs: 'r', run: (m) => store.crlfGains(m) },
+  withoutBlankLine: { needs: 'r', run: (m) => store.withoutBlankLine(m, 0n as ContentId) },
   expungedSince: { needs: 'r', run: (m) => store.expungedSince(m, 1 as never, 2 as never) },
   append: { needs: 'i', run: async (m) => store.append(m, [{ content: await stage(store, ben, message('x')), flags: ['\\Seen'], internalDate: 1 }]) },
   'flags \\Seen': { needs: 's', run: (m) => store.flags(m, [1, 1], { mode: 'add', names: ['\\Seen'] }) },

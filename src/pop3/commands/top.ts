@@ -1,6 +1,7 @@
 import { numberAndLines } from '../arguments.ts'
 import { command } from '../command.ts'
 import { topOfMessage } from '../message.ts'
+import { repaired } from '../outlook.ts'
 
 /**
  * Nobody looks at so many lines: where a message has no more octets than that, it was asked for whole. fetchmail says TOP with 99999999 for RETR, unless it deletes all that it
@@ -15,15 +16,17 @@ export const top = command({
   states: ['transaction'],
   capability: 'TOP',
   parse: numberAndLines,
-  async run({ store, open: { maildrop, headers, messages } }, { message, lines }) {
+  async run({ store, open: { login, maildrop, headers, messages } }, { message, lines }) {
     const entry = maildrop.entry(message)
     const whole = lines >= Math.max(WHOLE, entry.octets)
     const { header, body: small } = await (whole ? messages : headers).take(entry)
     const body = () => (small ? [small] : store.read(maildrop.access, entry.content, header.length, entry.size))
+    const octets = topOfMessage(header, body, lines)
     return {
       ok: 'The top of the message is',
       message: {
-        octets: topOfMessage(header, body, lines),
+        // It has its blank line in any case.
+        octets: login.pop3.outlookRepairs ? repaired(octets, false) : octets,
         regular: entry.octets === entry.size,
         ...(whole && { sent: () => maildrop.retrieved(message) }),
       },

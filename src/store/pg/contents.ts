@@ -91,3 +91,20 @@ export async function crlfGains(on: Queryable, account: AccountId): Promise<Read
   await on.rows(GAINS, [account], (row) => gains.set(row.bigint() as ContentId, row.int()))
   return gains
 }
+
+const LAST: Statement = { name: 'content_last', text: 'select coalesce(max(content_id), 0) from content where account_id = $1' }
+// Without a body, and the header ends neither in an empty line nor is it one.
+const WITHOUT_BLANK_LINE: Statement = {
+  name: 'content_without_blank_line',
+  text: `select content_id from content where account_id = $1 and content_id > $2 and chunks = 0 and header not in ('\\x0a', '\\x0d0a')
+           and substring(header from octet_length(header) - 1) <> '\\x0a0a' and substring(header from octet_length(header) - 2) <> '\\x0a0d0a'`,
+}
+
+/** See `MailStore.withoutBlankLine`. */
+export async function withoutBlankLine(on: Queryable, account: AccountId, after: ContentId): Promise<{ ids: ContentId[]; last: ContentId }> {
+  let last = 0n as ContentId
+  await on.rows(LAST, [account], (row) => void (last = row.bigint() as ContentId))
+  const ids: ContentId[] = []
+  if (last > after) await on.rows(WITHOUT_BLANK_LINE, [account, after], (row) => void ids.push(row.bigint() as ContentId))
+  return { ids, last }
+}

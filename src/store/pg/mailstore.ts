@@ -9,7 +9,7 @@ import type { AccountId, MailboxId } from '../types.ts'
 import { countUids } from '../uidset.ts'
 import { changeAcl, grantableRights, listAcl } from './acl.ts'
 import { Appender, type AppendItem, MailboxGone } from './append.ts'
-import { copySpilled, crlfGains, readContents, readRange } from './contents.ts'
+import { copySpilled, crlfGains, readContents, readRange, withoutBlankLine } from './contents.ts'
 import { transfer } from './copy.ts'
 import { Deliveries } from './deliver.ts'
 import { expunge } from './expunge.ts'
@@ -142,6 +142,10 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     async crlfGains(a) {
       await mayRead(pool, a)
       return crlfGains(pool, a.account)
+    },
+    async withoutBlankLine(a, after) {
+      await mayRead(pool, a)
+      return withoutBlankLine(pool, a.account, after)
     },
     async importedUidls(a) {
       await mayRead(pool, a)
