@@ -67,6 +67,8 @@ export class Session {
   reports: Reports = REV1_REPORTS
   /** What NOTIFY asked for; tells of it while no command runs. */
   notifier: Notifier | undefined
+  /** NOTIFY NONE: what happens is told by commands that end, and by nothing else (RFC 5465 §3.1, §4). */
+  quiet = false
   /** LOGOUT has said BYE: there is no further command. */
   loggedOut = false
   readonly #admitted: () => void
@@ -138,6 +140,7 @@ export class Session {
     await this.dispose()
     this.access = undefined
     this.notifier = undefined
+    this.quiet = false
     this.enabled.clear()
     this.reports = REV1_REPORTS
     this.registry = this.#anonymousRegistry()

@@ -44,7 +44,9 @@ export const idle = command({
 })
 
 async function tell(s: Session, how: 'try' | 'maybe' | 'known'): Promise<void> {
+  // RFC 5465 §4: exactly what NOTIFY asked for.
   if (s.notifier) return await s.notifier.tell(how, { idle: true })
+  if (s.quiet) return await s.out.flush()
   const synced = await sync(s, 'all', how)
   if (synced) s.out.status('OK', 'Told up to here', synced)
   await s.out.flush()

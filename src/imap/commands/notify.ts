@@ -21,6 +21,7 @@ export const notify = command({
     const notifier = wanted && (await Notifier.start(s, wanted.groups, wanted.status))
     s.notifier?.close()
     s.notifier = notifier
+    s.quiet = !notifier
     return { ok: 'NOTIFY completed' }
   },
 })

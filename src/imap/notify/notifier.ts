@@ -4,7 +4,7 @@
 import { Unavailable } from '../../store/errors.ts'
 import type { AccountWatch, MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
 import type { UidRanges } from '../../store/uidset.ts'
-import { UID } from '../fetch/items.ts'
+import { MODSEQ, UID } from '../fetch/items.ts'
 import { runFetch } from '../fetch/run.ts'
 import { type Names, namesOf } from '../listing.ts'
 import { No } from '../reply.ts'
@@ -120,7 +120,9 @@ export class Notifier {
     const items = this.#selected?.items ?? []
     const { selected, store, out, log, reports } = this.#s
     if (items.length === 0 || uids.length === 0 || !selected) return
-    const all = reports.uids || items.some(({ name }) => name === UID.name) ? items : [UID, ...items]
+    // Nobody asked for it by a command: RFC 7162 §3.2.4.
+    const always = [...(reports.uids ? [] : [UID]), ...(reports.modseq ? [MODSEQ] : [])].filter((item) => !items.includes(item))
+    const all = [...always, ...items]
     try {
       await runFetch({ store, selected, output: out.output, log, reports }, { by: 'uid', ranges: uids, items: all })
     } catch (error) {
@@ -174,6 +176,7 @@ export class Notifier {
     this.#s.out.status('OK', 'Too much to watch', ['NOTIFICATIONOVERFLOW'])
     this.close()
     this.#s.notifier = undefined
+    this.#s.quiet = true
   }
 
   #noted(): Noted[] {

@@ -1,14 +1,18 @@
 /** Which events of which mailboxes a session asked for, beside the messages of the selected one. RFC 5465 §6. */
 import { isForeign } from '../../store/foreign.ts'
-import { HIERARCHY_DELIMITER } from '../../store/types.ts'
 import type { Names } from '../listing.ts'
+import { parents } from '../mailbox-names.ts'
 import { type Event, type EventGroup, isOfSelected } from './groups.ts'
 
+interface Group extends Pick<EventGroup, 'filter' | 'events'> {
+  readonly names: ReadonlySet<string>
+}
+
 export class Wanted {
-  readonly #groups: readonly EventGroup[]
+  readonly #groups: readonly Group[]
 
   constructor(groups: readonly EventGroup[]) {
-    this.#groups = groups.filter((group) => !isOfSelected(group))
+    this.#groups = groups.filter((group) => !isOfSelected(group)).map(({ filter, events, names }) => ({ filter, events, names: new Set(names) }))
   }
 
   /** All groups that name the mailbox count, up to one that says NONE: so a client leaves some of many out. */
@@ -41,7 +45,7 @@ export class Wanted {
 }
 
 /** INBOXES: nothing is delivered elsewhere. */
-function isIn({ filter, names: roots }: EventGroup, name: string, { subscribed }: Names): boolean {
+function isIn({ filter, names: roots }: Group, name: string, { subscribed }: Names): boolean {
   switch (filter) {
     case 'INBOXES':
       return name === 'INBOX'
@@ -50,9 +54,9 @@ function isIn({ filter, names: roots }: EventGroup, name: string, { subscribed }
     case 'SUBSCRIBED':
       return subscribed.has(name)
     case 'SUBTREE':
-      return roots.some((root) => name === root || name.startsWith(root + HIERARCHY_DELIMITER))
+      return roots.has(name) || parents(name).some((parent) => roots.has(parent))
     case 'MAILBOXES':
-      return roots.includes(name)
+      return roots.has(name)
     default:
       return false
   }
