@@ -176,7 +176,7 @@ test('hostile texts', async () => {
     ],
     ...['\u0301', '\u0301\u0301\u0301', 'ﬁ', '\u200d', '\ufffd\ufffd\ufffd', '__proto__', 'ß', 'SS', 'ς', 'İ', 'i\u0307'],
   ])
-    for (const key of [bodyHas(text), or([textHas(text), fieldHas(text, text)]), not(fieldHas('subject', text)), fuzzy(text)])
+    for (const key of [or([bodyHas(text), fuzzy(text)]), or([textHas(text), fieldHas(text, text)]), not(fieldHas('subject', text))])
       assert.deepEqual((await search(anna, key)).uids, (await search(anna, key, true)).uids, JSON.stringify(text))
 })
 
