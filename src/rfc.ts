@@ -145,7 +145,7 @@ export const RFCS: readonly Rfc[] = [
     5267,
     'Contexts for IMAP4',
     'full',
-    'SORT with RETURN; searches and sorts that are kept up to date, but those by sequence numbers, by `$`, of bodies and by relevancy: 10 a session, and 250,000 messages in all that are sorted',
+    'SORT with RETURN; searches and sorts that are kept up to date, but those by sequence numbers, by `$`, of bodies and by relevancy: 10 a session, and 250,000 messages in all that are sorted; UPDATE may name what is to be fetched of new messages (RFC 5465 §7)',
     { imap: ['ESORT', 'CONTEXT=SEARCH', 'CONTEXT=SORT'] },
   ),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),

@@ -22,7 +22,7 @@ export interface Updates {
   /** There is something to be said before the next EXPUNGE. */
   readonly losing: boolean
   beforeExpunges(): Promise<void>
-  afterNews(): Promise<void>
+  afterNews(arrived: UidRanges): Promise<void>
   cancel(tag: string): void
 }
 

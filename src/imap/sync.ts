@@ -91,8 +91,9 @@ async function report(
   if (selected.keywords.length > selected.keywordsTold || selected.rightsTold !== selected.access.rights) writeFlags(out, selected)
   if (flags) await writeFetches(session, selected, news.flags, orders)
   else selected.tell(normalise([...orders.told, ...toRanges(news.flags.map(({ segment, row }) => segment.uids[row]!))]))
-  await selected.updates?.afterNews()
-  if (news.exists !== undefined) await session.notifier?.arrived(outside([known + 1, selected.view.maxUid], orders.made))
+  const arrived = news.exists === undefined ? [] : [known + 1, selected.view.maxUid]
+  await selected.updates?.afterNews(arrived)
+  await session.notifier?.arrived(outside(arrived, orders.made))
   if (!session.reports.vanished || !session.reports.modseq) return undefined
   const { settled, modseq } = selected.view
   // While expunges are held back a client must not believe the MODSEQ of what it is shown (RFC 7162 §3.2, §6).

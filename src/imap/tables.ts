@@ -4,7 +4,7 @@
  */
 import type { MailboxInfo, MailboxStatus, StatusWant } from '../store/mailstore.ts'
 import type { ModSeq, SpecialUse } from '../store/types.ts'
-import type { FetchItems } from './fetch/item.ts'
+import type { FetchItem, FetchItems } from './fetch/item.ts'
 import type { Page } from './page.ts'
 import { Bad } from './reply.ts'
 import type { Known } from './resync.ts'
@@ -18,7 +18,7 @@ import type { ResponseWriter } from './wire/write.ts'
 export type Table<Row> = ReadonlyMap<string, Row>
 
 /** Reads what stands behind a parameter's name, and says what it asks for. Throws Bad, No. */
-export type Parameter<Options> = (r: ArgumentReader) => Partial<Options>
+export type Parameter<Options, Known = unknown> = (r: ArgumentReader, known: Known) => Partial<Options>
 
 /** `FETCH … (CHANGEDSINCE 5)`: RFC 4466 §2.3. */
 export interface FetchOptions {
@@ -56,11 +56,15 @@ export interface SearchOptions {
   readonly save: true
   /** What is found now, and what comes to it and leaves it from now on: RFC 5267 §4.3. */
   readonly update: true
+  /** Of messages that arrive and come into the result this is fetched: RFC 5465 §7. */
+  readonly fetched: readonly FetchItem[]
   readonly context: true
   readonly page: Page
   /** A score for each of the results: RFC 6203 §4. */
   readonly relevancy: true
 }
+/** `UPDATE (ENVELOPE)`: an option may hold what FETCH can ask for. */
+export type SearchReturn = Parameter<SearchOptions, FetchItems>
 /** What stands before LIST's reference: RFC 5258 §3.1. Without any of the first two every name is selected. */
 export interface ListSelection {
   readonly subscribed?: true
@@ -106,11 +110,11 @@ export interface Tables {
   /** `APPEND … UTF8 (~{12}`: words for a message that stands in parentheses, and what stands there (RFC 4466 §2.4.3). */
   readonly appendData: Table<'literal8' | 'parts'>
   readonly searchKeys: SearchKeys
-  readonly searchReturns: Table<Parameter<SearchOptions>>
+  readonly searchReturns: Table<SearchReturn>
   readonly listSelections: Table<Parameter<ListSelection>>
   readonly listReturns: Table<ReturnOption>
   readonly sortKeys: Table<SortKey>
-  readonly sortReturns: Table<Parameter<SearchOptions>>
+  readonly sortReturns: Table<SearchReturn>
   readonly threadAlgorithms: Table<ThreadAlgorithm>
   /** `$`: as written where a sequence-set may stand. */
   readonly sets: NamedSets
@@ -150,7 +154,9 @@ export function mergeTables(parts: readonly Partial<Tables>[]): Tables {
 }
 
 /** `(NAME value NAME)`, each name once. Throws Bad for one that is not in the table. */
-export function readParameters<Options>(r: ArgumentReader, table: Table<Parameter<Options>>): Partial<Options> {
+export function readParameters<Options>(r: ArgumentReader, table: Table<Parameter<Options>>): Partial<Options>
+export function readParameters<Options, Known>(r: ArgumentReader, table: Table<Parameter<Options, Known>>, known: Known): Partial<Options>
+export function readParameters<Options>(r: ArgumentReader, table: Table<Parameter<Options, never>>, known?: unknown): Partial<Options> {
   return r.list((inner) => {
     const asked = new Set<string>()
     let options: Partial<Options> = {}
@@ -160,7 +166,7 @@ export function readParameters<Options>(r: ArgumentReader, table: Table<Paramete
       if (!read) throw new Bad('Unknown parameter')
       if (asked.has(name)) throw new Bad('Parameter given twice')
       asked.add(name)
-      options = { ...options, ...read(inner) }
+      options = { ...options, ...read(inner, known as never) }
     }
     return options
   })

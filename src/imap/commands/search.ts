@@ -27,7 +27,7 @@ export const search = command({
       const context = searchContext(s)
       const found = await withProgress(s, tag, runSearch(context, key, options?.relevancy), context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found)
-      if (options?.update) SearchUpdates.begin(s, { tag, by, key, numbered, modseq: before }, found)
+      if (options?.update) SearchUpdates.begin(s, { tag, by, key, fetched: options.fetched, numbered, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })
     return { ok: `${name} completed` }

@@ -30,7 +30,7 @@ export const sort = command({
       const work = runSearch(context, key, scored).then((found) => sorted(context, found, order))
       const found = await withProgress(s, tag, work, context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found, 'SORT')
-      if (options?.update) SearchUpdates.begin(s, { tag, by, key, order, numbered, modseq: before }, found)
+      if (options?.update) SearchUpdates.begin(s, { tag, by, key, fetched: options.fetched, order, numbered, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })
     return { ok: `${name} completed` }

@@ -4,9 +4,9 @@ import { FUZZY_TEXTS } from '../search/fuzzy-keys.ts'
 import type { SearchKey } from '../search/key.ts'
 import type { KeyReader } from '../search/parse.ts'
 import type { SortKey } from '../search/sort-keys.ts'
-import type { Parameter, SearchOptions } from '../tables.ts'
+import type { SearchReturn } from '../tables.ts'
 
-const relevancy: Parameter<SearchOptions> = () => ({ relevancy: true })
+const relevancy: SearchReturn = () => ({ relevancy: true })
 
 function fuzzy(r: KeyReader): SearchKey {
   r.fuzzy = true

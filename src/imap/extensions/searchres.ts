@@ -1,6 +1,6 @@
 import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
-import type { Parameter, SearchOptions } from '../tables.ts'
+import type { SearchReturn } from '../tables.ts'
 import { SAVED } from '../wire/numset.ts'
 
 /** SEARCH RETURN (SAVE), and `$` wherever a set of messages may stand. RFC 5182; the messages are kept in selected.ts. */
@@ -10,7 +10,7 @@ export const searchres = extension({
   announce: LOGGED_IN,
   needs: ['ESEARCH'],
   adds: {
-    searchReturns: new Map<string, Parameter<SearchOptions>>([['SAVE', () => ({ save: true })]]),
+    searchReturns: new Map<string, SearchReturn>([['SAVE', () => ({ save: true })]]),
     sets: new Map([['$', SAVED]]),
   },
 })

@@ -2,7 +2,7 @@ import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
 import { readPage } from '../page.ts'
 import { DISPLAY_SORT_KEYS, SORT_KEYS } from '../search/sort-keys.ts'
-import type { Parameter, SearchOptions } from '../tables.ts'
+import type { SearchReturn } from '../tables.ts'
 
 /** The sort keys of SORT. RFC 5256. */
 export const sort = extension({ capability: 'SORT', rfc: 'RFC 5256', announce: LOGGED_IN, adds: { sortKeys: SORT_KEYS } })
@@ -23,7 +23,7 @@ export const esort = extension({
   announce: LOGGED_IN,
   needs: ['SORT', 'ESEARCH'],
   adds: {
-    sortReturns: new Map<string, Parameter<SearchOptions>>([
+    sortReturns: new Map<string, SearchReturn>([
       ['MIN', () => ({ min: true })],
       ['MAX', () => ({ max: true })],
       ['ALL', () => ({ all: true })],

@@ -4,8 +4,7 @@
 import { Unavailable } from '../../store/errors.ts'
 import type { AccountWatch, MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
 import type { UidRanges } from '../../store/uidset.ts'
-import { MODSEQ, UID } from '../fetch/items.ts'
-import { runFetch } from '../fetch/run.ts'
+import { fetchArrived } from '../fetch/arrived.ts'
 import { type Names, namesOf } from '../listing.ts'
 import { No } from '../reply.ts'
 import type { AuthenticatedSession } from '../session.ts'
@@ -117,18 +116,7 @@ export class Notifier {
 
   /** New messages of the selected mailbox: what NOTIFY asked to be fetched of them, without \Seen. RFC 5465 §5.2. */
   async arrived(uids: UidRanges): Promise<void> {
-    const items = this.#selected?.items ?? []
-    const { selected, store, out, log, reports } = this.#s
-    if (items.length === 0 || uids.length === 0 || !selected) return
-    // Nobody asked for it by a command: RFC 7162 §3.2.4.
-    const always = [...(reports.uids ? [] : [UID]), ...(reports.modseq ? [MODSEQ] : [])].filter((item) => !items.includes(item))
-    const all = [...always, ...items]
-    try {
-      await runFetch({ store, selected, output: out.output, log, reports }, { by: 'uid', ranges: uids, items: all })
-    } catch (error) {
-      // The client has heard of them by EXISTS, and may ask.
-      if (!(error instanceof Unavailable)) throw error
-    }
+    await fetchArrived(this.#s, uids, this.#selected?.items ?? [])
   }
 
   /** Also true where there is nothing to look for. */

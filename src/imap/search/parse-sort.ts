@@ -18,9 +18,9 @@ const MAX_CRITERIA = 20
 /** Throws Bad, and No for too many criteria. */
 export function readSort(
   r: ArgumentReader,
-  { sortReturns, sortKeys, searchKeys }: Pick<Tables, 'sortReturns' | 'sortKeys' | 'searchKeys'>,
+  { sortReturns, sortKeys, searchKeys, fetchItems }: Pick<Tables, 'sortReturns' | 'sortKeys' | 'searchKeys' | 'fetchItems'>,
 ): SortArgs {
-  const options = readReturn(r, { searchReturns: sortReturns })
+  const options = readReturn(r, { searchReturns: sortReturns, fetchItems })
   const order = r.list((inner) => {
     const criteria = [readCriterion(inner, sortKeys)]
     while (inner.more) criteria.push(readCriterion(inner, sortKeys))

@@ -8,7 +8,7 @@ import { readSearch } from './parse.ts'
 
 async function read(line: string, literals: (string | Buffer)[] = []): Promise<SearchKey> {
   const r = await argumentsOf(line, literals)
-  const { criteria } = readSearch(r, { searchKeys: SEARCH_KEYS, searchReturns: new Map() })
+  const { criteria } = readSearch(r, { searchKeys: SEARCH_KEYS, searchReturns: new Map(), fetchItems: new Map() })
   r.end()
   if (criteria instanceof No) throw criteria
   return criteria.key

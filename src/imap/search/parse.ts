@@ -62,12 +62,15 @@ export function readSearch(r: ArgumentReader, tables: SearchTables): SearchArgs 
 export function needFuzzy(criteria: Criteria | No): void {
   if (!(criteria instanceof No || criteria.fuzzy)) throw new Bad('RELEVANCY needs a FUZZY key')
 }
-type SearchTables = Pick<Tables, 'searchKeys' | 'searchReturns'>
+type SearchTables = Pick<Tables, 'searchKeys' | 'searchReturns' | 'fetchItems'>
 
 /** `RETURN (…)`, where some extension gives it a meaning. RFC 4466 §2.6.1. */
-export function readReturn(r: ArgumentReader, { searchReturns }: Pick<Tables, 'searchReturns'>): Partial<SearchOptions> | undefined {
+export function readReturn(
+  r: ArgumentReader,
+  { searchReturns, fetchItems }: Pick<Tables, 'searchReturns' | 'fetchItems'>,
+): Partial<SearchOptions> | undefined {
   if (searchReturns.size === 0 || !r.maybe('RETURN')) return undefined
-  const options = readParameters(r, searchReturns)
+  const options = readParameters(r, searchReturns, fetchItems)
   if (options.all && options.page) throw new Bad('ALL and PARTIAL exclude each other')
   return options
 }

@@ -3,7 +3,9 @@
  * Messages that changed are asked anew, no others; keys that depend on the time of day are so, too, only then (RFC 5032 §2 leaves that open).
  */
 import { Unavailable } from '../../store/errors.ts'
-import { eachUid, toRanges } from '../../store/uidset.ts'
+import { eachUid, toRanges, type UidRanges, within } from '../../store/uidset.ts'
+import { fetchArrived } from '../fetch/arrived.ts'
+import type { FetchItem } from '../fetch/item.ts'
 import { membership } from '../fetch/ranges.ts'
 import { Bad } from '../reply.ts'
 import type { Updates } from '../selected.ts'
@@ -25,6 +27,8 @@ const MAX_UID = 2 ** 32 - 1
 interface Context extends Pick<Question, 'tag' | 'by' | 'mailbox'> {
   readonly key: SearchKey
   readonly result: KeptResult
+  /** Of messages that arrive and come into it. */
+  readonly fetched?: readonly FetchItem[] | undefined
   /** Changes up to here were looked at. */
   modseq: number
 }
@@ -59,8 +63,16 @@ export class SearchUpdates implements Updates {
       SearchUpdates.refuse(session, asked.tag, why)
       return
     }
-    const { tag, by, mailbox, key, modseq, order } = asked
-    updates.#contexts.set(tag, { tag, by, mailbox, key, modseq, result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids) })
+    const { tag, by, mailbox, key, modseq, fetched, order } = asked
+    updates.#contexts.set(tag, {
+      tag,
+      by,
+      mailbox,
+      key,
+      modseq,
+      fetched,
+      result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids),
+    })
     selected.updates = updates
   }
 
@@ -97,17 +109,17 @@ export class SearchUpdates implements Updates {
     return this.#contexts.size === 0 ? [] : [...eachUid(this.#session.selected.view.gone([1, MAX_UID]))]
   }
 
-  /** After EXISTS: the numbers of what came are good. */
-  async afterNews(): Promise<void> {
+  /** After EXISTS: the numbers of what came are good. `arrived`: UIDs that it told of. */
+  async afterNews(arrived: UidRanges): Promise<void> {
     try {
-      for (const context of this.#contexts.values()) await this.#update(context)
+      for (const context of this.#contexts.values()) await this.#update(context, arrived)
     } catch (error) {
       // The next news will do.
       if (!(error instanceof Unavailable)) throw error
     }
   }
 
-  async #update(context: Context): Promise<void> {
+  async #update(context: Context, arrived: UidRanges): Promise<void> {
     const { selected } = this.#session
     const { modseq } = selected.view
     if (context.modseq === modseq) return
@@ -119,6 +131,8 @@ export class SearchUpdates implements Updates {
       const isMember = context.result.holds(uids)
       const removed = uids.filter((uid) => !matching(uid) && isMember(uid))
       const added = uids.filter((uid) => matching(uid) && !isMember(uid))
+      // RFC 5465 §7: EXISTS, FETCH, ADDTO; what comes in by its flags is known already.
+      await fetchArrived(this.#session, within(toRanges(added), arrived), context.fetched ?? [])
       await this.#remove(context, removed)
       if (added.length > 0) await this.#write(context, 'ADDTO', await context.result.add(search, added))
     }
