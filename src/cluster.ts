@@ -26,7 +26,7 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
   let alone = database.embedded
   const begin = (): Begin => {
     const begins = {
-      ...{ configFile, dataDir, alone, services: plan.services, workers: plan.workers },
+      ...{ configFile, dataDir, alone, services: plan.services, queue: plan.roles.has('queue'), workers: plan.workers },
       ...(database.embedded && { embedded: database.connect }),
       ...(database.disk !== undefined && { disk: database.disk }),
     }

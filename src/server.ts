@@ -49,6 +49,7 @@ async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, u
       markFile: join(dataDir, 'postern.mark'),
       workers: 1,
       background: plan.roles.has('queue'),
+      queue: plan.roles.has('queue'),
       log,
     },
     undo,

@@ -121,10 +121,24 @@ function checkTogether(source: Source, config: Config, words: Words): void {
   const { client_secret: secret, client_secret_file: secretFile } = config.oidc?.introspection ?? {}
   if (config.oidc?.introspection && (secret === undefined) === (secretFile === undefined))
     throw complain(source, ['oidc', 'introspection'], 'oidc.introspection needs client_secret or client_secret_file, one of them')
-  if (config.relay?.password && config.relay.password_file)
-    throw complain(source, ['relay', 'password_file'], 'relay has both password and password_file: keep one')
-  if (config.relay && (config.relay.user === undefined) !== ((config.relay.password ?? config.relay.password_file) === undefined))
-    throw complain(source, ['relay'], 'relay needs user and password (or password_file) together, or neither')
+  if (config.relay) checkRelay(source, ['relay'], config.relay)
+  for (const [i, route] of (config.outbound?.routes ?? []).entries()) checkRelay(source, ['outbound', 'routes', i], route)
+}
+
+interface RelayLogin {
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+  readonly password_file?: string | undefined
+}
+
+function checkRelay(source: Source, path: readonly (string | number)[], { user, password, password_file: file }: RelayLogin): void {
+  const name = path
+    .map((part) => (typeof part === 'number' ? `[${part + 1}]` : part))
+    .join('.')
+    .replaceAll('.[', '[')
+  if (password && file) throw complain(source, [...path, 'password_file'], `${name} has both password and password_file: keep one`)
+  if ((user === undefined) !== ((password ?? file) === undefined))
+    throw complain(source, path, `${name} needs user and password (or password_file) together, or neither`)
 }
 
 function checkPublic(source: Source, config: Config): void {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { limits, section } from './limits.ts'
 import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
+import { outboundSections } from './outbound.ts'
 import { pop3 } from './pop3.ts'
 import { publicMailboxes } from './public.ts'
 import { count, size, time } from './units.ts'
@@ -148,15 +149,7 @@ export function schemaFor(words: Words) {
       ),
     }).optional(),
     tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
-    relay: section({
-      host: read(words.domain, 'the name of a mail server that takes our mail'),
-      port: port.default(587),
-      security: oneOf(['tls', 'starttls', 'opportunistic', 'none']).default('starttls'),
-      user: text('a user name').optional(),
-      password: text('a password').optional(),
-      password_file: text('the path of a file that holds the password').optional(),
-      ca: text('the path of a PEM file with the authorities to trust').optional(),
-    }).optional(),
+    ...outboundSections(domain),
     oidc: section({
       issuer: webAddress,
       audience: text('the name that the issuer has for this server in its tokens'),
@@ -186,7 +179,6 @@ export type MailboxConfig = Config['mailboxes'][number]
 
 /** Keys that will mean something one day. They are refused like any other that is unknown, in other words. */
 export const PLANNED: ReadonlyMap<string, string> = new Map([
-  ['queue', 'a queue of its own for mail to other domains; set "relay" for that mail'],
   ['dkim', 'signing with DKIM'],
   ['acme', 'certificates by ACME; set "tls.cert" and "tls.key"'],
 ])

@@ -9,6 +9,8 @@ export interface Secrets {
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly relayPassword: string | undefined
+  /** Of each of `outbound.routes`, in order. */
+  readonly routePasswords: readonly (string | undefined)[]
   /** For asking the issuer about tokens. */
   readonly oidcSecret: string | undefined
   /** Files that were read: a change of one is a change of the config. */
@@ -44,12 +46,15 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     }
   }
 
-  const { database, redis, relay, oidc } = config
+  const { database, redis, relay, outbound, oidc } = config
   const { client_secret: secret, client_secret_file: secretFile } = oidc?.introspection ?? {}
   return {
     databaseUrl: fromEnv('DATABASE_URL') ?? fromConfig(['database', 'url_file'], database?.url, database?.url_file),
     redisUrl: fromEnv('REDIS_URL') ?? fromConfig(['redis', 'url_file'], redis?.url, redis?.url_file),
     relayPassword: fromEnv('POSTERN_RELAY_PASSWORD') ?? fromConfig(['relay', 'password_file'], relay?.password, relay?.password_file),
+    routePasswords: (outbound?.routes ?? []).map((route, i) =>
+      fromConfig(['outbound', 'routes', `${i}`, 'password_file'], route.password, route.password_file),
+    ),
     oidcSecret: fromConfig(['oidc', 'introspection', 'client_secret_file'], secret, secretFile),
     files,
   }

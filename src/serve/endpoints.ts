@@ -48,7 +48,8 @@ export interface TableOptions {
   readonly configFile: string
   readonly dataDir: string
   readonly selfSigned: boolean
-  readonly relay: boolean
+  /** Whether mail to other domains is taken. */
+  readonly sends: boolean
 }
 
 const ROWS: readonly { service: ServiceName; what: string; security: string }[] = [
@@ -92,7 +93,7 @@ function notes(o: TableOptions): string[] {
     ...(taken.length > 0 ? [`Another program has the standard ports ${ports(taken)}, so others stand in for them.`] : []),
     ...(o.host === 'localhost' ? [`From another computer the host is ${o.hostname}, or this machine's address.`] : []),
     ...(o.selfSigned ? ['The certificate is self-signed: your mail program asks once whether to trust it.'] : []),
-    ...(o.relay ? [] : ['Mail to other domains is refused until "relay" is set in the config.']),
+    ...(o.sends ? [] : ['Mail to other domains is refused: "outbound.enabled" is false in the config.']),
     `Settings: ${o.configFile}   Stop: Ctrl-C`,
   ]
 }

@@ -23,6 +23,8 @@ export interface Begin {
   /** No other worker has been there yet. */
   readonly alone: boolean
   readonly services: readonly ServiceName[]
+  /** Whether it empties the queue of mail for other servers. */
+  readonly queue: boolean
   /** How many there are, itself included. */
   readonly workers: number
 }

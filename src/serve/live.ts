@@ -152,6 +152,8 @@ const WAITS = [
   'database',
   'redis',
   'relay',
+  'outbound',
+  'dns',
   'oidc',
   'disable',
   'enable',

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import { type Certificate, hostIn } from './certificate.ts'
 import { type Endpoints, table, writeEndpoints } from './endpoints.ts'
 import { KINDS } from './kinds.ts'
+import { sends } from './outbound.ts'
 import { type FirstPassword, firstPassword, keepFirstPassword } from './passwords.ts'
 import type { Bound } from './ports.ts'
 
@@ -78,7 +79,7 @@ export class Notice {
         user: first?.address ?? config.mailboxes[0]?.address,
         password: isNew ? first.password : undefined,
         selfSigned: certificate.selfSigned,
-        relay: config.relay !== undefined,
+        sends: sends(config),
       }),
     )
     if (isNew) keepFirstPassword(dataDir, { ...first, shown: true })

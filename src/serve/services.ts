@@ -9,13 +9,13 @@ import type { AcceptOptions } from '../net/listener.ts'
 import type { Tls } from '../net/tls.ts'
 import { pop3Service } from '../pop3/server.ts'
 import { InFlight } from '../smtp/pace.ts'
-import type { RelayOptions } from '../smtp/relay.ts'
 import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
 import { networkOf } from '../store/remote.ts'
 import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
+import { sends } from './outbound.ts'
 
 export interface ServiceDeps {
   readonly config: Config
@@ -26,12 +26,11 @@ export interface ServiceDeps {
   readonly authenticator: Authenticator
   readonly tls: Tls
   readonly limits: AllLimits
-  readonly relay: Omit<RelayOptions, 'hostname'> | undefined
   readonly log: Log
 }
 
 export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
-  const { config, opened, hasRoom, drivers, authenticator, tls, limits, relay, log } = deps
+  const { config, opened, hasRoom, drivers, authenticator, tls, limits, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
   const { hostname } = config
@@ -50,7 +49,15 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     hasRoom,
   }
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
-  const submission = { ...smtp, limits: { ...smtp.limits, greetingDelayMs: 0 }, authenticator, presence, mechanisms, ...(relay && { relay }) }
+  const submission = {
+    ...smtp,
+    limits: { ...smtp.limits, greetingDelayMs: 0 },
+    authenticator,
+    presence,
+    mechanisms,
+    ...(sends(config) && { queue: opened.queue }),
+    lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
+  }
   const mailbox = { store, authenticator, presence, log, hostname }
   const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }
   return {

@@ -1,6 +1,5 @@
 /** What serves, once per process that does: drivers, store, logins, limits, services. */
-import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { createAuthenticator } from '../auth/login.ts'
 import type { IssuerOptions } from '../auth/oidc/issuer.ts'
 import type { Loaded } from '../config/load.ts'
@@ -10,7 +9,6 @@ import type { Log } from '../log.ts'
 import { canonical } from '../mail/address.ts'
 import { defaultGateways } from '../net/gateways.ts'
 import { createTls } from '../net/tls.ts'
-import type { RelayOptions } from '../smtp/relay.ts'
 import type { Drivers } from '../store/drivers.ts'
 import { createMemoryDrivers } from '../store/memory/index.ts'
 import { CONNECTIONS, type Connect, openStore } from '../store/pg/index.ts'
@@ -18,8 +16,8 @@ import { createRedisDrivers } from '../store/redis/index.ts'
 import type { Certificate } from './certificate.ts'
 import { applyMailboxes } from './generation.ts'
 import { allLimits, shared } from './limits.ts'
+import { dnsOf, relaysOf, sends, startOutbound } from './outbound.ts'
 import { patiently } from './patience.ts'
-import { Refused } from './refused.ts'
 import { watchRoom, whileRoom } from './room.ts'
 import type { ServiceDeps } from './services.ts'
 
@@ -38,19 +36,23 @@ export interface ServingOptions {
   readonly workers: number
   /** Whether it begins with the work in the background that one process of a host is enough for. */
   readonly background: boolean
+  /** Whether it empties the queue. */
+  readonly queue: boolean
   readonly log: Log
 }
 
+/** What is being sent when the server stops may take so long. */
+const OUTBOUND_STOP_MS = 5_000
 /** How long a database may take to come. */
 const WAIT_MS = 60_000
 
 /** Connects, migrates, applies the mailboxes of the config. What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
 export async function openServing(o: ServingOptions, undo: AsyncDisposableStack): Promise<ServiceDeps> {
-  const { loaded, secrets, certificate, connect, disk, alone, markFile, workers, background, log } = o
+  const { loaded, secrets, certificate, connect, disk, alone, markFile, workers, background, queue, log } = o
   const { config, source } = loaded
   const tls = createTls(certificate.pair)
   const limits = shared(allLimits(config.limits, defaultGateways()), workers)
-  const relay = relayOf(config, secrets, source.file)
+  const relayFor = relaysOf(loaded, secrets)
   const drivers = await openDrivers(secrets, log)
   undo.defer(() => drivers.close())
   const open = () =>
@@ -67,8 +69,13 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
     issuer: issuerOf(config, secrets),
   })
   undo.defer(() => authenticator.close())
+  const dns = dnsOf(config)
+  if (queue && sends(config)) {
+    const outbound = startOutbound({ config, relayFor, dns, opened, workers, log })
+    undo.defer(() => outbound.stop(OUTBOUND_STOP_MS))
+  }
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
-  return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, relay, log }
+  return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, log }
 }
 
 /** Connections to Postgres of all processes of one host; each has a few for certain. */
@@ -85,23 +92,4 @@ function issuerOf({ oidc }: Config, { oidcSecret: clientSecret = '' }: Secrets):
   const { issuer, audience, address_claim: addressClaim, unverified_addresses: unverified, scopes, jwks, introspection: asked } = oidc
   const introspection = asked && { url: asked.url, clientId: asked.client_id, clientSecret }
   return { issuer, audience, addressClaim, unverified, scopes, jwks, introspection }
-}
-
-function relayOf({ relay }: Config, { relayPassword }: Secrets, configFile: string): Omit<RelayOptions, 'hostname'> | undefined {
-  if (!relay) return undefined
-  const { host, port, security, user, ca } = relay
-  return {
-    ...{ host, port, security },
-    ...(user !== undefined && { user }),
-    ...(relayPassword !== undefined && { password: relayPassword }),
-    ...(ca !== undefined && { ca: readAuthorities(resolve(dirname(configFile), ca)) }),
-  }
-}
-
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new Refused(`relay.ca names ${file}, which cannot be read: ${cause instanceof Error ? cause.message : cause}.`)
-  }
 }

@@ -87,7 +87,7 @@ class WorkerLife {
     this.ended = this.#end.promise
   }
 
-  async start({ configFile, dataDir, embedded, disk, alone, services: names, workers }: Begin, env: Env): Promise<Pulse> {
+  async start({ configFile, dataDir, embedded, disk, alone, services: names, queue, workers }: Begin, env: Env): Promise<Pulse> {
     await using starting = new AsyncDisposableStack()
     const log = this.#log
     const loaded = loadConfig(configFile, words)
@@ -96,7 +96,7 @@ class WorkerLife {
     const connect = embedded ?? namedDatabase(secrets)?.connect
     if (!connect) throw new Error('there is no database')
     const deps = await openServing(
-      { loaded, secrets, certificate, connect, disk, alone, markFile: join(dataDir, 'postern.mark'), workers, background: false, log },
+      { loaded, secrets, certificate, connect, disk, alone, markFile: join(dataDir, 'postern.mark'), workers, background: false, queue, log },
       starting,
     )
     const services = makeServices(deps)

@@ -1,23 +1,48 @@
-/** Local delivery: one message, staged once, into the inboxes of its local recipients in one durable step. */
+/** What becomes of a message that was accepted: staged once, queued for recipients elsewhere, and put into the inboxes of those here. */
+import type { AccountAccess } from '../store/access.ts'
 import type { Recipient } from '../store/accounts.ts'
-import type { ContentStage, Delivered, Delivery, MailStore, StagedContent } from '../store/mailstore.ts'
+import type { ContentStage, MailStore, StagedContent } from '../store/mailstore.ts'
+import type { NewOutbound, Queue } from '../store/queue.ts'
 import type { ContentId } from '../store/types.ts'
 
 export type DeliveryStore = Pick<MailStore, 'stage' | 'deliver'>
 
-export class LocalDelivery {
-  readonly #store: DeliveryStore
-  readonly #to: readonly Delivery[]
+export interface AcceptanceDeps {
+  readonly store: DeliveryStore
+  /** For recipients elsewhere. */
+  readonly queue?: Pick<Queue, 'enqueue'> | undefined
+}
+
+export interface Destinations {
+  /** Whose the staged octets are. */
+  readonly owner: AccountAccess
+  /** No account twice. */
+  readonly local: readonly Recipient[]
+  /** Absent: nobody is elsewhere. */
+  readonly remote?: NewOutbound | undefined
+}
+
+export interface Committed {
+  /** Recipients who had it from an earlier attempt. */
+  readonly again: number
+  /** To be called when the client has heard the 250. */
+  readonly confirm: () => void
+  readonly content: ContentId
+}
+
+export class Acceptance {
+  readonly #deps: AcceptanceDeps
+  readonly #to: Destinations
   readonly #stage: ContentStage
   #staged: StagedContent | undefined
   /** From here on it is the store's: even a failed commit may have happened. */
   #handedOver = false
 
-  /** `to`: at least one, no account twice. `maxSize` octets with the lines on top. */
-  constructor(store: DeliveryStore, to: readonly Recipient[], maxSize: number) {
-    this.#store = store
-    this.#to = to.map(({ access, inbox }) => ({ to: access, mailbox: inbox, flags: [] }))
-    this.#stage = store.stage(this.#to[0]!.to, maxSize)
+  /** `maxSize` octets with the lines on top. */
+  constructor(deps: AcceptanceDeps, to: Destinations, maxSize: number) {
+    this.#deps = deps
+    this.#to = to
+    this.#stage = deps.store.stage(to.owner, maxSize)
   }
 
   write(chunk: Uint8Array): Promise<void> {
@@ -29,13 +54,25 @@ export class LocalDelivery {
     this.#staged = await this.#stage.finish()
   }
 
-  /** Durable in all inboxes when it resolves. `attempt` as `MailStore.deliver` has it. */
-  async commit(internalDate: number, attempt: string): Promise<Delivered & { readonly content: ContentId }> {
+  /**
+   * Durable for all when it resolves. `attempt` as `MailStore.deliver` has it: what was done before a failure is found again by it, so that the client's next try does
+   * only the rest.
+   */
+  async commit(internalDate: number, attempt: string): Promise<Committed> {
     const staged = this.#staged
     if (staged === undefined) throw new Error('commit before finish')
     this.#handedOver = true
-    const { again, confirm } = await this.#store.deliver(staged, internalDate, this.#to, attempt)
-    return { again, confirm, content: staged.id }
+    const { local, remote, owner } = this.#to
+    const { store, queue } = this.#deps
+    const queued = remote && (await queue!.enqueue(owner, staged, remote, attempt))
+    const stored = queued?.again === false
+    const to = local.map(({ access, inbox }) => ({ to: access, mailbox: inbox, flags: [], stored: stored && access.account === owner.account }))
+    const delivered = to.length > 0 ? await store.deliver(staged, internalDate, to, attempt) : undefined
+    const confirm = (): void => {
+      queued?.confirm()
+      delivered?.confirm()
+    }
+    return { again: (delivered?.again ?? 0) + (queued?.again ? remote!.recipients.length : 0), confirm, content: staged.id }
   }
 
   /** Forget it. After `commit` was called it changes nothing. */

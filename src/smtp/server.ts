@@ -10,6 +10,7 @@ import type { ServiceTls } from '../net/tls.ts'
 import type { Accounts } from '../store/accounts.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 import type { Presence, Service } from '../store/presence.ts'
+import type { Queue } from '../store/queue.ts'
 import type { Throttle } from '../store/throttle.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import type { DeliveryStore } from './deliver.ts'
@@ -19,7 +20,6 @@ import type { PathRules } from './path.ts'
 import { mxPolicy } from './policies/mx.ts'
 import type { Policy } from './policies/policy.ts'
 import { submissionPolicy } from './policies/submission.ts'
-import { createRelay, type RelayOptions } from './relay.ts'
 import { Reply, replyTo } from './reply.ts'
 import { type AuthRequest, authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
@@ -54,8 +54,10 @@ export interface SubmissionDeps extends SmtpDeps {
   readonly mechanisms?: readonly SaslMechanism[]
   readonly service: 'submission' | 'submissions'
   /** Without one, mail goes to local recipients only. */
-  readonly relay?: Omit<RelayOptions, 'hostname'>
+  readonly queue?: Pick<Queue, 'enqueue' | 'sent'> | undefined
   readonly revealClient?: boolean
+  /** Seconds that a message for elsewhere is tried. */
+  readonly lifetime?: number | undefined
 }
 
 /** Mail from other servers, for people here. Never a relay, never AUTH. */
@@ -63,7 +65,7 @@ export function mxService(deps: SmtpDeps): Serve {
   const limits = { ...SMTP_LIMITS, ...deps.limits }
   const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) })
   const log = deps.log.child({ service: 'mx' })
-  const data: DataDeps = { ...deps, limits, policy, log, relay: undefined, revealClient: true }
+  const data: DataDeps = { ...deps, limits, policy, log, revealClient: true }
   return new SmtpServer({ ...deps, limits, policy, log, data, login: undefined }).serve
 }
 
@@ -72,9 +74,8 @@ export function submissionService(deps: SubmissionDeps): Serve {
   const limits = { greetingDelayMs: 0, ...deps.limits }
   const all = { ...SMTP_LIMITS, ...limits }
   const log = deps.log.child({ service: deps.service })
-  const relay = deps.relay && createRelay({ ...deps.relay, hostname: deps.hostname }, log)
-  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, { relays: relay !== undefined })
-  const data: DataDeps = { ...deps, limits: all, policy, log, relay, revealClient: deps.revealClient === true }
+  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, deps.queue)
+  const data: DataDeps = { ...deps, limits: all, policy, log, revealClient: deps.revealClient === true }
   const { authenticator, presence, service } = deps
   return new SmtpServer({ ...deps, limits: all, policy, log, data, login: { authenticator, presence, service } }).serve
 }

@@ -1,5 +1,6 @@
 /** Ports 587 and 465: mail of people here, under their own addresses, to anywhere. RFC 6409. */
-import { canonical, domainOf } from '../../mail/address.ts'
+import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
+import type { Queue } from '../../store/queue.ts'
 import { checkSyntax, sendersOf } from '../header.ts'
 import { Reply } from '../reply.ts'
 import { dateLine, messageIdLine } from '../trace.ts'
@@ -7,15 +8,17 @@ import type { User, Visit } from '../visit.ts'
 import { acceptLocal } from './local.ts'
 import { type Policy, type PolicyDeps, perDay, perHour } from './policy.ts'
 
-/** `relays`: mail for other domains has a way out. */
-export function submissionPolicy(deps: PolicyDeps, { relays }: { readonly relays: boolean }): Policy {
-  const { accounts } = deps
+/** `queue`: for mail to other domains; without, there is none. */
+export function submissionPolicy(deps: PolicyDeps, queue: Pick<Queue, 'sent'> | undefined): Policy {
+  const { accounts, limits } = deps
   return {
     wantsLogin: true,
     spaceBeforePath: true,
     mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8', 'AUTH']),
     async sender(address, visit) {
       const { account } = userOf(visit)
+      // The throttle may forget; what was queued is counted durably.
+      if (queue && (await queue.sent(account)).day >= limits.recipientsPerDay) throw TOO_MANY
       // The null sender is for receipts and notices that must not be answered (RFC 8098 §3); From still has to be the user's.
       if (address === '' || (await accounts.owns(account, canonical(address) ?? ''))) return
       throw new Reply(553, '5.7.1', 'That sender address does not belong to this login')
@@ -24,8 +27,8 @@ export function submissionPolicy(deps: PolicyDeps, { relays }: { readonly relays
       if (visit.transaction.accepted.has(address)) return
       await ration(userOf(visit), deps)
       if (await acceptLocal(address, visit, deps)) return
-      if (!relays) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')
-      visit.transaction.remote.add(address)
+      if (!queue) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')
+      visit.transaction.remote.add(forwardPath(address))
       visit.transaction.accepted.add(address)
     },
     async header(block, { hasDate, hasMessageId }, visit) {
@@ -39,6 +42,16 @@ export function submissionPolicy(deps: PolicyDeps, { relays }: { readonly relays
   }
 }
 
+/** Only its host may tell how a local part is meant (RFC 5321 §2.4): it stays as it was written. */
+function forwardPath(address: string): string {
+  const spec = parseAddrSpec(address)
+  const domain = spec && canonicalDomain(spec.domain)
+  if (!spec || !domain) throw new Reply(553, '5.1.3', 'That is no address to send to')
+  return formatAddrSpec({ local: spec.local, domain })
+}
+
+const TOO_MANY = new Reply(452, '4.7.1', 'Too many recipients for now, try again later')
+
 function userOf({ user }: Visit): User {
   if (user === undefined) throw new Reply(530, '5.7.0', 'Authentication required')
   return user
@@ -47,5 +60,5 @@ function userOf({ user }: Visit): User {
 async function ration({ account }: User, { throttle, limits }: PolicyDeps): Promise<void> {
   const hour = await throttle.take(`smtp:recipients:hour:${account}`, perHour(limits.recipientsPerHour))
   const day = hour.ok ? await throttle.take(`smtp:recipients:day:${account}`, perDay(limits.recipientsPerDay)) : hour
-  if (!day.ok) throw new Reply(452, '4.7.1', 'Too many recipients for now, try again later')
+  if (!day.ok) throw TOO_MANY
 }

@@ -1,19 +1,20 @@
 /**
  * DATA: header first, then checks, then everything straight on to where it goes. RFC 5321 §4.1.1.4.
  *
- * The order that loses nothing: (1) all octets read, staged here and written to the relay, without the relay's final dot; (2) the relay's final dot and
- * its yes; (3) the commit here; (4) our 250. A failure before (2) leaves no trace anywhere. Between (2) and (4) a failure of ours answers 451 although
- * the relay has the message: the client sends it again and remote recipients may get it twice, never not at all. Local ones get it once: what the client
- * wrote names the attempt (`MailStore.deliver`), until the client has shown that it heard our 250.
+ * The order that loses nothing: all octets read and staged; queued for those elsewhere; stored for those here; our 250. What fails before is as if it had never been,
+ * and what was done of it is found again when the client tries once more: what the client wrote names the attempt (`MailStore.deliver`, `Queue.enqueue`), until the client
+ * has shown that it heard our 250.
  */
 import { createHash } from 'node:crypto'
 import type { Log } from '../../log.ts'
-import { type DeliveryStore, LocalDelivery } from '../deliver.ts'
+import { domainOf } from '../../mail/address.ts'
+import { type NewOutbound, NOTIFY_DEFAULT, type Queue } from '../../store/queue.ts'
+import { Acceptance, type Committed, type DeliveryStore, type Destinations } from '../deliver.ts'
 import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
+import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
 import type { Policy } from '../policies/policy.ts'
-import type { Relay, RelayMessage } from '../relay.ts'
 import { Reply } from '../reply.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
@@ -21,7 +22,10 @@ import type { MessageStream } from '../wire.ts'
 
 export interface DataDeps extends TraceOptions {
   readonly store: DeliveryStore
-  readonly relay: Relay | undefined
+  /** Absent: nobody elsewhere is sent to. */
+  readonly queue?: Pick<Queue, 'enqueue'> | undefined
+  /** Seconds that a message for elsewhere is tried; LIFETIME_SECONDS if absent. */
+  readonly lifetime?: number | undefined
   readonly policy: Policy
   readonly limits: SmtpLimits
   readonly log: Log
@@ -33,7 +37,7 @@ const ROOM_FOR_LINES = 16 * 1024
 export interface Received {
   /** The text of the 250. */
   readonly words: string
-  /** Local recipients who had it from an earlier attempt. */
+  /** Recipients who had it from an earlier attempt. */
   readonly again: number
   /** To be called when the client has heard the 250. */
   readonly heard: () => void
@@ -60,9 +64,7 @@ class Incoming {
   readonly #visit: Visit
   readonly #deps: DataDeps
   readonly #gate: HeaderGate
-  #isOpen = false
-  #local: LocalDelivery | undefined
-  #remote: RelayMessage | undefined
+  #acceptance: Acceptance | undefined
   /** Of the reverse path and of what the client wrote, before our lines. */
   readonly #attempt = createHash('sha256')
 
@@ -75,62 +77,64 @@ class Incoming {
 
   async write(chunk: Buffer): Promise<void> {
     this.#attempt.update(chunk)
-    if (this.#isOpen) await this.#pass(chunk)
+    if (this.#acceptance) await this.#acceptance.write(chunk)
     else if (this.#gate.push(chunk)) await this.#open()
   }
 
   async finish(): Promise<Received> {
-    if (!this.#isOpen) await this.#open()
+    const acceptance = this.#acceptance ?? (await this.#open())
     const { transaction, connection } = this.#visit
     // The end of this text may be the sign that the message before it was heard: it has to count before this one is written.
     connection.listen()
-    await this.#local?.finish()
-    const said = await this.#remote?.finish()
-    if (said !== undefined) this.#deps.log.info({ message: transaction.id, relay: said }, 'relayed')
-    const words = `2.0.0 Accepted as ${transaction.id}`
-    if (this.#local === undefined) return { words, again: 0, heard: () => {} }
-    const { again, confirm, content } = await this.#commit(this.#local)
-    return { words: `${words} ${content.toString(36)}`, again, heard: confirm }
+    await acceptance.finish()
+    const { again, confirm, content } = await this.#commit(acceptance)
+    return { words: `2.0.0 Accepted as ${transaction.id} ${content.toString(36)}`, again, heard: confirm }
   }
 
   abort(): void {
-    this.#local?.abort()
-    this.#remote?.abort()
+    this.#acceptance?.abort()
   }
 
-  async #commit(local: LocalDelivery): Promise<Awaited<ReturnType<LocalDelivery['commit']>>> {
+  async #commit(acceptance: Acceptance): Promise<Committed> {
     const { commitMs } = this.#deps.limits
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      return await Promise.race([local.commit(Date.now(), this.#attempt.digest('hex')), late.promise])
+      return await Promise.race([acceptance.commit(Date.now(), this.#attempt.digest('hex')), late.promise])
     } finally {
       clearTimeout(timer)
     }
   }
 
   /** The header is whole: it is looked at, and the message gets its ways. */
-  async #open(): Promise<void> {
-    const { policy, limits, store, relay } = this.#deps
-    const { transaction, session } = this.#visit
+  async #open(): Promise<Acceptance> {
+    const { policy, limits } = this.#deps
     const start = this.#gate.take()
     const block = start.subarray(0, blockEnd(start))
     const added = await policy.header(block, checkHeader(block, limits), this.#visit)
-    const trace = receivedLine(this.#visit, this.#deps) + added
-    if (transaction.local.size > 0) this.#local = new LocalDelivery(store, [...transaction.local.values()], limits.messageSize + ROOM_FOR_LINES)
-    if (transaction.remote.size > 0) {
-      if (relay === undefined) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')
-      const { from, remote, announced } = transaction
-      const size = announced === undefined ? undefined : announced + trace.length
-      this.#remote = relay.open({ from, to: [...remote], eightBit: session.envelope.bodyType === '8bitmime', size })
-    }
-    this.#isOpen = true
-    await Promise.all([this.#local?.write(Buffer.from(returnPathLine(transaction.from) + trace)), this.#remote?.write(Buffer.from(trace))])
-    if (start.length > 0) await this.#pass(start)
+    const returnPath = Buffer.from(returnPathLine(this.#visit.transaction.from))
+    const acceptance = new Acceptance(this.#deps, this.#destinations(returnPath.length), limits.messageSize + ROOM_FOR_LINES)
+    this.#acceptance = acceptance
+    await acceptance.write(Buffer.concat([returnPath, Buffer.from(receivedLine(this.#visit, this.#deps) + added)]))
+    if (start.length > 0) await acceptance.write(start)
+    return acceptance
   }
 
-  async #pass(chunk: Buffer): Promise<void> {
-    if (this.#remote === undefined) await this.#local?.write(chunk)
-    else await Promise.all([this.#local?.write(chunk), this.#remote.write(chunk)])
+  /** `skip`: octets on top that only those here see. */
+  #destinations(skip: number): Destinations {
+    const { transaction, session, user } = this.#visit
+    const local = [...transaction.local.values()]
+    const owner = transaction.remote.size > 0 ? user?.access : local[0]?.access
+    if (owner === undefined) throw new Error('a message without an owner')
+    if (transaction.remote.size === 0) return { owner, local }
+    const now = Date.now()
+    const remote: NewOutbound = {
+      ...{ reversePath: transaction.from, prefix: Buffer.alloc(0), skip, requireTls: false, counts: true, notBefore: now },
+      eightBit: session.envelope.bodyType === '8bitmime',
+      utf8: session.envelope.smtpUtf8 === true,
+      expires: now + (this.#deps.lifetime ?? LIFETIME_SECONDS) * 1000,
+      recipients: [...transaction.remote].map((address) => ({ address, domain: domainOf(address), notify: NOTIFY_DEFAULT })),
+    }
+    return { owner, local, remote }
   }
 }

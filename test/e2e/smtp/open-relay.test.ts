@@ -118,7 +118,7 @@ test('submission carries nothing for strangers, in the clear or in TLS', async (
   await client.expect([`AUTH PLAIN ${plain('ann@example.org', 'wrong')}`, '535'], ['MAIL FROM:<ann@example.org>', '530'])
 })
 
-test('without a relay submission refuses other domains in words', async () => {
+test('where nothing is sent submission refuses other domains in words', async () => {
   const client = await Client.connectTls(submission.port)
   await client.reply()
   await client.expect(

@@ -1,0 +1,73 @@
+/** The way out, as the configuration has it: routes, resolver, and the worker that empties the queue. */
+import { randomBytes } from 'node:crypto'
+import { hostname as machine } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import type { Loaded } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import type { Secrets } from '../config/secrets.ts'
+import type { Log } from '../log.ts'
+import { createDns } from '../net/dns/client.ts'
+import type { Dns } from '../net/dns/dns.ts'
+import { createReporter } from '../smtp/outbound/report.ts'
+import type { RelayHost, RouteOptions } from '../smtp/outbound/route.ts'
+import { OutboundWorker, WORKER_LIMITS } from '../smtp/outbound/worker.ts'
+import type { OpenStore } from '../store/pg/index.ts'
+import { readAuthorities } from './refused.ts'
+
+const SMTP_PORT = 25
+
+export const dnsOf = ({ dns }: Config): Dns => createDns({ servers: dns?.servers, validates: dns?.validating ?? false })
+
+export const sends = ({ outbound }: Config): boolean => outbound?.enabled !== false
+
+/** Throws Refused where a file that it names cannot be read. */
+export function relaysOf({ config, source }: Loaded, { relayPassword, routePasswords }: Secrets): (domain: string) => RelayHost | undefined {
+  const relayHost = (relay: NonNullable<Config['relay']>, password: string | undefined, what: string): RelayHost => {
+    const { host, port, security, user, ca } = relay
+    return {
+      host,
+      port,
+      security,
+      user,
+      password,
+      ca: ca === undefined ? undefined : readAuthorities(resolve(dirname(source.file), ca), `${what}.ca`),
+    }
+  }
+  const all = config.relay && relayHost(config.relay, relayPassword, 'relay')
+  const byDomain = new Map<string, RelayHost | undefined>()
+  for (const [i, { domains, host, ...relay }] of (config.outbound?.routes ?? []).entries()) {
+    const to = host === undefined ? undefined : relayHost({ host, ...relay }, routePasswords[i], `outbound.routes[${i + 1}]`)
+    for (const domain of domains) byDomain.set(domain, to)
+  }
+  return (domain) => (byDomain.has(domain) ? byDomain.get(domain) : all)
+}
+
+export interface OutboundOptions {
+  readonly config: Config
+  readonly relayFor: RouteOptions['relayFor']
+  readonly dns: Dns
+  readonly opened: OpenStore
+  /** Processes of this host that do the same. */
+  readonly workers: number
+  readonly log: Log
+}
+
+/** Runs until it is stopped. */
+export function startOutbound({ config, relayFor, dns, opened, workers, log: parent }: OutboundOptions): OutboundWorker {
+  const { hostname, outbound } = config
+  const { store, queue, accounts } = opened
+  const log = parent.child({ service: 'queue' })
+  const owner = `${machine()} ${process.pid} ${randomBytes(8).toString('hex')}`
+  const route: RouteOptions = {
+    ...{ dns, hostname, relayFor, port: outbound?.port ?? SMTP_PORT, privateAddresses: outbound?.private_addresses ?? false },
+    tlsPolicy: async () => ({ kind: 'opportunistic' }),
+  }
+  const part = (whole: number): number => Math.ceil(whole / workers)
+  const worker = new OutboundWorker({
+    ...{ queue, store, route, hostname, owner, log },
+    reporter: createReporter({ queue, store, accounts, hostname, owner, log }),
+    limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain) },
+  })
+  worker.start()
+  return worker
+}

@@ -1,0 +1,113 @@
+/** Mail that people here send to others: queued before the 250, as it was written, for exactly whom it was for. */
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import type { AccountAccess } from '../../../src/store/access.ts'
+import { Unavailable } from '../../../src/store/errors.ts'
+import type { StagedContent } from '../../../src/store/mailstore.ts'
+import { type NewOutbound, NOTIFY, type Queue } from '../../../src/store/queue.ts'
+import { Client, plain, type Running, startSubmission } from './harness.ts'
+
+class RecordingQueue implements Pick<Queue, 'enqueue' | 'sent'> {
+  readonly queued: { readonly by: number; readonly content: StagedContent; readonly mail: NewOutbound }[] = []
+  readonly attempts = new Set<string>()
+  failure: Error | undefined
+  day = 0
+
+  async enqueue(a: AccountAccess, content: StagedContent, mail: NewOutbound, attempt: string) {
+    if (this.failure) throw this.failure
+    const again = this.attempts.has(attempt)
+    this.attempts.add(attempt)
+    if (!again) this.queued.push({ by: a.account, content, mail })
+    return { again, confirm: () => void this.attempts.delete(attempt) }
+  }
+
+  async sent() {
+    return { hour: 0, day: this.day }
+  }
+}
+
+const closers: (() => unknown)[] = []
+after(() => Promise.all(closers.map((close) => close())))
+
+async function submission(): Promise<{ running: Running; queue: RecordingQueue }> {
+  const queue = new RecordingQueue()
+  const running = await startSubmission({ queue })
+  closers.push(() => running.stop())
+  return { running, queue }
+}
+
+async function loggedIn({ port }: Running, ...recipients: string[]): Promise<Client> {
+  const client = await Client.connectTls(port)
+  await client.reply()
+  await client.expect(['EHLO c', '250'], [`AUTH PLAIN ${plain('ann@example.org')}`, '235'], ['MAIL FROM:<ann@example.org> BODY=8BITMIME', '250'])
+  for (const recipient of recipients) await client.expect([`RCPT TO:<${recipient}>`, '250'])
+  await client.expect(['DATA', '354'])
+  return client
+}
+
+const TEXT = 'From: ann@example.org\r\nDate: x\r\nMessage-ID: <1@x>\r\nSubject: hi\r\n\r\n..dots\r\n.. \r\n\xe4\r\n'
+
+test('to strangers and to a neighbour, in one message', async () => {
+  const { running, queue } = await submission()
+  const client = await loggedIn(
+    running,
+    'Friend@Elsewhere.example',
+    'bob@example.org',
+    'other@elsewhere.example',
+    'x@MÜNCHEN.example'.replace('Ü', 'u'),
+  )
+  assert.match(await client.say(`${TEXT}.`), /^250 2\.0\.0 Accepted as [0-9a-f]{16} 1$/)
+  const [sent] = queue.queued
+  const { reversePath, eightBit, utf8, counts, recipients, skip, notBefore, expires } = sent!.mail
+  assert.deepEqual([sent!.by, reversePath, eightBit, utf8, counts], [1, 'ann@example.org', true, false, true])
+  assert.deepEqual(
+    recipients.map((r) => [r.address, r.domain, r.notify]),
+    [
+      // What stands before the @ is the other host's business.
+      ['Friend@elsewhere.example', 'elsewhere.example', NOTIFY.failure],
+      ['other@elsewhere.example', 'elsewhere.example', NOTIFY.failure],
+      ['x@munchen.example', 'munchen.example', NOTIFY.failure],
+    ],
+  )
+  assert.equal(expires - notBefore, 5 * 86_400_000)
+  // One content for both: what others are sent begins behind the line that is for this server only.
+  const stored = running.store.messages[0]!.text.toString('latin1')
+  assert.deepEqual(running.store.messages[0]?.to, [2])
+  assert.equal(stored.slice(0, skip), 'Return-Path: <ann@example.org>\r\n')
+  assert.match(stored.slice(skip), /^Received: from mx\.example\.org by mx\.example\.org with ESMTPSA \(TLS/)
+  assert.doesNotMatch(stored.slice(skip), /bob@|127\.0\.0\.1/)
+  assert.ok(stored.endsWith(TEXT.replace(/^\.\./gm, '.')))
+})
+
+test('what cannot be queued is not accepted; the next try does what was not done', async () => {
+  const { running, queue } = await submission()
+  queue.failure = new Unavailable('away')
+  const client = await loggedIn(running, 'friend@elsewhere.example', 'bob@example.org')
+  assert.match(await client.say(`${TEXT}.`), /^451 4\.3\.0 /)
+  assert.deepEqual([queue.queued.length, running.store.messages.length], [0, 0])
+  queue.failure = undefined
+  running.store.failure = new Unavailable('away')
+  const again = await loggedIn(running, 'friend@elsewhere.example', 'bob@example.org')
+  assert.match(await again.say(`${TEXT}.`), /^451 4\.3\.0 /)
+  running.store.failure = undefined
+  const third = await loggedIn(running, 'friend@elsewhere.example', 'bob@example.org')
+  assert.match(await third.say(`${TEXT}.`), /^250 /)
+  assert.deepEqual([queue.queued.length, running.store.messages.length], [1, 1])
+})
+
+test('the day’s recipients are counted by what was queued, whatever the throttle forgot', async () => {
+  const { running, queue } = await submission()
+  queue.day = 500
+  const client = await Client.connectTls(running.port)
+  await client.reply()
+  await client.expect(['EHLO c', '250'], [`AUTH PLAIN ${plain('ann@example.org')}`, '235'], ['MAIL FROM:<ann@example.org>', '452 4.7.1'])
+})
+
+test('addresses that are none', async () => {
+  const { running } = await submission()
+  const client = await Client.connectTls(running.port)
+  await client.reply()
+  await client.expect(['EHLO c', '250'], [`AUTH PLAIN ${plain('ann@example.org')}`, '235'], ['MAIL FROM:<ann@example.org>', '250'])
+  for (const address of ['x@', '@x.example', 'x@-a.example', 'a b@x.example', 'x@y..example'])
+    assert.match(await client.say(`RCPT TO:<${address}>`), /^5\d\d /, address)
+})
