@@ -131,6 +131,7 @@ describe('the auditor', () => {
     evidence.ledger.relayed.sure.add('t0-remote')
     assert.equal((await violations({ relayed: new Map() })).violated('I7'), 1)
     assert.equal((await violations({ relayed: new Map([['t0-remote', 2]]) })).violated('I7'), 1)
+    assert.equal((await violations({ relayed: new Map([['t0-remote', 2]]), doubtful: 1 })).violated('I7'), 0)
     evidence.ledger.relayed.sure.clear()
 
     const tally = new Tally()

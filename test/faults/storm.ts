@@ -6,6 +6,7 @@ import type { TestConnect } from '../support/postgres.ts'
 import { seeded } from '../support/random.ts'
 import { Tally } from '../support/tally.ts'
 import type { Outage } from './chaos.ts'
+import { drainQueue } from './drain-queue.ts'
 import type { Echo } from './echo.ts'
 import type { FakeRelay } from './fake-relay.ts'
 import { type Counters, type Evidence, judge, NeverFalls } from './judge.ts'
@@ -46,6 +47,8 @@ export class Storm {
   readonly samples: Sample[] = []
   readonly #o: StormOptions
   readonly #stop = new AbortController()
+  /** Remote recipients in doubt at the audits so far. */
+  #doubtful = 0
   readonly #watchers: Watcher[]
   readonly #running: Promise<void>[]
   /** Longest time that a watcher needed at an audit, in milliseconds. */
@@ -87,10 +90,11 @@ export class Storm {
     const { hosts, users, relay } = this.#o
     const everybody = [...users, BYSTANDER]
     await this.load.gate.close()
+    if (relay) this.#doubtful += await drainQueue(this.#o.connect)
     const stored = await this.#converged()
     const shown = (await Promise.all(hosts.map((host) => readShown(host, everybody)))).flat()
     const copies = this.#watchers.map(({ name, user, box, copy }) => ({ name: `the copy of watcher ${name}`, user, box, rows: copy }))
-    return { ledger: this.ledger, users: everybody, stored, shown, copies, relayed: relay?.got }
+    return { ledger: this.ledger, users: everybody, stored, shown, copies, relayed: relay?.got, doubtful: this.#doubtful }
   }
 
   /** The bystander's NOOPs outside of the outages, against the bound and what the machine itself takes. */

@@ -28,7 +28,7 @@ export async function judgeRun(home: Home, run: Run, folders: readonly [string, 
   judgeShown(run, { shown, drops })
   enter(ledger, user, book)
   for (const { box, uidvalidity, rows } of shown) for (const [uid, { sha }] of rows) ledger.tell({ user, box, uidvalidity, uid }, sha, 'the look')
-  judge({ ledger, users: [user], stored, shown, copies: [], relayed: undefined }, home.invariants)
+  judge({ ledger, users: [user], stored, shown, copies: [], relayed: undefined, doubtful: 0 }, home.invariants)
   return doubts
 }
 
@@ -39,7 +39,7 @@ export async function judgeHome(home: Home, users: readonly string[]): Promise<v
   for (let keys = await mailboxesToFold(pool, 100); keys.length > 0; keys = await mailboxesToFold(pool, 100))
     for (const key of keys) while ((await foldMailbox(pool, key)) > 0);
   const after = await readStored(database.connect)
-  for (const stored of [before, after]) judge({ ledger, users, stored, shown: [], copies: [], relayed: undefined }, invariants)
+  for (const stored of [before, after]) judge({ ledger, users, stored, shown: [], copies: [], relayed: undefined, doubtful: 0 }, invariants)
   const flat = ({ boxes }: Stored) =>
     new Map(boxes.flatMap(({ user, box, rows }) => [...rows].map(([uid, { sha, flags }]) => [`${user}/${box}/${uid}`, `${sha} ${flags}`] as const)))
   const [folded, unfolded] = [flat(after), flat(before)]
