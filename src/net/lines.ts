@@ -93,19 +93,23 @@ export class LineReader {
   async readLine(max: number, { idleMs }: { idleMs?: number } = {}): Promise<Buffer | undefined> {
     let due: number | undefined
     for (;;) {
-      if (this.#stop?.aborted) return undefined
-      const length = this.#lineLength()
-      if ((length ?? this.#unread) > max + (length === undefined ? 1 : 2)) throw new LineTooLong(max)
-      if (length !== undefined) {
-        const line = this.#takeExactly(length)
-        const end = line.length - (line[line.length - 2] === CR ? 2 : 1)
-        if (end > max) throw new LineTooLong(max)
-        return line.subarray(0, end)
-      }
-      if (this.#ended) return undefined
+      const line = this.nextLine(max)
+      if (line || this.#ended || this.#stop?.aborted) return line
       due ??= idleMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + idleMs
       await this.#more(due, () => new IdleTimeout(idleMs ?? 0))
     }
+  }
+
+  /** `readLine` for who does not wait: undefined where there is no whole line yet, too. */
+  nextLine(max: number): Buffer | undefined {
+    if (this.#stop?.aborted) return undefined
+    const length = this.#lineLength()
+    if ((length ?? this.#unread) > max + (length === undefined ? 1 : 2)) throw new LineTooLong(max)
+    if (length === undefined) return undefined
+    const line = this.#takeExactly(length)
+    const end = line.length - (line[line.length - 2] === CR ? 2 : 1)
+    if (end > max) throw new LineTooLong(max)
+    return line.subarray(0, end)
   }
 
   /** The next `n` octets in memory of their own; the caller bounds `n`. Throws Disconnected, TooSlow. */

@@ -17,7 +17,7 @@ export const greet = ({ out, services }: Session): void => out.write(`+OK ${serv
 export async function converse(session: Session, registry: Registry): Promise<'start TLS' | 'end'> {
   try {
     const next = await exchange(session, registry)
-    await session.out.flush()
+    await session.flush()
     return next
   } catch (err) {
     await sayEnd(session, err)
@@ -28,14 +28,21 @@ export async function converse(session: Session, registry: Registry): Promise<'s
 }
 
 async function exchange(session: Session, registry: Registry): Promise<'start TLS' | 'end'> {
-  const { lines, out, services } = session
+  const { lines, out } = session
+  const max = session.services.limits.line
   for (let n = 1; ; n++) {
-    // Answers to commands that were sent together go out together.
-    if (!lines.lineReady || out.queued >= BLOCK) await out.flush()
     if (n % IN_A_ROW === 0) await turn()
-    const line = await lines.readLine(services.limits.line, { idleMs: session.patience })
-    if (line === undefined) return 'end'
-    const next = await dispatch(session, registry, line.toString('utf8'))
+    if (out.queued >= BLOCK) await session.flush()
+    let line = lines.nextLine(max)
+    if (!line) {
+      // Answers to commands that were sent together go out together.
+      await session.flush()
+      line = await lines.readLine(max, { idleMs: session.patience })
+      if (!line) return 'end'
+    }
+    // Nothing is waited for where the answer is at hand.
+    const answered = dispatch(session, registry, line.toString('utf8'))
+    const next = typeof answered === 'string' ? answered : await answered
     if (next !== 'go on') return next
   }
 }

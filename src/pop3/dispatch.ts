@@ -11,39 +11,65 @@ import type { Session } from './session.ts'
 /** What follows a line that was answered. */
 export type Next = 'go on' | 'start TLS' | 'end'
 
+/** Characters of lines that are written together. */
+const TEXT = 4096
+
 /** A browser that was led here speaks first, and would show what we answer (ALPACA). */
 const HTTP_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'PRI'])
 
-/** Rejects with what ends the connection at once: see `endsConnection`, or a fault within a reply that had begun. */
-export async function dispatch(session: Session, registry: Registry, line: string): Promise<Next> {
+/** Throws or rejects with what ends the connection at once: see `endsConnection`, or a fault within a reply that had begun. */
+export function dispatch(session: Session, registry: Registry, line: string): Next | Promise<Next> {
   const space = line.indexOf(' ')
   const name = space < 0 ? line : line.slice(0, space)
   if (session.state === 'authorization' && HTTP_METHODS.has(name)) return 'end'
   const command = registry.command(name)
   const start = performance.now()
-  let done: Done | undefined
-  let next: Next = 'go on'
+  let done: Done | Promise<Done>
   try {
-    done = await run(session, command, space < 0 ? '' : line.slice(space + 1))
+    done = run(session, command, space < 0 ? '' : line.slice(space + 1))
   } catch (err) {
-    next = refuse(session, err)
+    return after(session, { command, start }, refuse(session, err))
+  }
+  if (done instanceof Promise) return later(session, { command, start }, done)
+  const sending = answer(session, done)
+  const next = done.startTls ? 'start TLS' : 'go on'
+  return sending ? sending.then(() => after(session, { command, start }, next, done)) : after(session, { command, start }, next, done)
+}
+
+interface Begun {
+  readonly command: AnyCommand | undefined
+  readonly start: number
+}
+
+async function later(session: Session, begun: Begun, promised: Promise<Done>): Promise<Next> {
+  let done: Done
+  try {
+    done = await promised
+  } catch (err) {
+    return after(session, begun, refuse(session, err))
   }
   // What is thrown from here on cannot be told: the reply has begun, and ends without its last line.
-  if (done) await answer(session, done)
-  session.log.debug({ cmd: command?.name, ms: Math.round(performance.now() - start), result: done ? 'ok' : 'err' }, 'command')
-  return command?.ends ? 'end' : done?.startTls ? 'start TLS' : next
+  await answer(session, done)
+  return after(session, begun, done.startTls ? 'start TLS' : 'go on', done)
+}
+
+function after({ log }: Session, { command, start }: Begun, next: Next, done?: Done): Next {
+  log.debug({ cmd: command?.name, ms: Math.round(performance.now() - start), result: done ? 'ok' : 'err' }, 'command')
+  return command?.ends ? 'end' : next
 }
 
 /** What is no answer to a command but the end of the conversation. */
 export const endsConnection = (err: unknown): boolean =>
   err instanceof Disconnected || err instanceof WriteStalled || err instanceof IdleTimeout || err instanceof LineTooLong
 
-async function run(session: Session, command: AnyCommand | undefined, argument: string): Promise<Done> {
+function run(session: Session, command: AnyCommand | undefined, argument: string): Promise<Done> | Done {
   if (!command) throw new Bad('There is no such command')
   if (!command.states.includes(session.state)) throw new Bad(session.open ? 'Already logged in' : 'Log in first')
   if (!session.secure && !command.beforeTls) throw new Bad('Nobody logs in without TLS here, begin with STLS')
   const args = command.parse(argument)
-  if (command.paced) await session.pace()
+  if (command.paced) return session.pace().then(() => command.run(session, args))
+  // What was sent whole is known only then.
+  if (command.ends) return session.flush().then(() => command.run(session, args))
   return command.run(session, args)
 }
 
@@ -59,26 +85,44 @@ function refuse(session: Session, err: unknown): Next {
   return tooMany || no?.end ? 'end' : 'go on'
 }
 
-async function answer(session: Session, { ok, lines, message }: Done): Promise<void> {
-  const { out } = session
-  out.write(`+OK ${ok}\r\n`)
-  if (message) await sendMessage(session, message)
-  if (!lines) return
-  for (const line of lines) {
-    out.write(`${line}\r\n`)
-    if (out.queued >= BLOCK) await out.flush()
-  }
-  out.write('.\r\n')
+/** What it returns, if anything, must be waited for. */
+function answer(session: Session, { ok, lines, message }: Done): Promise<void> | undefined {
+  session.out.write(`+OK ${ok}\r\n`)
+  if (message) return sendMessage(session, message)
+  return lines && sendLines(session, lines)
 }
 
-async function sendMessage({ out }: Session, { octets, regular, sent }: MessageBody): Promise<void> {
-  const dotted = new DottedWriter(out, { regular })
+async function sendLines(session: Session, lines: Iterable<string>): Promise<void> {
+  const { out } = session
+  let text = ''
+  for (const line of lines) {
+    text += `${line}\r\n`
+    if (text.length < TEXT) continue
+    out.write(text)
+    text = ''
+    if (out.queued >= BLOCK) await session.flush()
+  }
+  out.write(`${text}.\r\n`)
+}
+
+function sendMessage(session: Session, { octets, regular, sent }: MessageBody): Promise<void> | undefined {
+  const dotted = new DottedWriter(session.out, { regular })
+  if (Symbol.asyncIterator in octets) return sendPieces(session, dotted, { octets, sent })
+  for (const piece of octets) dotted.write(piece)
+  dotted.end()
+  if (sent) session.whenSent(sent)
+  return undefined
+}
+
+async function sendPieces(
+  session: Session,
+  dotted: DottedWriter,
+  { octets, sent }: { octets: AsyncIterable<Uint8Array>; sent: MessageBody['sent'] },
+): Promise<void> {
   for await (const piece of octets) {
     dotted.write(piece)
-    if (out.queued >= BLOCK) await out.flush()
+    if (session.out.queued >= BLOCK) await session.flush()
   }
   dotted.end()
-  if (!sent) return
-  await out.flush()
-  sent()
+  if (sent) session.whenSent(sent)
 }

@@ -9,9 +9,14 @@ const LF = 10
 
 interface Run {
   readonly entries: readonly Entry[]
-  readonly rows: AsyncIterator<ContentRow>
+  readonly batches: AsyncGenerator<Iterable<ContentRow>>
+  /** What is left of a batch. */
+  rows: Iterator<ContentRow>
   at: number
 }
+
+/** The row of a message that is there: valid until the next one is taken. */
+export type Taken = ContentRow & { readonly header: Buffer }
 
 /** Rows of messages one by one. Whoever asks for the message after the one before is taken to go on so, and the next ones are read meanwhile. */
 export class ReadAhead {
@@ -27,38 +32,50 @@ export class ReadAhead {
     this.#want = want
   }
 
-  /** Throws No when the content is gone. */
-  async take(entry: Entry): Promise<ContentRow & { header: Buffer }> {
-    if (this.#run?.entries[this.#run.at]?.number !== entry.number) {
-      this.close()
-      const isNext = entry.number === this.#last + 1 && this.#last > 0
-      const entries = isNext ? this.#following(entry.number) : [entry]
-      const ids = entries.map((e) => e.content)
-      this.#run = { entries, at: 0, rows: this.#store.contents(this.#maildrop.access, ids, this.#want)[Symbol.asyncIterator]() }
-    }
-    const row = await this.#next()
-    this.#last = entry.number
-    if (!row?.header) throw new No('This message is not there any more')
-    return row as ContentRow & { header: Buffer }
+  /** At once where it was read already. Throws or rejects with No when the content is gone. */
+  take(entry: Entry): Taken | Promise<Taken> {
+    if (this.#run?.entries[this.#run.at]?.number !== entry.number) this.#run = this.#start(entry)
+    const run = this.#run
+    run.at++
+    const next = run.rows.next()
+    return next.done ? this.#more(run, entry) : this.#there(entry, next.value)
   }
 
   /** Forgets what was read ahead. */
   close(): void {
-    void this.#run?.rows.return?.()
+    void this.#run?.batches.return(undefined)
     this.#run = undefined
   }
 
-  async #next(): Promise<ContentRow | undefined> {
-    const run = this.#run!
-    run.at++
+  #start(entry: Entry): Run {
+    this.close()
+    const isNext = entry.number === this.#last + 1 && this.#last > 0
+    const entries = isNext ? this.#following(entry.number) : [entry]
+    const ids = entries.map(({ content }) => content)
+    return { entries, batches: this.#store.contents(this.#maildrop.access, ids, this.#want).batches(), rows: [][Symbol.iterator](), at: 0 }
+  }
+
+  /** The first row of the next batch. */
+  async #more(run: Run, entry: Entry): Promise<Taken> {
     try {
-      const next = await run.rows.next()
-      return next.done ? undefined : next.value
+      for (;;) {
+        const batch = await run.batches.next()
+        if (batch.done) throw new Error('the store told of fewer contents than were asked for')
+        run.rows = batch.value[Symbol.iterator]()
+        const first = run.rows.next()
+        if (!first.done) return this.#there(entry, first.value)
+      }
     } catch (err) {
       // What failed once gives nothing more.
-      this.#run = undefined
+      if (!(err instanceof No)) this.#run = undefined
       throw err
     }
+  }
+
+  #there(entry: Entry, row: ContentRow): Taken {
+    this.#last = entry.number
+    if (row.gone) throw new No('This message is not there any more')
+    return row as Taken
   }
 
   #following(number: number): Entry[] {
@@ -69,16 +86,15 @@ export class ReadAhead {
   }
 }
 
-/** All octets of a message whose header and, where it is small, body were read. */
-export async function* wholeMessage(
-  store: MailStore,
-  { access }: Maildrop,
-  entry: Entry,
-  row: ContentRow & { header: Buffer },
-): AsyncGenerator<Buffer> {
-  yield row.header
-  if (row.body) yield row.body
-  else yield* store.read(access, entry.content, row.header.length, entry.size)
+/** All octets of a message: at hand where its body is small. */
+export function wholeMessage(store: MailStore, { access }: Maildrop, entry: Entry, row: Taken): readonly Buffer[] | AsyncGenerator<Buffer> {
+  const { header, body } = row
+  return body ? [header, body] : followed(header, store.read(access, entry.content, header.length, entry.size))
+}
+
+async function* followed(header: Buffer, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield header
+  yield* body
 }
 
 /** The header, a blank line, and the first lines of the body: RFC 1939 §7 TOP. */

@@ -12,7 +12,7 @@ const INSTEAD_OF_NUL = 0x80
 const LF = 10
 
 /** The octets of a message without NUL; `mended`: it is all header, and a blank line comes behind that. */
-export async function* repaired(octets: AsyncIterable<Uint8Array>, mended: boolean): AsyncGenerator<Uint8Array> {
+export async function* repaired(octets: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, mended: boolean): AsyncGenerator<Uint8Array> {
   let last = LF
   for await (const piece of octets) {
     if (piece.length > 0) last = piece[piece.length - 1]!

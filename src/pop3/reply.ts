@@ -16,7 +16,8 @@ export interface Done {
 }
 
 export interface MessageBody {
-  readonly octets: AsyncIterable<Uint8Array>
+  /** In memory already, or to be read. */
+  readonly octets: readonly Uint8Array[] | AsyncIterable<Uint8Array>
   /** Every line ends in CRLF, the last one too. */
   readonly regular: boolean
   /** Called when all of it was given to the client's connection. */

@@ -129,10 +129,23 @@ export class Session {
     return this.open ? idleTime : Math.max(0, this.#start + loginTime - performance.now())
   }
 
+  readonly #unsent: (() => void)[] = []
+
+  /** `then` is called when all that was written so far was given to the client's connection. */
+  whenSent(then: () => void): void {
+    this.#unsent.push(then)
+  }
+
+  /** Gives what was written to the client's connection. */
+  async flush(): Promise<void> {
+    await this.out.flush()
+    for (const then of this.#unsent.splice(0)) then()
+  }
+
   /** Sends a line and reads the answer to it, within a command. */
   async ask(line: string): Promise<string> {
     this.out.write(`${line}\r\n`)
-    await this.out.flush()
+    await this.flush()
     const answer = await this.lines.readLine(this.services.limits.line, { idleMs: this.patience })
     if (answer === undefined) throw new Disconnected()
     return answer.toString('latin1')
@@ -146,7 +159,7 @@ export class Session {
     this.#pacedAt = now
     if (this.#tokens >= 0) return
     // What was answered before goes out first; and if nobody is there any more, this tells.
-    await this.out.flush()
+    await this.flush()
     await sleep((-this.#tokens * 1000) / perSecond, undefined, { signal: this.stop.signal }).catch(() => undefined)
   }
 }

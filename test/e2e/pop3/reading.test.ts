@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type { Listener } from '../../../src/net/listener.ts'
+import { inBatches } from '../../../src/store/batches.ts'
+import type { MailStore } from '../../../src/store/mailstore.ts'
 import { Client, type House, pop3House, quit } from './harness.ts'
 
 let house: House
@@ -126,9 +128,10 @@ test('a message that cannot be read to its end ends the connection before the la
 })
 
 test('a message that is gone is an error, and the session goes on', async () => {
-  async function* nothing(_: unknown, ids: readonly bigint[]): AsyncGenerator<object> {
-    for (const id of ids) yield { id }
-  }
+  const nothing: MailStore['contents'] = (_, ids) =>
+    inBatches(async function* () {
+      yield ids.map((id) => ({ id, gone: true }))
+    })
   const store = new Proxy(house.store, { get: (target, verb) => (verb === 'contents' ? nothing : Reflect.get(target, verb)) })
   const client = await Client.login(house, await house.serve({ store }), 'anna')
   await client.err('RETR 1', /^-ERR This message is not there any more$/)
