@@ -8,8 +8,6 @@ import { Disconnected } from './connection.ts'
 export const BLOCK = 64 * 1024
 /** Buffers from this size on are sent without a copy: they must not be changed after `write`. */
 const LARGE = 32 * 1024
-/** Octets that the socket may hold; the next piece waits until it holds less. */
-const IN_FLIGHT = 64 * 1024
 /** Up to here a reply is copied out of the block, so that the block is free again at once. */
 const SMALL_REPLY = 4 * 1024
 /** Blocks kept for the next writer, whichever session it is. */
@@ -84,7 +82,7 @@ export class Output {
   }
 
   /**
-   * Gives everything to the socket, in order, and resolves when it has it all; waits while the socket holds more than 64 KiB. Calls may overlap.
+   * Gives everything to the socket, in order, and resolves when it has it all; waits while the socket holds a piece that it was given before. Calls may overlap.
    * Rejects Disconnected when the connection is closed, WriteStalled (and destroys the socket) when the client takes nothing for a minute.
    */
   flush(): Promise<void> {
@@ -99,12 +97,14 @@ export class Output {
     this.#draining = true
     try {
       for (;;) {
-        this.#seal()
         if (this.#socket.destroyed || !this.#socket.writable) this.#abandon()
-        const piece = this.#pieces[0]
-        if (!piece) return
-        if (this.#socket.writableLength >= IN_FLIGHT) await this.#room()
-        else this.#send(piece)
+        if (this.#waiting + this.#used === 0) return this.#seal()
+        // Not beside another: the socket would copy both into new memory to send them as one.
+        if (this.#socket.writableLength > 0) await this.#room()
+        else {
+          this.#seal()
+          this.#send(this.#pieces[0]!)
+        }
       }
     } finally {
       this.#draining = false
@@ -141,6 +141,7 @@ export class Output {
   readonly #taken = (): void => this.#wake?.()
 
   #abandon(): never {
+    this.#seal()
     this.#pieces = []
     this.#waiting = 0
     throw new Disconnected()
