@@ -69,7 +69,7 @@ async function play(one: Case): Promise<void> {
   const fetch = async (expected: readonly Buffer[], when: string): Promise<void> => {
     const { code, out, err } = await program.fetch(home, account, { leave })
     assert.ok(program.goodCodes.includes(code!), `${user} ${when}: ${code} ${out.slice(-2000)} ${err.slice(-2000)}`)
-    assert.deepEqual(digests(program.mail(home)), digests(expected.map(program.stored)), `${user} ${when}`)
+    assert.deepEqual(digests(program.mail(home)), digests(await program.stored(expected)), `${user} ${when}`)
   }
   const kept = async (expected: readonly Buffer[], when: string): Promise<void> => {
     const there = place(one)

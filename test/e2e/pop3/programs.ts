@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Ran, run } from '../../support/programs.ts'
+import { type Ran, run, succeed } from '../../support/programs.ts'
 import type { Account } from './site.ts'
 
 export interface Order {
@@ -23,8 +23,8 @@ export interface Program {
   fetch(dir: string, account: Account, order: Order): Promise<Ran>
   /** Everything that it stored so far, in no order. */
   mail(dir: string): Buffer[]
-  /** A message of the server as the program stores it. */
-  stored(message: Buffer): Buffer
+  /** Messages of the server as the program stores them; without those that it refuses to take, and leaves there. */
+  stored(messages: readonly Buffer[]): Promise<Buffer[]>
 }
 
 /** Messages in no order, for comparison: what each is called, how long it is, and what it hashes to. */
@@ -54,10 +54,12 @@ function written(file: string, lines: readonly string[], mode = 0o600): string {
   chmodSync(file, mode)
   return file
 }
+const unchanged = (lines: (message: Buffer) => Buffer) => async (messages: readonly Buffer[]) => messages.map(lines)
+
 /** A program that puts what it is given into a file of DIR/mail. */
-function mda(dir: string): string {
+function mda(dir: string, ...then: string[]): string {
   mkdirSync(join(dir, 'mail'), { recursive: true })
-  return written(join(dir, 'deliver'), ['#!/bin/sh', `exec cat > "$(mktemp ${dir}/mail/XXXXXXXX)"`], 0o700)
+  return written(join(dir, 'deliver'), ['#!/bin/sh', `cat > "$(mktemp ${dir}/mail/XXXXXXXX)"`, ...then], 0o700)
 }
 
 const fetchmail: Program = {
@@ -69,13 +71,27 @@ const fetchmail: Program = {
     const rc = written(join(dir, 'fetchmailrc'), [
       `set invisible`,
       `poll localhost protocol pop3 port ${port} uidl auth ${mechanism} user "${user}" password "${password}"`,
-      `ssl sslcertck sslcertfile "${ca}" ${leave ? 'keep' : 'nokeep'} mda "${mda(dir)}"`,
+      `no rewrite ssl sslcertck sslcertfile "${ca}" ${leave ? 'keep' : 'nokeep'} mda "${mda(dir)}"`,
     ])
     return run('fetchmail', ['--fetchmailrc', rc, '--idfile', join(dir, 'ids'), '--pidfile', join(dir, 'pid'), '--nodetach', '--nosyslog', '-v'])
   },
   mail: (dir) => filesOf(join(dir, 'mail')),
-  stored: unixLines,
+  async stored(messages) {
+    return messages.filter((message) => !hasBadHeader(message)).map((message) => latin1(unixLines(message), fetchmailLines))
+  },
 }
+
+/** A header line that is neither a field, nor the rest of one, nor the "From " of an mbox: "incorrect header line found", and the message is left alone. */
+const hasBadHeader = (message: Buffer): boolean =>
+  headerLines(unixLines(message).toString('latin1')).some((line) => !/^(?:[ \t]|[!-9;-~]+[ \t]*:|From )/.test(line))
+/** It takes away every CR and the "From " of an mbox, cuts long lines, and ends a header that has no end. */
+function fetchmailLines(text: string): string {
+  const lines = text.replaceAll('\r', '').replaceAll(/[^\n]{8191}(?=[^\n])/g, '$&\0\0\n')
+  const header = headerLines(lines)
+  const body = lines.split('\n').slice(header.length)
+  return [...header.filter((line) => !line.startsWith('From ')), ...(body[0] === '' && body.length === 1 ? ['', ''] : body)].join('\n')
+}
+const headerLines = (text: string): string[] => (text.startsWith('\n') ? [] : text.split('\n\n')[0]!.split('\n').filter(Boolean))
 
 const mpop: Program = {
   name: 'mpop',
@@ -90,7 +106,7 @@ const mpop: Program = {
     return run('mpop', ['-C', rc, '--debug', 'a'])
   },
   mail: (dir) => filesOf(join(dir, 'Maildir/new')),
-  stored: unixLines,
+  stored: unchanged(unixLines),
 }
 
 const getmail: Program = {
@@ -100,15 +116,36 @@ const getmail: Program = {
   fetch(dir, { user, password, port, ca }, { leave }) {
     const rc = written(join(dir, 'getmailrc'), [
       ...['[retriever]', 'type = SimplePOP3SSLRetriever', 'server = localhost', `port = ${port}`, `username = ${user}`, `password = ${password}`],
-      // It refuses to write files itself for root.
-      ...[`ca_certs = ${ca}`, '[destination]', 'type = MDA_external', `path = ${mda(dir)}`, 'unixfrom = false', 'allow_root_commands = true'],
+      // It refuses to write files itself for root; and waits for a minute where its child has ended before it looks.
+      ...[
+        `ca_certs = ${ca}`,
+        '[destination]',
+        'type = MDA_external',
+        `path = ${mda(dir, 'sleep 0.1')}`,
+        'unixfrom = false',
+        'allow_root_commands = true',
+      ],
       ...['[options]', 'delivered_to = false', 'received = false', 'verbose = 2', 'read_all = false', `delete = ${!leave}`],
     ])
     return run('getmail', ['--getmaildir', dir, '--rcfile', rc])
   },
   mail: (dir) => filesOf(join(dir, 'mail')),
-  stored: unixLines,
+  /** It reads a message with Python's email package and writes it anew, by functions of its own that are asked here. */
+  async stored(messages) {
+    const input = JSON.stringify(messages.map((message) => unixLines(message).toString('latin1')))
+    const { out } = await succeed('/usr/bin/python3', ['-c', AS_GETMAIL_WRITES], { input })
+    return (JSON.parse(out) as string[]).map((text) => Buffer.from(text, 'latin1'))
+  },
 }
+
+const AS_GETMAIL_WRITES = `
+import json, sys
+from getmailcore.message import Message
+def written(text):
+    lines = text.encode('latin1').split(b'\\n')
+    return Message(fromlines=lines).flatten(False, False).decode('latin1')
+json.dump([written(text) for text in json.load(sys.stdin)], sys.stdout)
+`
 
 const curl: Program = {
   name: 'curl',
@@ -139,7 +176,7 @@ const curl: Program = {
     return numbers.length === 0 ? listed : call('--verbose', '--request', 'DELE', '--head', ...numbers.map((n) => `${url}${n}`))
   },
   mail: (dir) => filesOf(join(dir, 'mail')),
-  stored: networkLines,
+  stored: unchanged(networkLines),
 }
 
 const poplib: Program = {
@@ -152,7 +189,7 @@ const poplib: Program = {
     return run('python3', [script, join(dir, 'mail'), `${port}`, ca, user, password, leave ? 'leave' : 'delete'])
   },
   mail: (dir) => filesOf(join(dir, 'mail')),
-  stored: unixLines,
+  stored: unchanged(unixLines),
 }
 
 export const PROGRAMS: readonly Program[] = [fetchmail, mpop, getmail, curl, poplib]
