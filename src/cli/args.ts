@@ -18,6 +18,10 @@ export interface Arguments {
   readonly moved: boolean
   readonly format: string | undefined
   readonly dryRun: boolean
+  readonly domain: string | undefined
+  readonly from: string | undefined
+  readonly all: boolean
+  readonly tell: boolean
   readonly help: boolean
   readonly version: boolean
   readonly words: readonly string[]
@@ -59,6 +63,10 @@ const OPTIONS = {
   moved: { type: 'boolean' },
   format: { type: 'string' },
   'dry-run': { type: 'boolean' },
+  domain: { type: 'string' },
+  from: { type: 'string' },
+  all: { type: 'boolean' },
+  tell: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const satisfies ParseArgsConfig['options']
@@ -85,6 +93,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
       moved: values.moved ?? false,
       format: values.format,
       dryRun: values['dry-run'] ?? false,
+      domain: values.domain,
+      from: values.from,
+      all: values.all ?? false,
+      tell: values.tell ?? false,
       help: values.help ?? false,
       version: values.version ?? false,
       words: positionals,

@@ -7,6 +7,7 @@ import { helpFor } from './help.ts'
 const LOADERS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['serve', async () => (await import('./serve.ts')).serve],
   ['mailbox', async () => (await import('./mailbox.ts')).mailbox],
+  ['queue', async () => (await import('./queue.ts')).queue],
   ['backup', async () => (await import('./backup/backup.ts')).backup],
   ['restore', async () => (await import('./backup/restore.ts')).restore],
   ['health', async () => (await import('./health.ts')).health],
@@ -26,6 +27,10 @@ const OWN_FLAGS = [
   ['moved', '--moved'],
   ['format', '--format'],
   ['dryRun', '--dry-run'],
+  ['domain', '--domain'],
+  ['from', '--from'],
+  ['all', '--all'],
+  ['tell', '--tell'],
 ] as const satisfies readonly (readonly [keyof Arguments, string])[]
 
 /** Runs one command line; resolves to the exit code. Never throws. */
