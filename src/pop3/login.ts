@@ -97,12 +97,10 @@ const unwatched: MailboxWatcher = { changed: () => undefined, gone: () => undefi
 async function readMaildrop({ store, services }: Session, mailbox: MailboxAccess, { pop3, importedUidls }: Login): Promise<Maildrop> {
   await using selected = await store.select(mailbox, unwatched)
   const gains = await store.crlfGains(mailbox)
-  const uidls = importedUidls ? await store.importedUidls(mailbox) : NONE
+  const uidls = importedUidls ? await store.importedUidls(mailbox) : undefined
   const mended = pop3.outlookRepairs ? { mended: await services.blankLines.lackingIn(mailbox) } : {}
   return freeze(selected, { gains, uidls, ...mended, max: pop3.maxListed })
 }
-
-const NONE: ReadonlyMap<number, string> = new Map()
 
 /** Renews the lease until the function that it returns is called, which lets it go. `lost`: it is somebody else's by now. */
 export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Log; lost: () => void }): () => Promise<void> {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MailboxAccess } from '../store/access.ts'
-import { type Entry, Maildrop, uniqueId } from './maildrop.ts'
+import { type IndexHead, MailboxIndex } from '../store/index.ts'
+import type { SelectedMailbox } from '../store/mailstore.ts'
+import type { ContentId } from '../store/types.ts'
+import { View } from '../store/view.ts'
+import { type Entry, freeze, Maildrop, uniqueId } from './maildrop.ts'
 import { No } from './reply.ts'
 
 /** UIDs 10, 11, 12, 20; the third gains 5 octets by line ends. */
@@ -12,7 +16,7 @@ const maildrop = (): Maildrop =>
     contents: BigInt64Array.of(1n, 2n, 3n, 4n),
     sizes: Uint32Array.of(100, 0, 300, 4000),
     gains: new Map([[2, 5]]),
-    uidls: new Map([[1, 'brought-along']]),
+    uidls: [undefined, 'brought-along'],
     mended: new Set([1]),
   })
 const numbers = (entries: Iterable<Entry>): number[] => [...entries].map((entry) => entry.number)
@@ -55,4 +59,35 @@ test('a unique-id is what the message brought with it, else made of its mid', ()
     [1, 2, 3, 4].map((number) => drop.uniqueId(drop.entry(number))),
     ['00000000000001', 'brought-along', '00000000000003', '1fffffffffffff'],
   )
+})
+
+test('freezing: what is hidden is not there, and of the rest the newest', () => {
+  const index = new MailboxIndex({
+    account: 1,
+    mailbox: 1,
+    uidvalidity: 1,
+    incarnation: 1,
+    modseq: 1,
+    uidnext: 3001,
+    keywords: ['x', '$pop3deleted'],
+  } as unknown as IndexHead)
+  // 1, 4, 7 … are hidden.
+  for (let uid = 1; uid <= 3000; uid++) index.addRow(uid, uid, BigInt(uid), uid % 3 === 1 ? 64 : 32, 0, 1, uid, 0, 0)
+  const shown = Array.from({ length: 3000 }, (_, i) => i + 1).filter((uid) => uid % 3 !== 1)
+  const uidls = { size: 1, of: (mid: number) => (mid === 2999 ? 'brought-along' : undefined) }
+  for (const max of [undefined, 1, 2, 1023, 1024, 1025, 1999, 2000, 2001]) {
+    const selected = { access: {}, index, view: new View(index) } as unknown as SelectedMailbox
+    const drop = freeze(selected, { gains: new Map([[3000n as ContentId, 7]]), uidls, max })
+    const expected = shown.slice(-(max ?? 3000))
+    assert.equal(drop.count, expected.length, `${max}`)
+    assert.deepEqual(
+      [...drop.entries()].map(({ size }) => size),
+      expected,
+    )
+    assert.equal(drop.entry(drop.count).octets, 3007)
+    if (drop.count > 1) assert.equal(drop.uniqueId(drop.entry(drop.count - 1)), 'brought-along')
+    assert.equal(drop.uniqueId(drop.entry(drop.count)), uniqueId(3000))
+    drop.delete(1)
+    assert.deepEqual(drop.took().deleted, [expected[0], expected[0]])
+  }
 })

@@ -4,7 +4,7 @@
  */
 import type { MailboxAccess } from '../store/access.ts'
 import { flagsOf } from '../store/flags.ts'
-import type { SelectedMailbox } from '../store/mailstore.ts'
+import type { ImportedUidls, SelectedMailbox } from '../store/mailstore.ts'
 import { HIDDEN, type Took } from '../store/pop3-policy.ts'
 import type { ContentId } from '../store/types.ts'
 import { toRanges } from '../store/uidset.ts'
@@ -35,8 +35,8 @@ interface Rows {
   readonly sizes: Uint32Array
   /** By place in the arrays, where it is not 0. */
   readonly gains: ReadonlyMap<number, number>
-  /** By place: unique-ids that messages brought with them. */
-  readonly uidls: ReadonlyMap<number, string>
+  /** By place: unique-ids that messages brought with them. Empty where none did. */
+  readonly uidls: readonly (string | undefined)[]
   /** Places of those that are sent with a blank line more. */
   readonly mended: ReadonlySet<number>
 }
@@ -68,7 +68,7 @@ export class Maildrop {
 
   /** Of the message with this number, which stays with it for life: what it brought with it, else what its mid says. RFC 1939 §7. */
   uniqueId({ number }: Entry): string {
-    return this.#rows.uidls.get(number - 1) ?? uniqueId(this.#rows.mids[number - 1]!)
+    return this.#rows.uidls[number - 1] ?? uniqueId(this.#rows.mids[number - 1]!)
   }
 
   /** Number and octets of what is not marked as deleted. */
@@ -131,8 +131,8 @@ const NONE: ReadonlySet<ContentId> = new Set()
 /** What freezing needs beside the mailbox. */
 export interface Listing {
   readonly gains: Gains
-  /** By mid: unique-ids that messages brought with them. */
-  readonly uidls: ReadonlyMap<number, string>
+  /** Unique-ids that messages brought with them. */
+  readonly uidls?: ImportedUidls | undefined
   /** Those that are sent with a blank line more. */
   readonly mended?: ReadonlySet<ContentId>
   /** Only the newest so many. */
@@ -153,7 +153,7 @@ export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls,
     contents: new BigInt64Array(count),
     sizes: new Uint32Array(count),
     gains: new Map<number, number>(),
-    uidls: new Map<number, string>(),
+    uidls: new Array<string | undefined>(uidls ? count : 0),
     mended: new Set<number>(),
   }
   // Places of those that are older than the newest `max` are below 0.
@@ -171,8 +171,7 @@ export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls,
       if (mends) rows.mended.add(place)
       const gain = (gains.get(content) ?? 0) + (mends ? BLANK_LINE.length : 0)
       if (gain > 0) rows.gains.set(place, gain)
-      const uidl = uidls.size > 0 ? uidls.get(segment.mids[row]!) : undefined
-      if (uidl !== undefined) rows.uidls.set(place, uidl)
+      if (uidls) rows.uidls[place] = uidls.of(segment.mids[row]!)
     }
   }
   return new Maildrop(access, rows)

@@ -148,6 +148,12 @@ export interface MaildropSettled {
   readonly seen: number
 }
 
+/** By mid. */
+export interface ImportedUidls {
+  readonly size: number
+  of(mid: number): string | undefined
+}
+
 /** What may be asked of a content, beside its size. */
 export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'preview' | 'header' | 'body'
 
@@ -329,8 +335,8 @@ export interface MailStore {
    * is. Reads every such row: whoever asks again says up to where it knows.
    */
   withoutBlankLine(a: AccountAccess | MailboxAccess, after: ContentId): Promise<{ readonly ids: readonly ContentId[]; readonly last: ContentId }>
-  /** POP3 unique-ids that messages of the account brought from another server, by mid. */
-  importedUidls(a: AccountAccess | MailboxAccess): Promise<ReadonlyMap<number, string>>
+  /** POP3 unique-ids that messages of the account brought from another server. */
+  importedUidls(a: AccountAccess | MailboxAccess): Promise<ImportedUidls>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */
   read(a: AccountAccess | MailboxAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
 }

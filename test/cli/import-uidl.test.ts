@@ -95,7 +95,7 @@ async function mailbox(subjects: readonly string[] = SUBJECTS): Promise<{ name: 
 async function uidls(m: MailboxAccess): Promise<string[]> {
   const all = await store.importedUidls(m)
   await using selected = await store.select(m, unwatched)
-  return selected.index.segments.flatMap((s) => Array.from({ length: s.count }, (_, row) => all.get(s.mids[row]!) ?? '-'))
+  return selected.index.segments.flatMap((s) => Array.from({ length: s.count }, (_, row) => all.of(s.mids[row]!) ?? '-'))
 }
 const forget = (): Promise<number> => pool.rows({ name: '', text: 'delete from pop_uidl' }, [])
 

@@ -57,7 +57,7 @@ async function found(pool: Pool, address: string): Promise<AccountId> {
 async function matcherFor(pool: Pool, account: AccountId, folder: string): Promise<Matcher> {
   const candidates = await candidatesIn(pool, account, folder)
   if (!candidates) throw new Refused(`the user has no mailbox ${folder}`)
-  const matcher = new Matcher(await importedUidls(pool, account))
+  const matcher = new Matcher((await importedUidls(pool, account)).entries())
   for await (const { mid, sha256 } of candidates) {
     matcher.add(mid, sha256)
     if (matcher.count > MAX_MESSAGES) throw new Refused(`${folder} has more than ${MAX_MESSAGES} messages`)

@@ -27,9 +27,9 @@ export class Matcher {
   readonly #given: Map<number, string>
   readonly #byUidl: Map<string, number>
 
-  constructor(given: ReadonlyMap<number, string>) {
+  constructor(given: Iterable<readonly [mid: number, uidl: string]>) {
     this.#given = new Map(given)
-    this.#byUidl = new Map([...given].map(([mid, uidl]) => [uidl, mid]))
+    this.#byUidl = new Map([...this.#given].map(([mid, uidl]) => [uidl, mid]))
   }
 
   /** In the order of their UIDs. */

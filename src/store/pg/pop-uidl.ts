@@ -1,5 +1,6 @@
 /** POP3 unique-ids that came with a message from another server: read at login, written by an import, forgotten with the message. */
 import type { MailboxIndex } from '../index.ts'
+import type { ImportedUidls } from '../mailstore.ts'
 import type { AccountId, MailboxId, Mid } from '../types.ts'
 import { int8Array } from './arrays.ts'
 import { loadIndex, type SnapshotCache } from './load.ts'
@@ -7,12 +8,43 @@ import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 import { findOwn } from './status.ts'
 
-const ALL: Statement = { name: 'uidl_all', text: 'select mid, uidl from pop_uidl where account_id = $1' }
+const ALL: Statement = { name: 'uidl_all', text: 'select mid, uidl from pop_uidl where account_id = $1 order by mid' }
+
+/** In two columns: there may be hundreds of thousands, and a Map of numbers that large takes ten times as long. */
+export class Uidls implements ImportedUidls {
+  readonly #mids: number[] = []
+  readonly #uidls: string[] = []
+
+  /** In the order of mids. */
+  push(mid: number, uidl: string): void {
+    this.#mids.push(mid)
+    this.#uidls.push(uidl)
+  }
+
+  get size(): number {
+    return this.#mids.length
+  }
+
+  of(mid: number): string | undefined {
+    let low = 0
+    let high = this.#mids.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#mids[middle]! < mid) low = middle + 1
+      else high = middle
+    }
+    return this.#mids[low] === mid ? this.#uidls[low] : undefined
+  }
+
+  *entries(): Generator<readonly [mid: number, uidl: string]> {
+    for (const [i, mid] of this.#mids.entries()) yield [mid, this.#uidls[i]!]
+  }
+}
 
 /** Of all messages of the account that have one. */
-export async function importedUidls(on: Queryable, account: AccountId): Promise<Map<number, string>> {
-  const uidls = new Map<number, string>()
-  await on.rows(ALL, [account], (row) => uidls.set(row.long(), row.text()))
+export async function importedUidls(on: Queryable, account: AccountId): Promise<Uidls> {
+  const uidls = new Uidls()
+  await on.rows(ALL, [account], (row) => uidls.push(row.long(), row.text()))
   return uidls
 }
 
