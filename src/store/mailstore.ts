@@ -308,7 +308,7 @@ export interface MailStore {
   expunge(m: MailboxAccess, op: ExpungeOp): Promise<Expunged>
   /**
    * POP3's UPDATE state: all that the policy says, or nothing. `trash` and `archive` move to the mailbox with that special use, which is made if there is none; where it is the
-   * maildrop itself, `trash` expunges and `archive` hides. Refusal 'gone', 'limit' (keywords, UIDs, mailboxes).
+   * maildrop itself, `trash` expunges and `archive` hides. A mailbox of one's own only. Refusal 'gone', 'limit' (keywords, UIDs, mailboxes).
    */
   settleMaildrop(m: MailboxAccess, op: MaildropOp): Promise<MaildropSettled>
   /** UIDs that went by changes after `since` up to `until`; undefined where the log does not reach back so far. Costs what it finds, not what there is. */
@@ -336,7 +336,7 @@ export interface MailStore {
    */
   withoutBlankLine(a: AccountAccess | MailboxAccess, after: ContentId): Promise<{ readonly ids: readonly ContentId[]; readonly last: ContentId }>
   /** POP3 unique-ids that messages of the account brought from another server. */
-  importedUidls(a: AccountAccess | MailboxAccess): Promise<ImportedUidls>
+  importedUidls(a: AccountAccess): Promise<ImportedUidls>
   /** Octets from … to (exclusive) of a content, in pieces ≤ 256 KiB, no connection held between pieces. */
   read(a: AccountAccess | MailboxAccess, id: ContentId, from: number, to: number): AsyncIterable<Buffer>
 }

@@ -93,7 +93,7 @@ async function mailbox(subjects: readonly string[] = SUBJECTS): Promise<{ name: 
 }
 /** Of the messages in their order; '-' for those that brought none. */
 async function uidls(m: MailboxAccess): Promise<string[]> {
-  const all = await store.importedUidls(m)
+  const all = await store.importedUidls(anna)
   await using selected = await store.select(m, unwatched)
   return selected.index.segments.flatMap((s) => Array.from({ length: s.count }, (_, row) => all.of(s.mids[row]!) ?? '-'))
 }

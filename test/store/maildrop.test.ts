@@ -9,6 +9,7 @@ import type { MaildropSettled } from '../../src/store/mailstore.ts'
 import { openStore } from '../../src/store/pg/index.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { AFTER_DOWNLOAD, type AfterDownload, pop3Policy } from '../../src/store/pop3-policy.ts'
+import { ALL_RIGHTS } from '../../src/store/rights.ts'
 import { countUids, eachUid, toRanges } from '../../src/store/uidset.ts'
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.ts'
 import { seeded } from '../support/random.ts'
@@ -262,6 +263,19 @@ for (const policy of AFTER_DOWNLOAD)
       assert.equal(now[0]! + now[1]! - before[0]! - before[1]!, failed ? 0 : settled.moved, `reply ${n}`)
     }
   })
+
+test('somebody else’s mailbox is nobody’s maildrop, whatever the rights; nor is one that was opened for reading', async () => {
+  const m = await mailbox(1)
+  const policy = pop3Policy({ afterDownload: 'trash' })
+  const fence = await leases.acquire(m)
+  await store.changeAcl(m, 'ben@example.test', { mode: 'add', rights: ALL_RIGHTS })
+  const shared = await store.open(ben, `Shared/anna@example.test/box${boxes}`, true)
+  const reading = await store.open(anna, `box${boxes}`, false)
+  await assert.rejects(store.settleMaildrop(shared, { policy, deleted: [1, 1], retrieved: [], fence }), { reason: 'not-permitted' })
+  await assert.rejects(store.settleMaildrop(reading, { policy, deleted: [1, 1], retrieved: [], fence }), { reason: 'read-only' })
+  assert.deepEqual(await state(m), ['1'])
+  assert.equal((await store.settleMaildrop(m, { policy, deleted: [1, 1], retrieved: [], fence })).moved, 1)
+})
 
 test('more messages than one change row may hold', async () => {
   const m = await mailbox(1)

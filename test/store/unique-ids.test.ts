@@ -111,7 +111,7 @@ test('another incarnation: the same for what is there, imported ones too, and no
   const all = await rows(again, restored.store)
   assert.ok(!known.has(all.at(-1)!.mid) && all.at(-1)!.mid !== gone.mid)
   note(all, 'restored')
-  assert.equal((await restored.store.importedUidls(again)).of(last.mid), 'from-elsewhere')
+  assert.equal((await restored.store.importedUidls(anna)).of(last.mid), 'from-elsewhere')
   await restored.close()
   await drivers.close()
 })
