@@ -57,6 +57,18 @@ export function unpackParts(packed: Uint8Array): Part[] {
   return parts
 }
 
+/** The same parts of the same message with `octets` more of header before everything. RangeError as `unpackParts`. */
+export function shiftParts(packed: Uint8Array, octets: number): Buffer {
+  const [root, ...rest] = unpackParts(packed)
+  const shifted = rest.map((part) => ({
+    ...part,
+    headerFrom: part.headerFrom + octets,
+    bodyFrom: part.bodyFrom + octets,
+    bodyTo: part.bodyTo + octets,
+  }))
+  return packParts([{ ...root!, bodyFrom: root!.bodyFrom + octets, bodyTo: root!.bodyTo + octets }, ...shifted])
+}
+
 function pathOf(parent: Part | undefined, kind: PartKind, nth: number): readonly number[] {
   if (parent?.kind === 'multipart') return [...parent.path, nth]
   const path = parent?.path ?? []

@@ -75,8 +75,8 @@ export interface StagedContent {
 export interface ContentStage {
   /** Resolves when more may be written. Throws Refusal `too-big` beyond the limit given to `stage`. */
   write(chunk: Uint8Array): Promise<void>
-  /** All octets were written. */
-  finish(): Promise<StagedContent>
+  /** All octets were written; whole header lines may be put on top of them now, with CRLF. */
+  finish(top?: Uint8Array): Promise<StagedContent>
   /** Forget it; safe to call after `finish` and twice. */
   discard(): void
 }

@@ -4,11 +4,12 @@ import { zstdDecompress } from 'node:zlib'
 import type { ContentColumn } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import { int8Array } from './arrays.ts'
+import { CHUNK_BYTES, readChunk } from './chunk.ts'
 import { COLUMNS, ContentBatch, isOfStructure } from './content-batch.ts'
 import { copyOf } from './kept.ts'
 import type { Pool } from './pool.ts'
 import type { Statement } from './rows.ts'
-import { CHUNK_BYTES, STRUCTURE_VERSION } from './stage.ts'
+import { STRUCTURE_VERSION } from './stage.ts'
 
 const decompress = promisify(zstdDecompress)
 
@@ -96,10 +97,6 @@ export interface OctetRange {
 }
 
 const HEADER: Statement = { name: 'content_header', text: 'select header, chunks from content where account_id = $1 and content_id = $2' }
-const CHUNK: Statement = {
-  name: 'content_chunk',
-  text: 'select zstd, data from content_chunk where account_id = $1 and content_id = $2 and seq = $3',
-}
 
 /** See `MailStore.read`. Each piece is a short statement of its own; the next one is read while the caller writes this one. A content that is gone throws. */
 export async function* readOctets(pool: Pool, { account, id, from, to }: OctetRange): AsyncGenerator<Buffer> {
@@ -122,15 +119,4 @@ export async function* readOctets(pool: Pool, { account, id, from, to }: OctetRa
     const piece = raw.subarray(Math.max(0, from - start), Math.max(0, to - start))
     if (piece.length > 0) yield piece
   }
-}
-
-async function readChunk(pool: Pool, account: AccountId, id: ContentId, seq: number): Promise<Buffer> {
-  let found: Buffer | undefined
-  let zstd = false
-  await pool.rows(CHUNK, [account, id, seq], (row) => {
-    zstd = row.int() === 1
-    found = copyOf(row.bytes()!)
-  })
-  if (!found) throw new Error('a piece of the content is gone')
-  return zstd ? decompress(found) : found
 }

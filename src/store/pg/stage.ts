@@ -8,17 +8,17 @@ import { zstdCompress } from 'node:zlib'
 import { CrlfGain } from '../../mail/crlf.ts'
 import { MAX_HEADER_BYTES } from '../../mail/header.ts'
 import { opaqueStructure } from '../../mail/opaque.ts'
-import { unpackParts } from '../../mail/parts.ts'
+import { shiftParts, unpackParts } from '../../mail/parts.ts'
 import { MAX_PREVIEW_BYTES, previewOf } from '../../mail/preview.ts'
 import { type MessageStructure, StructureParser } from '../../mail/structure.ts'
 import type { AccountAccess } from '../access.ts'
 import { Refusal } from '../errors.ts'
 import type { ContentStage, StagedContent } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
+import { CHUNK_BYTES, readChunk } from './chunk.ts'
 import type { Pool } from './pool.ts'
 import type { Statement } from './rows.ts'
 
-export const CHUNK_BYTES = 256 * 1024
 /** Smaller ones cost more to compress than to write. */
 const COMPRESS_FROM = 16 * 1024
 /** Compressed only where at least this share is saved: base64 of a compressed file gains 25 %, text more. */
@@ -27,6 +27,7 @@ const WORTH = 0.15
 export const STRUCTURE_VERSION = 3
 
 const compress = promisify(zstdCompress)
+const NOTHING = new Uint8Array(0)
 
 export interface Chunk {
   readonly rawSize: number
@@ -128,11 +129,14 @@ export class Stage implements ContentStage {
     while (this.#header && this.#pendingBytes > CHUNK_BYTES) await this.#stage(this.#takeBody(CHUNK_BYTES))
   }
 
-  async finish(): Promise<Staged> {
+  async finish(top: Uint8Array = NOTHING): Promise<Staged> {
     if (this.#over) throw new Error('this stage is finished')
     this.#over = true
     // Without a blank line all of it is header.
-    this.#header ??= this.#takeBody(this.#pendingBytes)
+    const own = this.#header ?? this.#takeBody(this.#pendingBytes)
+    this.#header = top.length > 0 ? Buffer.concat([top, own]) : own
+    this.#size += top.length
+    if (this.#header.length > MAX_HEADER_BYTES) throw new Refusal('too-big', `the header is larger than ${MAX_HEADER_BYTES} octets`)
     let inline: Chunk | undefined
     if (this.#staged > 0) await this.#stage(this.#takeBody(this.#pendingBytes))
     else if (this.#pendingBytes > 0) {
@@ -140,13 +144,14 @@ export class Stage implements ContentStage {
       inline = await encode(this.#beginning)
     }
     const structure = this.#takeApart((anatomist) => anatomist.end())
-    const { envelope, bodystructure, parts } = structure ?? opaqueStructure(this.#header.length, this.#size)
+    const { envelope, bodystructure, parts: places } = structure ?? opaqueStructure(this.#header.length - top.length, this.#size - top.length)
+    const parts = top.length > 0 ? shiftParts(places, top.length) : places
     const preview = this.#takeApart(() => previewOf({ header: this.#header!, body: this.#beginning }, unpackParts(parts)))
     return {
       account: this.#account,
       id: this.#id,
       size: this.#size,
-      sha256: this.#hash.digest('hex'),
+      sha256: top.length > 0 ? await this.#hashAgain() : this.#hash.digest('hex'),
       header: this.#header,
       envelope,
       bodystructure,
@@ -156,6 +161,14 @@ export class Stage implements ContentStage {
       chunks: inline ? 1 : this.#staged,
       inline,
     }
+  }
+
+  /** What stands on top comes before all that was hashed: once more, from memory or from what was staged. */
+  async #hashAgain(): Promise<string> {
+    const hash = createHash('sha256').update(this.#header!)
+    if (this.#staged === 0) return hash.update(this.#beginning).digest('hex')
+    for (let seq = 0; seq < this.#staged; seq++) hash.update(await readChunk(this.#pool, this.#account, this.#id, seq))
+    return hash.digest('hex')
   }
 
   discard(): void {
