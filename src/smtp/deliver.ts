@@ -49,9 +49,9 @@ export class Acceptance {
     return this.#stage.write(chunk)
   }
 
-  /** All octets are written: what can fail of a message for itself has failed after this. */
-  async finish(): Promise<void> {
-    this.#staged = await this.#stage.finish()
+  /** All octets are written, but for the lines on top: what can fail of a message for itself has failed after this. */
+  async finish(top: Uint8Array): Promise<void> {
+    this.#staged = await this.#stage.finish(top)
   }
 
   /**

@@ -18,6 +18,18 @@ export interface Policy {
   recipient(address: string, visit: Visit): Promise<void>
   /** The header block, before anything is stored or sent on. Resolves to lines to put on top, each with CRLF. */
   header(block: Buffer, facts: HeaderFacts, visit: Visit): Promise<string>
+  /** Looks at the whole message while it comes; absent: nobody does. `block` is its header block, which is written again with the rest. */
+  inspect?(block: Buffer, visit: Visit): Inspection
+}
+
+/** Sees every octet of one message, in order, before the store does. */
+export interface Inspection {
+  /** The chunk may be changed once it resolves. Throws Reply to refuse. */
+  write(chunk: Buffer): Promise<void> | void
+  /** After the last octet, within the time that an answer may take (RFC 1047). Throws Reply to refuse. `lines` go on top, each with CRLF. */
+  finish(): Promise<{ readonly lines: string }>
+  /** Nobody wants to know any more. */
+  abort(): void
 }
 
 export interface PolicyDeps {

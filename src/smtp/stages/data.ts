@@ -14,7 +14,7 @@ import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
 import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
-import type { Policy } from '../policies/policy.ts'
+import type { Inspection, Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
@@ -65,6 +65,9 @@ class Incoming {
   readonly #deps: DataDeps
   readonly #gate: HeaderGate
   #acceptance: Acceptance | undefined
+  #inspection: Inspection | undefined
+  /** Our own lines, but for what the inspection says. */
+  #top: { readonly returnPath: string; readonly lines: string } | undefined
   /** Of the reverse path and of what the client wrote, before our lines. */
   readonly #attempt = createHash('sha256')
 
@@ -77,7 +80,7 @@ class Incoming {
 
   async write(chunk: Buffer): Promise<void> {
     this.#attempt.update(chunk)
-    if (this.#acceptance) await this.#acceptance.write(chunk)
+    if (this.#acceptance) await this.#pass(this.#acceptance, chunk)
     else if (this.#gate.push(chunk)) await this.#open()
   }
 
@@ -86,13 +89,21 @@ class Incoming {
     const { transaction, connection } = this.#visit
     // The end of this text may be the sign that the message before it was heard: it has to count before this one is written.
     connection.listen()
-    await acceptance.finish()
+    const { returnPath, lines } = this.#top!
+    const found = await this.#inspection?.finish()
+    await acceptance.finish(Buffer.from(returnPath + (found?.lines ?? '') + lines))
     const { again, confirm, content } = await this.#commit(acceptance)
     return { words: `2.0.0 Accepted as ${transaction.id} ${content.toString(36)}`, again, heard: confirm }
   }
 
   abort(): void {
     this.#acceptance?.abort()
+    this.#inspection?.abort()
+  }
+
+  async #pass(acceptance: Acceptance, chunk: Buffer): Promise<void> {
+    await this.#inspection?.write(chunk)
+    await acceptance.write(chunk)
   }
 
   async #commit(acceptance: Acceptance): Promise<Committed> {
@@ -112,11 +123,12 @@ class Incoming {
     const start = this.#gate.take()
     const block = start.subarray(0, blockEnd(start))
     const added = await policy.header(block, checkHeader(block, limits), this.#visit)
-    const returnPath = Buffer.from(returnPathLine(this.#visit.transaction.from))
-    const acceptance = new Acceptance(this.#deps, this.#destinations(returnPath.length), limits.messageSize + ROOM_FOR_LINES)
+    const returnPath = returnPathLine(this.#visit.transaction.from)
+    this.#top = { returnPath, lines: receivedLine(this.#visit, this.#deps) + added }
+    this.#inspection = policy.inspect?.(block, this.#visit)
+    const acceptance = new Acceptance(this.#deps, this.#destinations(Buffer.byteLength(returnPath)), limits.messageSize + ROOM_FOR_LINES)
     this.#acceptance = acceptance
-    await acceptance.write(Buffer.concat([returnPath, Buffer.from(receivedLine(this.#visit, this.#deps) + added)]))
-    if (start.length > 0) await acceptance.write(start)
+    if (start.length > 0) await this.#pass(acceptance, start)
     return acceptance
   }
 

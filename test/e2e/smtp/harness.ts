@@ -41,8 +41,8 @@ export class RecordingStore {
         chunks.push(Buffer.from(chunk))
         if (this.slowness > 0) await new Promise((resolve) => setTimeout(resolve, this.slowness))
       },
-      finish: async (): Promise<StagedContent> => {
-        const text = Buffer.concat(chunks)
+      finish: async (top: Uint8Array = Buffer.alloc(0)): Promise<StagedContent> => {
+        const text = Buffer.concat([top, ...chunks])
         const staged = { account: account.account, id: ++this.#ids as ContentId, size: text.length, sha256: '', header: Buffer.alloc(0) }
         this.#staged.set(staged, text)
         return staged
