@@ -15,10 +15,10 @@ import { type Found, runSearch } from './run.ts'
 
 const { searchKeys } = createRegistry(COMMANDS, EXTENSIONS).tables
 
-async function search(box: MadeMailbox, line: string): Promise<Found> {
+async function search(box: MadeMailbox, line: string, scored = true): Promise<Found> {
   const { key } = readCriteria(await argumentsOf(Buffer.from(line).toString('latin1')), searchKeys, false)
   const work = new Work({ output: keptOutput().output, ending: new AbortController().signal })
-  return await runSearch({ store: box.store, selected: box.selected, gate: OPEN_GATE, work }, key, true)
+  return await runSearch({ store: box.store, selected: box.selected, gate: OPEN_GATE, work }, key, scored)
 }
 const mail = (subject: string, body = '', from = 'x@y'): Buffer => Buffer.from(`Subject: ${subject}\r\nFrom: ${from}\r\n\r\n${body}\r\n`)
 const boxOf = (raws: readonly Buffer[], flags: readonly string[][] = []): MadeMailbox =>
@@ -143,6 +143,8 @@ test('nothing is lost that an exact search finds, and the index of texts changes
       line,
     )
     assert.deepEqual(await search(seeing, `FUZZY ${line}`), found, line)
+    assert.deepEqual((await search(seeing, `FUZZY ${line}`, false)).uids, found.uids, 'scores change nothing')
+    assert.deepEqual((await search(seeing, `OR SEEN FUZZY ${line}`)).uids, found.uids)
     assert.ok(found.scores!.every((score) => Number.isInteger(score) && score >= 1 && score <= 100))
     if (found.uids.length > exact.uids.length) lenient++
   }
