@@ -6,17 +6,26 @@ import { Bad } from './reply.ts'
 const MAX_DIGITS = 15
 
 export function noArgument(argument: string): undefined {
-  if (argument.trim() !== '') throw new Bad('This command takes no argument')
+  if (withoutSpaces(argument) !== '') throw new Bad('This command takes no argument')
+}
+
+/** Spaces around an argument are nobody's fault; a TAB or whatever else looks empty is none. */
+export function withoutSpaces(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && text[from] === ' ') from++
+  while (to > from && text[to - 1] === ' ') to--
+  return text.slice(from, to)
 }
 
 /** A message number: digits. Whether there is such a message is another question. */
-export const messageNumber = (argument: string): number => digits(argument.trim(), 'A message number is needed')
+export const messageNumber = (argument: string): number => digits(withoutSpaces(argument), 'A message number is needed')
 
-export const optionalNumber = (argument: string): number | undefined => (argument.trim() === '' ? undefined : messageNumber(argument))
+export const optionalNumber = (argument: string): number | undefined => (withoutSpaces(argument) === '' ? undefined : messageNumber(argument))
 
 /** `msg n` of TOP. */
 export function numberAndLines(argument: string): { message: number; lines: number } {
-  const [message = '', lines = '', ...rest] = argument.trim().split(' ')
+  const [message = '', lines = '', ...rest] = withoutSpaces(argument).split(' ')
   if (rest.length > 0) throw new Bad('A message number and a number of lines are needed')
   return { message: digits(message, 'A message number is needed'), lines: digits(lines, 'A number of lines is needed') }
 }

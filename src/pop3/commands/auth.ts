@@ -1,4 +1,5 @@
 import { authenticate, type SaslMechanism } from '../../auth/sasl/mechanism.ts'
+import { withoutSpaces } from '../arguments.ts'
 import { command } from '../command.ts'
 import { logIn } from '../login.ts'
 import { Bad, type Done, No } from '../reply.ts'
@@ -13,7 +14,7 @@ export const auth = command({
   states: ['authorization'],
   capability: (session) => `SASL ${namesOf(session).join(' ')}`,
   parse(argument) {
-    const [name = '', initial, ...rest] = argument.trim().split(' ')
+    const [name = '', initial, ...rest] = withoutSpaces(argument).split(' ')
     if (rest.length > 0) throw new Bad('A mechanism and an initial response are all that AUTH takes')
     return { name: name.toUpperCase(), initial }
   },

@@ -1,3 +1,4 @@
+import { withoutSpaces } from '../arguments.ts'
 import { command } from '../command.ts'
 import { Bad, No } from '../reply.ts'
 
@@ -17,7 +18,7 @@ export const lang = command({
   beforeTls: true,
   capability: 'LANG',
   parse(argument) {
-    const range = argument.trim().toLowerCase()
+    const range = withoutSpaces(argument).toLowerCase()
     if (range !== '' && !RANGE.test(range)) throw new Bad('This is no range of languages')
     return range
   },

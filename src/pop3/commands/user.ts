@@ -1,4 +1,4 @@
-import { credential } from '../arguments.ts'
+import { credential, withoutSpaces } from '../arguments.ts'
 import { command } from '../command.ts'
 import { Bad } from '../reply.ts'
 
@@ -9,7 +9,7 @@ export const user = command({
   states: ['authorization'],
   capability: 'USER',
   parse(argument) {
-    const name = credential(argument.trim())
+    const name = credential(withoutSpaces(argument))
     if (name === '') throw new Bad('A user name is needed')
     return name
   },
