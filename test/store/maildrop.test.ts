@@ -6,6 +6,7 @@ import { silentLog } from '../../src/log.ts'
 import type { MailboxAccess } from '../../src/store/access.ts'
 import { flagNames } from '../../src/store/flags.ts'
 import type { MaildropSettled } from '../../src/store/mailstore.ts'
+import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { AFTER_DOWNLOAD, type AfterDownload, pop3Policy } from '../../src/store/pop3-policy.ts'
@@ -125,6 +126,33 @@ test('a lease that was lost: nothing of it, under any policy', async () => {
   }
   assert.deepEqual([await state(places.Trash), await state(places.Archive)], [[], []])
   assert.equal(await sql.rows({ name: '', text: `select 1 from pop3_hidden h where h.account_id = ${anna.account} and uid > 3` }, []), 0)
+})
+
+test('a lease that ran out, and that nobody took, is still its holder’s', async () => {
+  const m = await mailbox(3)
+  const fence = await leases.acquire(m)
+  const policy = pop3Policy({ afterDownload: 'client' })
+  await sql.rows({ name: '', text: "update lease set expires_at = clock_timestamp() - interval '1 hour' where expires_at > '-infinity'" }, [])
+  assert.equal((await store.settleMaildrop(m, { policy, deleted: [1, 1], retrieved: [], fence })).expunged, 1)
+  const next = await leases.acquire(m)
+  await assert.rejects(store.settleMaildrop(m, { policy, deleted: [2, 2], retrieved: [], fence }), { reason: 'gone' })
+  await leases.release(next)
+  await assert.rejects(store.settleMaildrop(m, { policy, deleted: [2, 2], retrieved: [], fence }), { reason: 'gone' })
+  assert.deepEqual(await state(m), ['2', '3'])
+})
+
+test('20 at once, in a process that knows none of the mailboxes', async () => {
+  const drivers = createMemoryDrivers()
+  const fresh = await openStore({ connect: db.connect, drivers, log: silentLog(), connections: 3 })
+  const all = await Promise.all(Array.from({ length: 20 }, () => mailbox(3)))
+  const done = await Promise.all(all.map((m, i) => settle(m, AFTER_DOWNLOAD[i % AFTER_DOWNLOAD.length]!, { deleted: [1], on: fresh.store })))
+  assert.equal(
+    done.reduce((sum, { expunged, hidden, moved }) => sum + expunged + hidden + moved, 0),
+    20,
+  )
+  await Promise.all(Object.keys(places).map(emptied))
+  await fresh.close()
+  await drivers.close()
 })
 
 test('a Trash that is not there is made, subscribed and used; one that only has the name is used; a lost lease makes none', async () => {

@@ -80,9 +80,10 @@ function giving(index: MailboxIndex, uids: UidRanges, name: string): { readonly 
   return { writes, count: effect.count }
 }
 
+// One that ran out and that nobody took is still its holder's, as for its renewal (lease.ts): whoever takes it gives it another epoch.
 const FENCE: Statement = {
   name: 'lease_fence',
-  text: 'select 1 from lease where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4 and expires_at > clock_timestamp() for update',
+  text: "select 1 from lease where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4 and expires_at > '-infinity' for update",
 }
 
 /** Under the lock of the mailbox, so that whoever takes the lease next finds all of it done or nothing. */

@@ -137,14 +137,14 @@ export async function underOp<Answer>(
   work: (tx: Tx, done: Written[]) => Promise<Answer>,
 ): Promise<Answer> {
   const done: Written[] = []
-  const answer = await retryOnGap(indexes, [on], () =>
-    transactor.transact<Answer>(
+  const answer = await retryOnGap(indexes, [on], async () => {
+    // Loaded before any lock, and before a connection is held: many that each wait for a second one would wait for each other.
+    await indexes.get(on)
+    return transactor.transact<Answer>(
       on.account,
       op,
       async (tx) => {
         done.length = 0
-        // Loaded before any lock.
-        await indexes.get(on)
         await tx.begin()
         await noteOp(tx, on.account, op, null)
         const result = await work(tx, done)
@@ -153,8 +153,8 @@ export async function underOp<Answer>(
         return result
       },
       (stored) => stored as Answer,
-    ),
-  )
+    )
+  })
   for (const { on: where, change } of done) indexes.offer(where, change)
   return answer
 }
