@@ -1,7 +1,7 @@
 /** Mailboxes of others on the wire: public ones, and what a process that hears of nothing says when a right was taken by another. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type ImapHouse, imapHouse, PASSWORD, type ServeOptions } from '../support/imap.ts'
+import { type ImapHouse, type ImapServer, imapHouse, PASSWORD, type ServeOptions } from '../support/imap.ts'
 import { rowsRead } from '../support/rows-read.ts'
 import { WireClient } from '../support/wire-client.ts'
 
@@ -16,8 +16,12 @@ before(async () => {
 })
 after(() => house.close())
 
+/** One process of each kind. */
+const servers = new Map<string, Promise<ImapServer>>()
 async function login(user: string, options: ServeOptions = {}): Promise<WireClient> {
-  const client = await WireClient.connect((await house.serve(options)).port)
+  const kind = JSON.stringify(options)
+  if (!servers.has(kind)) servers.set(kind, house.serve(options))
+  const client = await WireClient.connect((await servers.get(kind)!).port)
   await client.line()
   assert.match((await client.command('in', `LOGIN ${user}@example.test "${PASSWORD}"`)).at(-1) ?? '', /^in OK/)
   return client
