@@ -10,6 +10,7 @@ import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 import { type Invariant, Tally } from '../support/tally.ts'
 import { configFor, type HouseHost, startHost } from './house.ts'
 import { type Evidence, judge, NeverFalls } from './judge.ts'
+import { DOUBT_MS, Grants } from './load/grants.ts'
 import { readStored } from './read-sql.ts'
 import { Storm } from './storm.ts'
 
@@ -125,6 +126,34 @@ describe('the auditor', () => {
     rows.set([...rows.keys()][0]!, '\\Answered')
     assert.equal((await violations({ copies: [copy] })).violated('I4'), 1)
     assert.equal((await violations({ copies: [{ ...copy, rows: undefined }] })).violated('I4'), 1)
+  })
+
+  test('rights that there may have been, and must have been', () => {
+    const grants = new Grants()
+    assert.deepEqual([grants.may('r', 0, 5), grants.must('r', 0, 5)], [false, false])
+    const given = grants.change('lr', 10)
+    // Sent, and not answered: it may count.
+    assert.deepEqual([grants.may('r', 5, 9), grants.may('r', 5, 11), grants.must('r', 11, 12)], [false, true, false])
+    given.done(12)
+    assert.deepEqual(
+      [grants.may('r', 13, 14), grants.must('r', 13, 14), grants.must('r', 11, 14), grants.may('w', 13, 14)],
+      [true, true, false, false],
+    )
+    const taken = grants.change('', 20)
+    taken.done(22)
+    assert.deepEqual(
+      [grants.may('r', 21, 30), grants.may('r', 23, 30), grants.must('r', 15, 19), grants.must('r', 15, 20)],
+      [true, false, true, false],
+    )
+    grants.change('w', 30).refused()
+    assert.equal(grants.may('w', 31, 32), false)
+    // The answer was lost: whoever carries it out may come back late, but not for ever.
+    grants.change('w', 40)
+    grants.change('l', 50).done(51)
+    assert.deepEqual([grants.may('w', 60, 61), grants.must('l', 60, 61)], [true, false])
+    const late = 40 + DOUBT_MS
+    grants.change('l', late).done(late + 1)
+    assert.deepEqual([grants.may('w', late + 2, late + 3), grants.must('l', late + 2, late + 3)], [false, true])
   })
 
   test('remote mail that nobody got, a modseq that fell, a NOOP that waited', async () => {

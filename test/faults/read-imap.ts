@@ -25,7 +25,8 @@ export async function readShown(host: Host, users: readonly string[], password =
     try {
       const { untagged } = await client.must('LIST "" "*"')
       const boxes = untagged.map(({ text }) => /(\S+)$/.exec(text)![1]!.replaceAll('"', ''))
-      for (const box of boxes) shown.push(await readBox(client, { host: host.name, user, box }))
+      // What others share comes and goes: who is shown it holds it against the rights (load/sharing.ts).
+      for (const box of boxes.filter((name) => !/^Shared\b/.test(name))) shown.push(await readBox(client, { host: host.name, user, box }))
     } finally {
       client.close()
     }

@@ -11,8 +11,10 @@ import type { Echo } from './echo.ts'
 import type { FakeRelay } from './fake-relay.ts'
 import { type Counters, type Evidence, judge, NeverFalls } from './judge.ts'
 import { bystander, type Sample } from './load/bystander.ts'
+import { Grants } from './load/grants.ts'
 import { BOXES, BYSTANDER, Gate, type Host, type Load } from './load/load.ts'
 import { popReader } from './load/pop3.ts'
+import { guest, type Share, sharer, TEAM } from './load/sharing.ts'
 import { deliveries, submissions } from './load/smtp.ts'
 import { Watcher } from './load/watcher.ts'
 import { writer } from './load/writer.ts'
@@ -66,6 +68,7 @@ export class Storm {
     this.#watchers = users.flatMap((user, i) => [
       ...hosts.map((host) => new Watcher(load, { user, box: BOXES[0], host })),
       new Watcher(load, { user, box: BOXES[1], host: hosts[i % hosts.length]! }),
+      new Watcher(load, { user, box: TEAM, host: hosts[(i + 1) % hosts.length]! }),
     ])
     this.#running = [
       ...this.#watchers.map((watcher) => watcher.run()),
@@ -74,8 +77,18 @@ export class Storm {
       ...hosts.map((host) => bystander(load, host, this.samples)),
       ...[0, 1, 2].map(() => deliveries(load)),
       submissions(load),
+      ...this.#shares().flatMap((share) => [
+        sharer(load, share),
+        guest(load, { ...share, host: hosts[0] === share.host ? hosts.at(-1)! : hosts[0]! }),
+      ]),
       this.#pollModseqs(),
     ]
+  }
+
+  /** Each has something that the next one is given, and taken; through different hosts. */
+  #shares(): Share[] {
+    const { users, hosts } = this.#o
+    return users.map((owner, i) => ({ owner, guest: users[(i + 1) % users.length]!, grants: new Grants(), host: hosts[i % hosts.length]! }))
   }
 
   /** Everybody finishes what they are at, everything is read and judged, and the load goes on. Faults must be over. */

@@ -9,7 +9,7 @@ export const INVARIANTS = {
   I6: 'expunged stays expunged',
   I7: 'outbound is sent at least once',
   I9: "a bystander's NOOP stays under 100 ms (p99)",
-  I10: 'no octet of one account is seen by another',
+  I10: 'no octet of one account is seen by another, unless it is shared at that moment',
 } as const
 export type Invariant = keyof typeof INVARIANTS
 
