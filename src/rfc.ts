@@ -202,6 +202,7 @@ export const RFCS: readonly Rfc[] = [
     'FUZZY: words in any order, with other endings, without their accents, and with one letter wrong from 5 letters on, in bodies from 8; RELEVANCY. Keys that name no text stay exact',
     { imap: ['SEARCH=FUZZY'] },
   ),
+  rfc(6376, 'DomainKeys Identified Mail (DKIM) Signatures', 'part', 'mail of people here is signed, relaxed/relaxed'),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6522, 'The Multipart/Report Media Type for the Reporting of Mail System Administrative Messages', 'full', 'the frame of such a report'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
@@ -269,6 +270,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
   rfc(8461, 'SMTP MTA Strict Transport Security (MTA-STS)', 'words', 'a certificate that is valid for the host’s name'),
+  rfc(8463, 'A New Cryptographic Signature Method for DomainKeys Identified Mail (DKIM)', 'part', 'Ed25519 beside RSA'),
   rfc(8474, 'IMAP Extension for Object Identifiers', 'full', 'MAILBOXID, EMAILID; THREADID is NIL, as threads are not put together', {
     imap: ['OBJECTID'],
   }),

@@ -21,6 +21,7 @@ import { mxPolicy } from './policies/mx.ts'
 import type { Policy } from './policies/policy.ts'
 import { submissionPolicy } from './policies/submission.ts'
 import { Reply, replyTo } from './reply.ts'
+import type { KeysFor } from './signing.ts'
 import { type AuthRequest, authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
 import { type DataDeps, type Received, receive } from './stages/data.ts'
@@ -56,6 +57,8 @@ export interface SubmissionDeps extends SmtpDeps {
   /** Without one, mail goes to local recipients only. */
   readonly queue?: Pick<Queue, 'enqueue' | 'sent'> | undefined
   readonly revealClient?: boolean
+  /** Absent: nothing is signed. */
+  readonly keysFor?: KeysFor | undefined
   /** Seconds that a message for elsewhere is tried. */
   readonly lifetime?: number | undefined
 }
@@ -74,7 +77,7 @@ export function submissionService(deps: SubmissionDeps): Serve {
   const limits = { greetingDelayMs: 0, ...deps.limits }
   const all = { ...SMTP_LIMITS, ...limits }
   const log = deps.log.child({ service: deps.service })
-  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, deps.queue)
+  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, { queue: deps.queue, keysFor: deps.keysFor, log })
   const data: DataDeps = { ...deps, limits: all, policy, log, revealClient: deps.revealClient === true }
   const { authenticator, presence, service } = deps
   return new SmtpServer({ ...deps, limits: all, policy, log, data, login: { authenticator, presence, service } }).serve

@@ -18,8 +18,8 @@ export interface Policy {
   recipient(address: string, visit: Visit): Promise<void>
   /** The header block, before anything is stored or sent on. Resolves to lines to put on top, each with CRLF. */
   header(block: Buffer, facts: HeaderFacts, visit: Visit): Promise<string>
-  /** Looks at the whole message while it comes; absent: nobody does. `block` is its header block, which is written again with the rest. */
-  inspect?(block: Buffer, visit: Visit): Inspection
+  /** Looks at the whole message while it comes; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */
+  inspect?(message: { readonly block: Buffer; readonly added: string }, visit: Visit): Promise<Inspection | undefined>
 }
 
 /** Sees every octet of one message, in order, before the store does. */

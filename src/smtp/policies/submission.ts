@@ -1,15 +1,25 @@
 /** Ports 587 and 465: mail of people here, under their own addresses, to anywhere. RFC 6409. */
+
+import type { Log } from '../../log.ts'
 import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
 import type { Queue } from '../../store/queue.ts'
 import { checkSyntax, sendersOf } from '../header.ts'
 import { Reply } from '../reply.ts'
+import { type KeysFor, signing } from '../signing.ts'
 import { dateLine, messageIdLine } from '../trace.ts'
 import type { User, Visit } from '../visit.ts'
 import { acceptLocal } from './local.ts'
 import { type Policy, type PolicyDeps, perDay, perHour } from './policy.ts'
 
-/** `queue`: for mail to other domains; without, there is none. */
-export function submissionPolicy(deps: PolicyDeps, queue: Pick<Queue, 'sent'> | undefined): Policy {
+export interface SubmissionParts {
+  /** For mail to other domains; without, there is none. */
+  readonly queue?: Pick<Queue, 'sent'> | undefined
+  /** Absent: nothing is signed. */
+  readonly keysFor?: KeysFor | undefined
+  readonly log: Log
+}
+
+export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: SubmissionParts): Policy {
   const { accounts, limits } = deps
   return {
     wantsLogin: true,
@@ -38,6 +48,12 @@ export function submissionPolicy(deps: PolicyDeps, queue: Pick<Queue, 'sent'> | 
         if (!(await accounts.owns(account, sender))) throw new Reply(550, '5.7.1', 'The From address does not belong to this login')
       }
       return `${hasDate ? '' : dateLine()}${hasMessageId ? '' : messageIdLine(domainOf(address))}`
+    },
+    // Whoever writes as somebody else was refused by `header`.
+    async inspect(message) {
+      const [from] = sendersOf(message.block)
+      const keys = from === undefined ? [] : ((await keysFor?.(domainOf(from))) ?? [])
+      return keys.length > 0 ? signing(keys, message, log) : undefined
     },
   }
 }

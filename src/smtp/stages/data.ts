@@ -125,7 +125,7 @@ class Incoming {
     const added = await policy.header(block, checkHeader(block, limits), this.#visit)
     const returnPath = returnPathLine(this.#visit.transaction.from)
     this.#top = { returnPath, lines: receivedLine(this.#visit, this.#deps) + added }
-    this.#inspection = policy.inspect?.(block, this.#visit)
+    this.#inspection = await policy.inspect?.({ block, added }, this.#visit)
     const acceptance = new Acceptance(this.#deps, this.#destinations(Buffer.byteLength(returnPath)), limits.messageSize + ROOM_FOR_LINES)
     this.#acceptance = acceptance
     if (start.length > 0) await this.#pass(acceptance, start)
