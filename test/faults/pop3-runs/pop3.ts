@@ -12,6 +12,8 @@ import type { Visit } from './visits.ts'
 const ANSWER_MS = 30_000
 /** Lines of a message between two moments in which something may happen. */
 const LOOK_EVERY = 32
+/** To read the end of a connection, in milliseconds. */
+const NOTICE_MS = 20
 /** For the maildrop, in milliseconds. */
 const PATIENCE = 8_000
 
@@ -76,6 +78,7 @@ class Session implements AsyncDisposable {
     const visit = run.visits.begin(by, client.policy.folder, host.name)
     const wire = await Wire.open(host.where('pop3s'))
     const session = new Session(run, client, { by, visit, wire })
+    visit.hasEnded = () => wire.ended
     await wire.line(ANSWER_MS)
     return session
   }
@@ -98,6 +101,8 @@ class Session implements AsyncDisposable {
     this.#wire.send(`PASS ${this.#client.password}\r\n`)
     await this.#at('PASS', 'sent')
     const said = await this.#wire.line(ANSWER_MS)
+    // A session that the server has ended in its trouble may not have noticed yet.
+    if (this.#run.isDisturbed) await sleep(NOTICE_MS)
     visits.answered(this.#visit, said, this.#run.isDisturbed)
     await this.#at('PASS', 'after')
     return said.startsWith('+OK')
@@ -123,8 +128,11 @@ class Session implements AsyncDisposable {
       this.#tokens[at] = token
     }
     if (this.#visit.state !== 'in') return
-    const tokens = new Set(this.#tokens.filter((token) => token !== undefined))
-    this.#run.tally.check('once', tokens.size === ids.length, () => `${this.#by} is shown ${ids.length} messages, ${tokens.size} different ones`)
+    const known = this.#tokens.filter((token) => token !== undefined)
+    const tokens = new Set(known)
+    this.#run.tally.check('once', tokens.size === known.length, () => `${this.#by} is shown ${known.length} messages, ${tokens.size} different ones`)
+    // TOP may have failed, of some or all.
+    if (known.length < ids.length) return
     const { folder: box, max = Number.POSITIVE_INFINITY } = this.#client.policy
     this.#run.tally.check('read', tokens.size <= max, () => `${this.#by} is shown ${tokens.size} of at most ${max}`)
     book.shown(this.#by, { box, tokens, from: this.#from, all: tokens.size < max })
@@ -137,12 +145,14 @@ class Session implements AsyncDisposable {
     const { random } = this.#client
     const number = random(this.#tokens.length || 1) + 1
     const token = this.#tokens[number - 1]
+    // Nobody could say afterwards what it was that went.
+    if (token === undefined) return
     if (random(3) === 0) await sleep(random(8))
     const what = random(20)
     if (what < 8) return await this.#retrieve(number, token)
     if (what < 15) {
       const said = await this.#say(`DELE ${number}`)
-      if (said.startsWith('+OK') && token !== undefined) this.#marked.add(token)
+      if (said.startsWith('+OK')) this.#marked.add(token)
     } else if (what === 15) {
       if ((await this.#say('RSET')).startsWith('+OK')) this.#marked.clear()
     } else if (what === 16) {
@@ -150,12 +160,12 @@ class Session implements AsyncDisposable {
     } else await this.#say(pick(random, ['NOOP', 'STAT', `UIDL ${number}`]))
   }
 
-  async #retrieve(number: number, token: string | undefined): Promise<void> {
+  async #retrieve(number: number, token: string): Promise<void> {
     const { book, tally } = this.#run
     const said = await this.#say(`RETR ${number}`)
-    const isMarked = token !== undefined && this.#marked.has(token)
+    const isMarked = this.#marked.has(token)
     if (!said.startsWith('+OK')) {
-      if (token !== undefined && !isMarked) tally.check('read', this.#run.isDisturbed, () => `${this.#by}: RETR of ${token} is answered ${said}`)
+      if (!isMarked) tally.check('read', this.#run.isDisturbed, () => `${this.#by}: RETR of ${token} is answered ${said}`)
       return
     }
     const lines = await this.#lines('RETR')
@@ -163,7 +173,7 @@ class Session implements AsyncDisposable {
     const letter = book.letters.get(tokenOf(octets) ?? '')
     const isRight = letter !== undefined && letter.message.token === token && sha256(bodyOf(octets)) === letter.message.bodySha
     tally.check('read', isRight, () => `${this.#by}: RETR ${number} gives ${letter?.message.token}, not ${token}, or other octets`)
-    if (token !== undefined) this.#taken.add(token)
+    this.#taken.add(token)
   }
 
   /** QUIT, after some DELE that nobody waits for; or another end. */
@@ -173,7 +183,7 @@ class Session implements AsyncDisposable {
     if (random(8) === 0) return await this.#end(pick(random, ['half', 'long', 'wrong']))
     const more = random(3) === 0 ? this.#tokens.slice(0, 1 + random(3)) : []
     await this.#at('QUIT', 'before')
-    const lines = more.map((_, at) => `DELE ${at + 1}\r\n`)
+    const lines = more.flatMap((token, at) => (token === undefined ? [] : [`DELE ${at + 1}\r\n`]))
     for (const token of more) if (token !== undefined) this.#marked.add(token)
     const { book, visits } = this.#run
     const deed = book.begin(this.#by, this.#client.policy.folder, this.#acts())
@@ -193,6 +203,7 @@ class Session implements AsyncDisposable {
   /** The server ends it: after our half of the connection, a line that is too long, or too many commands that are none. Then the maildrop is free. */
   async #end(how: 'half' | 'long' | 'wrong'): Promise<void> {
     await this.#at(how, 'before')
+    this.#run.visits.move(this.#visit, 'leaving')
     if (how === 'half') this.#wire.end()
     else this.#wire.send(how === 'long' ? 'x'.repeat(10_000) : 'WRONG\r\n'.repeat(POP3_LIMITS.bad))
     await this.#at(how, 'sent')

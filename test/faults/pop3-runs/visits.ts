@@ -19,6 +19,8 @@ export class Visit {
   /** Of this state: on the clock of the visits, and in milliseconds. */
   since = 0
   sinceMs = 0
+  /** The server has closed the connection. */
+  hasEnded: () => boolean = () => false
   /** PASS was sent. */
   sentAt = 0
   sentMs = 0
@@ -66,7 +68,7 @@ export class Visits {
       return
     }
     if (said.startsWith('+OK')) {
-      const inside = others.filter(({ state }) => state === 'in')
+      const inside = others.filter(({ state, hasEnded }) => state === 'in' && !(excused && hasEnded()))
       this.#tally.check('lock', inside.length === 0, () => `${by} is let into ${box}, and ${inside.map((one) => one.by)} is in it`)
       this.move(visit, 'in')
       return
