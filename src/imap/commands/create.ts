@@ -2,7 +2,6 @@ import { HIERARCHY_DELIMITER } from '../../store/types.ts'
 import { command, LOGGED_IN } from '../command.ts'
 import { sayListed } from '../listing.ts'
 import { mailboxIdCode } from '../mailbox-id.ts'
-import { parents } from '../mailbox-names.ts'
 import { readParameters } from '../tables.ts'
 
 /** CREATE: a mailbox and the parents it lacks. A delimiter at the end only says that children will follow. RFC 9051 §6.3.4, MAILBOXID: RFC 8474 §4.1. */
@@ -15,7 +14,7 @@ export const create = command({
   async run(s, { name, options }) {
     const wanted = name.endsWith(HIERARCHY_DELIMITER) ? name.slice(0, -1) : name
     const made = await s.store.create(s.access, wanted, options.specialUse)
-    s.notifier?.telling.named(wanted, ...parents(wanted))
+    s.notifier?.telling.created(made.name)
     if (s.reports.rev2) await sayListed(s, wanted, { always: false })
     return { ok: 'CREATE completed', ...(s.offers('OBJECTID') && { code: mailboxIdCode(made.account, made.id) }) }
   },

@@ -11,7 +11,7 @@ export const remove = command({
   async run(s, name) {
     if (s.selected?.name === name) await removeSelected(s, name)
     else await s.store.remove(s.access, name)
-    s.notifier?.telling.named(name)
+    s.notifier?.telling.removed(name)
     return { ok: 'DELETE completed' }
   },
 })

@@ -1,6 +1,5 @@
 import { command, LOGGED_IN } from '../command.ts'
 import { sayListed } from '../listing.ts'
-import { parents } from '../mailbox-names.ts'
 
 /** RENAME: children move along; of the inbox only the messages do. RFC 9051 §6.3.6. */
 export const rename = command({
@@ -11,7 +10,6 @@ export const rename = command({
   parse: (r) => ({ from: r.mailbox(), to: r.mailbox() }),
   async run(s, { from, to }) {
     await s.store.rename(s.access, from, to)
-    s.notifier?.telling.named(...parents(to))
     s.notifier?.telling.moved(from, to)
     if (s.reports.rev2) await sayListed(s, to, { always: false })
     return { ok: 'RENAME completed' }

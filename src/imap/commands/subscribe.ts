@@ -9,7 +9,7 @@ export const subscribe = command({
   parse: (r) => r.mailbox(),
   async run(s, mailbox, { name }) {
     await s.store.subscribe(s.access, mailbox, name === 'SUBSCRIBE')
-    s.notifier?.telling.subscribed(mailbox)
+    s.notifier?.telling.subscribed(mailbox, name === 'SUBSCRIBE')
     return { ok: `${name} completed` }
   },
 })

@@ -1,6 +1,6 @@
 /** The mailboxes of an account as one session was told of them, and what to tell when they change: STATUS and LIST without being asked. RFC 5465 §5. */
 import type { MailboxInfo, MailboxStatus } from '../../store/mailstore.ts'
-import { type AccountId, HIERARCHY_DELIMITER } from '../../store/types.ts'
+import type { AccountId } from '../../store/types.ts'
 import { CONDSTORE } from '../extensions/condstore.ts'
 import { attributes, type Names, writeListed } from '../listing.ts'
 import { parents } from '../mailbox-names.ts'
@@ -8,6 +8,7 @@ import type { AuthenticatedSession } from '../session.ts'
 import { writeStatus } from '../status-items.ts'
 import { isReadable, keyOf, type NameChange, nameChanges } from './changes.ts'
 import type { Event } from './groups.ts'
+import { withCreated, withoutName, withRenamed, withSubscription } from './own-acts.ts'
 import type { Wanted } from './wanted.ts'
 
 /** The counters that tell of an event. */
@@ -20,9 +21,8 @@ export class TellingOf {
   readonly #counters = new Map<string, Counters>()
   /** Those that the client was told it may not read. */
   readonly #barred = new Set<string>()
-  /** Names that this client gave or took itself since they were read last, with a delimiter behind them all below; and subscriptions. */
-  #own = new Set<string>()
-  #ownSubscriptions = new Set<string>()
+  /** Those that came, and of which no counters were told. */
+  #fresh = new Set<string>()
 
   constructor(s: AuthenticatedSession, wanted: Wanted, names: Names) {
     this.#s = s
@@ -46,17 +46,25 @@ export class TellingOf {
     return [...new Set(others.map((of) => of.account))]
   }
 
-  /** The client itself creates, deletes or renames these: it need not be told (RFC 5465 §5). */
-  named(...names: readonly string[]): void {
-    for (const name of names) this.#own.add(name)
+  /** The client itself does it, and need not be told (RFC 5465 §5). */
+  created(name: string): void {
+    this.#names = withCreated(this.#names, name)
   }
-  /** The same of all that stood below a name, and stands below another one now. */
   moved(from: string, to: string): void {
-    this.named(from, to, from + HIERARCHY_DELIMITER, to + HIERARCHY_DELIMITER)
+    this.#names = withRenamed(this.#names, from.normalize('NFC'), to.normalize('NFC'))
   }
-  /** The same of a subscription. */
-  subscribed(name: string): void {
-    this.#ownSubscriptions.add(name)
+  removed(name: string): void {
+    this.#names = withoutName(this.#names, name.normalize('NFC'))
+  }
+  subscribed(name: string, on: boolean): void {
+    this.#names = withSubscription(this.#names, name, on)
+  }
+
+  /** Keys of mailboxes whose counters are to be told as soon as they can. */
+  takeFresh(): ReadonlySet<string> {
+    const fresh = this.#fresh
+    this.#fresh = new Set()
+    return fresh
   }
 
   /** What the counters are, without telling. */
@@ -106,12 +114,9 @@ export class TellingOf {
     const beside = new Set<string>()
     for (const change of nameChanges(before, names)) for (const parent of this.#tell(change, before, told)) beside.add(parent)
     // What is made or deleted is news of the name above it, too.
-    for (const name of beside) if (!told.has(name) && !this.#isOwn(name) && this.#wants(name, 'MailboxName')) this.#list(name)
+    for (const name of beside) if (!told.has(name) && this.#wants(name, 'MailboxName')) this.#list(name)
     for (const name of names.subscribed.symmetricDifference(before.subscribed))
-      if (!this.#ownSubscriptions.has(name) && (this.#wants(name, 'SubscriptionChange') || this.#wanted.has('SubscriptionChange', name, before)))
-        this.#list(name)
-    this.#own = new Set()
-    this.#ownSubscriptions = new Set()
+      if (this.#wants(name, 'SubscriptionChange') || this.#wanted.has('SubscriptionChange', name, before)) this.#list(name)
   }
 
   /** Returns the name above, where that is affected too. */
@@ -120,12 +125,15 @@ export class TellingOf {
     const wasWanted = (name: string): boolean => this.#wants(name, 'MailboxName') || this.#wanted.has('MailboxName', name, before)
     const list = (name: string, was?: string): void => {
       told.add(name)
-      if (!this.#isOwn(name)) this.#list(name, was)
+      this.#list(name, was)
     }
     switch (change.kind) {
       case 'created':
+        // The client may have known it by another name, and thinks that it went.
+        this.#counters.delete(keyOf(of))
+        this.#fresh.add(keyOf(of))
         if (this.#wants(of.name, 'MailboxName') || this.#isNews(of)) list(of.name)
-        return this.#isOwn(of.name) ? [] : above(of.name)
+        return above(of.name)
       case 'renamed':
         if (change.along !== undefined && told.has(change.along)) told.add(of.name)
         else if (wasWanted(of.name) || wasWanted(change.was)) list(of.name, change.was)
@@ -138,7 +146,7 @@ export class TellingOf {
         this.#barred.delete(keyOf(of))
         if (wasWanted(change.name)) list(change.name)
         else if (of.account !== this.#s.access.account && this.#wanted.hasAny(change.name, before)) this.#lost(of)
-        return this.#isOwn(change.name) ? [] : above(change.name)
+        return above(change.name)
       }
       default:
         return change satisfies never
@@ -168,10 +176,6 @@ export class TellingOf {
   #lost(of: MailboxInfo): void {
     this.#barred.add(keyOf(of))
     writeListed(this.#s.out, 'LIST', of.name, ['\\NoAccess']).end()
-  }
-
-  #isOwn(name: string): boolean {
-    return this.#own.has(name) || (this.#own.size > 0 && [...parents(name)].some((parent) => this.#own.has(parent + HIERARCHY_DELIMITER)))
   }
 
   #isSelected({ account, id }: MailboxInfo): boolean {

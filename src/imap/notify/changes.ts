@@ -2,6 +2,7 @@
 import type { MailboxInfo } from '../../store/mailstore.ts'
 import type { Names } from '../listing.ts'
 import { parents } from '../mailbox-names.ts'
+import { isAny } from './own-acts.ts'
 
 /** Names one of all mailboxes. */
 export const keyOf = ({ account, id }: MailboxInfo): string => `${account}/${id}`
@@ -29,7 +30,8 @@ export type NameChange =
  * takes along what is below it by then (RFC 5465 §5.4).
  */
 export function nameChanges(before: Names, now: Names): NameChange[] {
-  const old = new Map([...before.mailboxes.values()].map((of) => [keyOf(of), of]))
+  const known = [...before.mailboxes.values()].map((of) => (isAny(of) ? (now.mailboxes.get(of.name) ?? of) : of))
+  const old = new Map(known.map((of) => [isAny(of) ? of.name : keyOf(of), of]))
   const created: NameChange[] = []
   const access: NameChange[] = []
   const moved: { readonly of: MailboxInfo; readonly was: string }[] = []

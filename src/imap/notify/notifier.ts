@@ -158,6 +158,7 @@ export class Notifier {
 
   async #readNames(): Promise<void> {
     this.telling.renamed(await namesOf(this.#s, { subscriptions: true }))
+    for (const key of this.telling.takeFresh()) this.#heard.add(key)
     const isEnough = (await this.entries.look(this.#noted(), false)) && this.#rewatch()
     if (isEnough) return
     // RFC 5465 §5.8: as if NOTIFY NONE had come.
