@@ -83,8 +83,7 @@ async function searchOne(s: AuthenticatedSession, mailbox: Selected, { tag, crit
   const found = await runSearch(searchContext(s, mailbox), criteria.key, options.relevancy)
   const asked = { tag, by: 'uid', mailbox: { name: mailbox.name, uidvalidity: mailbox.index.uidvalidity } } as const
   if (found.uids.length > 0) await writeFound(s.out, mailbox, { ...asked, options, modseq: criteria.modseq }, found)
-  const { key, numbered } = criteria
-  if (updated) SearchUpdates.begin(updated, { ...asked, key, fetched: options.fetched, numbered, modseq: before }, found)
+  if (updated) SearchUpdates.begin(updated, { ...asked, criteria, fetched: options.fetched, modseq: before }, found)
   if (options.save) mailbox.save(toRanges(saved(found, options)))
   return mailbox === s.selected
 }

@@ -20,14 +20,15 @@ export const search = command({
     const { out, selected } = s
     // IMAP4rev2 knows no other answer than ESEARCH (RFC 9051 §6.4.4).
     const options = args.options ?? (s.reports.rev2 ? {} : undefined)
-    await withCriteria(selected, args, async ({ key, modseq, numbered }) => {
+    await withCriteria(selected, args, async (criteria) => {
+      const { key, modseq } = criteria
       if (modseq) s.enable(CONDSTORE)
       if (options?.update) SearchUpdates.check(s, tag)
       const before = selected.view.modseq
       const context = searchContext(s)
       const found = await withProgress(s, tag, runSearch(context, key, options?.relevancy), context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found)
-      if (options?.update) SearchUpdates.begin(s, { tag, by, key, fetched: options.fetched, numbered, modseq: before }, found)
+      if (options?.update) SearchUpdates.begin(s, { tag, by, criteria, fetched: options.fetched, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })
     return { ok: `${name} completed` }

@@ -22,7 +22,8 @@ export const sort = command({
   async run(s, args, { name, by, tag }) {
     const { out, selected } = s
     const { options, order, scored } = args
-    await withCriteria(selected, args, async ({ key, modseq, numbered }) => {
+    await withCriteria(selected, args, async (criteria) => {
+      const { key, modseq } = criteria
       if (modseq) s.enable(CONDSTORE)
       if (options?.update) SearchUpdates.check(s, tag)
       const before = selected.view.modseq
@@ -30,7 +31,7 @@ export const sort = command({
       const work = runSearch(context, key, scored).then((found) => sorted(context, found, order))
       const found = await withProgress(s, tag, work, context.work)
       await writeFound(out, selected, { tag, by, options, modseq }, found, 'SORT')
-      if (options?.update) SearchUpdates.begin(s, { tag, by, key, fetched: options.fetched, order, numbered, modseq: before }, found)
+      if (options?.update) SearchUpdates.begin(s, { tag, by, criteria, fetched: options.fetched, order, modseq: before }, found)
       if (options?.save) selected.save(toRanges(saved(found, options)))
     })
     return { ok: `${name} completed` }

@@ -81,8 +81,9 @@ test('what goes while others that went are told of is told of, too, before its E
   }
   const watching = session as unknown as SelectedSession
   const key = not(SEARCH_KEYS.get('SEEN') as never)
+  const criteria = { key, modseq: false, numbered: false, starred: false, fuzzy: false }
   const found = await runSearch(contextOf(box), key)
-  SearchUpdates.begin(watching, { tag: 'a', by: 'msn', key, modseq: selected.view.modseq, numbered: false, order: by('-ARRIVAL') }, found)
+  SearchUpdates.begin(watching, { tag: 'a', by: 'msn', criteria, modseq: selected.view.modseq, order: by('-ARRIVAL') }, found)
   const updates = selected.updates!
   const told = updates.beforeExpunges.bind(updates)
   const next = [3, 1]

@@ -1,7 +1,7 @@
 /** The arguments of SEARCH and UID SEARCH. RFC 9051 §6.4.4, §9 search; CHARSET as in RFC 3501 §6.4.4. */
 import { Bad, No, uidRequired } from '../reply.ts'
 import { readParameters, type SearchOptions, type Tables } from '../tables.ts'
-import { type NumberSet, SAVED } from '../wire/numset.ts'
+import { type NumberSet, SAVED, STAR } from '../wire/numset.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import { inSet } from './index-keys.ts'
 import { and, not, or, type SearchKey } from './key.ts'
@@ -32,6 +32,8 @@ export interface Criteria {
   readonly modseq: boolean
   /** It speaks of sequence numbers, or of `$`. */
   readonly numbered: boolean
+  /** It speaks of the UID `*`: what that is changes as messages come and go. */
+  readonly starred: boolean
   /** Something is matched leniently, so that scores can be told: RFC 6203 §4. */
   readonly fuzzy: boolean
 }
@@ -83,7 +85,7 @@ export function readCharset(r: ArgumentReader): void {
 /** All that is left. `strict`: a charset was named. Throws Bad, and No for a size that is not supported. */
 export function readCriteria(r: ArgumentReader, known: SearchKeys, strict: boolean): Criteria {
   const reader = new KeyReader(r, known, strict)
-  return { key: reader.all(), modseq: reader.modseq, numbered: reader.numbered, fuzzy: reader.fuzzy }
+  return { key: reader.all(), modseq: reader.modseq, numbered: reader.numbered, starred: reader.starred, fuzzy: reader.fuzzy }
 }
 
 /** After a refusal the rest of the line is not looked at. */
@@ -113,6 +115,8 @@ export class KeyReader {
   modseq = false
   /** Messages were named by sequence number, or by `$`. */
   numbered = false
+  /** A set of UIDs held `*`. */
+  starred = false
 
   constructor(r: ArgumentReader, known: SearchKeys, strict: boolean) {
     this.#r = r
@@ -168,6 +172,7 @@ export class KeyReader {
   uids(): NumberSet {
     const set = this.#r.set()
     if (set === SAVED) this.numbered = true
+    if (set.includes(STAR)) this.starred = true
     return set
   }
 

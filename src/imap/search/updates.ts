@@ -14,6 +14,7 @@ import { type Question, writeCorrelators } from './answer.ts'
 import { searchContext } from './context.ts'
 import { type KeptResult, MailboxOrder, type Moved, SortedOrder } from './kept-results.ts'
 import { and, BODY, NO, onIndex, type SearchKey, YES } from './key.ts'
+import type { Criteria } from './parse.ts'
 import { type Found, runSearch } from './run.ts'
 import type { Criterion } from './sort.ts'
 import { writeSet } from './write.ts'
@@ -25,17 +26,17 @@ const MAX_SORTED = 250_000
 const MAX_UID = 2 ** 32 - 1
 
 interface Context extends Pick<Question, 'tag' | 'by' | 'mailbox'> {
-  readonly key: SearchKey
+  readonly criteria: Criteria
   readonly result: KeptResult
   /** Of messages that arrive and come into it. */
   readonly fetched?: readonly FetchItem[] | undefined
   /** Changes up to here were looked at. */
   modseq: number
+  /** What the UID `*` was then. */
+  last: number
 }
 
-export interface Asked extends Omit<Context, 'result'> {
-  /** It spoke of sequence numbers, or of `$`. */
-  readonly numbered: boolean
+export interface Asked extends Omit<Context, 'result' | 'last'> {
   /** Of a sort. */
   readonly order?: readonly Criterion[]
 }
@@ -63,16 +64,10 @@ export class SearchUpdates implements Updates {
       SearchUpdates.refuse(session, asked.tag, why)
       return
     }
-    const { tag, by, mailbox, key, modseq, fetched, order } = asked
-    updates.#contexts.set(tag, {
-      tag,
-      by,
-      mailbox,
-      key,
-      modseq,
-      fetched,
-      result: order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids),
-    })
+    const { tag, by, mailbox, criteria, modseq, fetched, order } = asked
+    const { maxUid: last } = selected.view
+    const result = order ? new SortedOrder(found.uids, order) : new MailboxOrder(found.uids)
+    updates.#contexts.set(tag, { tag, by, mailbox, criteria, modseq, last, fetched, result })
     selected.updates = updates
   }
 
@@ -121,13 +116,15 @@ export class SearchUpdates implements Updates {
 
   async #update(context: Context, arrived: UidRanges): Promise<void> {
     const { selected } = this.#session
-    const { modseq } = selected.view
+    const { modseq, maxUid } = selected.view
     if (context.modseq === modseq) return
-    const changed = changedSince(context.modseq)
+    const { key, starred } = context.criteria
+    // Of those that did not change only the last one, and the one that was it, can have become another matter.
+    const changed = changedSince(context.modseq, starred && maxUid !== context.last ? [context.last, maxUid] : [])
     const search = searchContext(this.#session)
     const { uids } = await runSearch(search, changed)
     if (uids.length > 0) {
-      const matching = membership(toRanges((await runSearch(search, and([changed, context.key]))).uids))
+      const matching = membership(toRanges((await runSearch(search, and([changed, key]))).uids))
       const isMember = context.result.holds(uids)
       const removed = uids.filter((uid) => !matching(uid) && isMember(uid))
       const added = uids.filter((uid) => matching(uid) && !isMember(uid))
@@ -137,6 +134,7 @@ export class SearchUpdates implements Updates {
       if (added.length > 0) await this.#write(context, 'ADDTO', await context.result.add(search, added))
     }
     context.modseq = modseq
+    context.last = maxUid
   }
 
   async #remove(context: Context, uids: readonly number[]): Promise<void> {
@@ -158,7 +156,7 @@ export class SearchUpdates implements Updates {
 }
 
 /** What sequence numbers and `$` name is what they named then; a STORE of all messages must not read all bodies; and scores are not kept. */
-function whyNot({ key, numbered, order = [] }: Asked): string | undefined {
+function whyNot({ criteria: { key, numbered }, order = [] }: Asked): string | undefined {
   if (numbered) return 'A search by sequence numbers is not updated'
   if (order.some((criterion) => criterion.key.kind === 'relevancy')) return 'A sort by relevancy is not updated'
   return readsBodies(key) ? 'A search of bodies is not updated' : undefined
@@ -178,8 +176,10 @@ function readsBodies(key: SearchKey): boolean {
   }
 }
 
-const changedSince = (modseq: number): SearchKey =>
-  onIndex(() => ({ segment: { modseqs, newest }, from, to }, out) => {
+/** Or that have these UIDs. */
+const changedSince = (modseq: number, others: readonly number[]): SearchKey =>
+  onIndex(() => ({ segment: { modseqs, newest, uids }, from, to }, out) => {
     if (newest <= modseq) out.fill(NO, 0, to - from)
     else for (let row = from; row < to; row++) out[row - from] = modseqs[row]! > modseq ? YES : NO
+    if (others.length > 0) for (let row = from; row < to; row++) if (others.includes(uids[row]!)) out[row - from] = YES
   })
