@@ -194,6 +194,23 @@ test('other formats; a list with a format of its own', async () => {
   }
 })
 
+test('NULs, which IMAP does not bring over, anywhere in a long message', async () => {
+  const { name, m } = await mailbox(['one'])
+  await forget()
+  const octets = Buffer.concat([
+    Buffer.from('Subject: nul\n\n'),
+    Buffer.alloc(100_000, 'x\n'),
+    Buffer.of(0, 0, 10),
+    Buffer.alloc(100_000, 'y\n'),
+    Buffer.of(0),
+  ])
+  const sent = Buffer.from(octets.toString('latin1').replaceAll('\n', '\r\n').replaceAll('\0', '\x80'), 'latin1')
+  await store.append(m, [{ content: await stage(store, anna, sent), flags: [], internalDate: 1 }])
+  const { out } = await cli('anna@example.test', maildir({ 'cur/nul:2,': octets }, '3 V1 N2\n7 Pthe-one-with-nuls :nul\n'), name)
+  assert.match(out, /^Matched: 1\./)
+  assert.deepEqual(await uidls(m), ['-', 'the-one-with-nuls'])
+})
+
 test('a list longer than a batch, with lines that are none', async () => {
   const { name, m } = await mailbox(['one', 'two'])
   await forget()

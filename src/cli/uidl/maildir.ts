@@ -16,6 +16,7 @@ const AT_ONCE = 8
 const MAX_LINE = 64 * 1024
 const LF = 10
 const CR = 13
+const FOR_NUL = 0x80
 
 export interface Maildir {
   readonly header: UidlistHeader
@@ -97,7 +98,7 @@ async function digestsOf(file: Buffer): Promise<readonly Buffer[] | undefined> {
   } catch {
     return undefined
   }
-  return [plain.digest(), lines.digest()]
+  return [plain.digest(), ...lines.digests()]
 }
 
 const GZIP = Buffer.of(0x1f, 0x8b)
@@ -120,9 +121,10 @@ async function* expanded(octets: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   yield* from.pipe(into) as AsyncIterable<Buffer>
 }
 
-/** As if every bare LF were CRLF. */
+/** As if every bare LF were CRLF; and, where there are NULs, with what Dovecot's IMAP sends for them. */
 class CrlfHash {
   readonly #hash: Hash = createHash('sha256')
+  #withoutNuls: Hash | undefined
   #last = 0
 
   update(octets: Buffer): void {
@@ -138,10 +140,13 @@ class CrlfHash {
       at = lf + 1
     }
     if (octets.length > 0) this.#last = octets[octets.length - 1]!
-    this.#hash.update(out.subarray(0, size))
+    const piece = out.subarray(0, size)
+    if (piece.includes(0)) this.#withoutNuls ??= this.#hash.copy()
+    this.#hash.update(piece)
+    this.#withoutNuls?.update(piece.map((octet) => octet || FOR_NUL))
   }
 
-  digest(): Buffer {
-    return this.#hash.digest()
+  digests(): Buffer[] {
+    return [this.#hash, this.#withoutNuls].flatMap((hash) => hash?.digest() ?? [])
   }
 }

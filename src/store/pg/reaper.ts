@@ -60,6 +60,10 @@ const MIDS_GONE: Statement = {
          where not exists (select 1 from message m where m.account_id = $1 and m.mid = p.mid)
          and not exists (select 1 from expunged e where e.account_id = $1 and e.mid = p.mid)`,
 }
+const ANY_MIDS: Statement = {
+  name: 'reap_any_mids',
+  text: 'select 1 where exists (select 1 from pop3_hidden where account_id = $1) or exists (select 1 from pop_uidl where account_id = $1)',
+}
 const DROP_MIDS: Statement = {
   name: 'reap_mids',
   text: `with h as (delete from pop3_hidden where account_id = $1 and mid = any($2::int8[]))
@@ -95,16 +99,26 @@ export async function reapAccount(pool: Pool, account: AccountId, seconds: numbe
   await pool.rows(DROP_EXPUNGED, [account, seconds])
   await pool.rows(DROP_MAILBOXES, [account, seconds])
   await pool.rows(DROP_STAGED, [account, seconds])
-  const { contents, mids } = await pool.snapshot(async (session) => {
-    // A change that is not folded yet may name an old content (a COPY), or an old mid (a MOVE): then it is for the next round.
-    if ((await session.rows(LEFT_UNFOLDED, [account])) > 0) return { contents: [], mids: [] }
+  const doomed = await pool.snapshot(async (session) => {
+    // A change that is not folded yet may name an old content (a COPY): then it is for the next round.
+    if ((await session.rows(LEFT_UNFOLDED, [account])) > 0) return []
     const ids: bigint[] = []
     await session.rows(UNREFERENCED, [account, seconds], (row) => ids.push(row.bigint()))
-    return { contents: ids, mids: await numbers(session, MIDS_GONE, [account]) }
+    return ids
   })
-  for (let at = 0; at < contents.length; at += STEP) await pool.rows(DROP_CONTENTS, [account, int8Array(contents.slice(at, at + STEP))])
-  for (let at = 0; at < mids.length; at += STEP) await pool.rows(DROP_MIDS, [account, int8Array(mids.slice(at, at + STEP))])
-  if (contents.length > 0) await dropSparseBlocks(pool, account)
+  for (let at = 0; at < doomed.length; at += STEP) await pool.rows(DROP_CONTENTS, [account, int8Array(doomed.slice(at, at + STEP))])
+  if (doomed.length > 0) await dropSparseBlocks(pool, account)
+  await forgetMids(pool, account)
+}
+
+async function forgetMids(pool: Pool, account: AccountId): Promise<void> {
+  if ((await pool.rows(ANY_MIDS, [account])) === 0) return
+  const gone = await pool.snapshot(async (session) => {
+    // The same of a mid (a MOVE).
+    if ((await session.rows(LEFT_UNFOLDED, [account])) > 0) return []
+    return numbers(session, MIDS_GONE, [account])
+  })
+  for (let at = 0; at < gone.length; at += STEP) await pool.rows(DROP_MIDS, [account, int8Array(gone.slice(at, at + STEP))])
 }
 
 async function foldAccount(pool: Pool, account: AccountId): Promise<void> {
