@@ -2,7 +2,8 @@
 import { Refusal, Unavailable } from '../store/errors.ts'
 
 /** RFC 2449 §8, RFC 3206. */
-export type Code = 'IN-USE' | 'LOGIN-DELAY' | 'AUTH' | 'SYS/TEMP' | 'SYS/PERM'
+export const CODES = ['IN-USE', 'LOGIN-DELAY', 'AUTH', 'SYS/TEMP', 'SYS/PERM'] as const
+export type Code = (typeof CODES)[number]
 
 /** What a command that succeeded says after `+OK`. The text is the server's own, never the client's. */
 export interface Done {

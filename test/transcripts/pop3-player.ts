@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { generateAppPassword, hashAppPassword } from '../../src/auth/app-password.ts'
+import { type Authenticator, createAuthenticator } from '../../src/auth/login.ts'
 import { silentLog } from '../../src/log.ts'
+import { canonical } from '../../src/mail/address.ts'
 import { handshake } from '../../src/net/handshake.ts'
 import { makeSelfSigned } from '../../src/net/self-signed.ts'
 import { createTls } from '../../src/net/tls.ts'
@@ -12,8 +14,9 @@ import { pop3Service } from '../../src/pop3/server.ts'
 import { Refusal, type RefusalReason, Unavailable } from '../../src/store/errors.ts'
 import type { Pop3Settings } from '../../src/store/pop3-policy.ts'
 import { type ImapServer, PASSWORD } from '../support/imap.ts'
+import { type FakeIssuer, fakeIssuer } from '../support/issuer.ts'
 import type { WireClient } from '../support/wire-client.ts'
-import { message, Player } from './play.ts'
+import { base64, message, Player } from './play.ts'
 import { expand } from './script.ts'
 
 const tls = createTls({ ...makeSelfSigned({ hostname: 'localhost', now: Date.now() }), expires: 0, names: '' }).service('pop3')
@@ -22,6 +25,9 @@ export class Pop3Player extends Player {
   #limits: Partial<Pop3Limits> = {}
   #plain = false
   #longestDelay = 0
+  /** Whose tokens are taken, where a dialogue has one. */
+  #issuer: FakeIssuer | undefined
+  #authenticator: Authenticator | undefined
   /** Verbs of the store, or `leases`, that fail, and how. */
   readonly #broken = new Map<string, Error>()
 
@@ -30,7 +36,7 @@ export class Pop3Player extends Player {
     const service = pop3Service({
       store: this.#breakable(house.store),
       leases: this.#breakable(house.leases),
-      authenticator: house.authenticator,
+      authenticator: this.#authenticator ?? house.authenticator,
       presence: house.drivers.presence,
       throttle: house.drivers.throttle,
       // As if there were nobody but this dialogue's user.
@@ -49,6 +55,29 @@ export class Pop3Player extends Player {
       return err ? () => failing(err) : Reflect.get(target, verb)
     }
     return new Proxy(whole, { get: (target, verb) => get(target, String(verb)) })
+  }
+
+  async #takeTokens(): Promise<void> {
+    const { accounts, drivers } = this.house
+    this.#issuer = await fakeIssuer()
+    const { issuer } = this.#issuer
+    const rules = { issuer, audience: 'postern', addressClaim: 'email', unverified: false, scopes: ['mail'] }
+    this.#authenticator = createAuthenticator({ accounts, throttle: drivers.throttle, canonical, log: silentLog(), issuer: rules })
+    const user = `${this.user}@example.test`
+    const token = await this.#issuer.token(user)
+    for (const [prefix, good] of [
+      ['', token],
+      ['wrong', 'x.y.z'],
+    ]) {
+      this.words.set(`${prefix}bearer`, base64(`n,a=${user},\x01auth=Bearer ${good}\x01\x01`))
+      this.words.set(`${prefix}xoauth2`, base64(`user=${user}\x01auth=Bearer ${good}\x01\x01`))
+    }
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    this.#authenticator?.close()
+    await this.#issuer?.close()
   }
 
   #settings(text: string): Pop3Settings {
@@ -83,6 +112,10 @@ export class Pop3Player extends Player {
       // @bound 1: a SCRAM exchange that is bound to this session's TLS; see @scram.
       case 'bound':
         this.scram({ flag: 'p=tls-exporter', password: PASSWORD, data: (await this.session(rest)).exporter() })
+        return true
+      // @issuer: access tokens are taken; $bearer is OAUTHBEARER's message with a good one, $xoauth2 XOAUTH2's; $wrongbearer and $wrongxoauth2 have another. Before the first session.
+      case 'issuer':
+        await this.#takeTokens()
         return true
       // @policy {"afterDownload": "trash"}: how POP3 treats the user's mail from now on.
       case 'policy':
@@ -129,9 +162,10 @@ export class Pop3Player extends Player {
   }
 }
 
-/** Both a promise that fails, and an iteration that does. */
-function failing(err: Error): Promise<never> & AsyncIterable<never> {
+/** Whatever a verb gives, it fails: a promise, an iteration, and one in batches. */
+function failing(err: Error): object {
   const failed = Promise.reject(err)
   failed.catch(() => undefined)
-  return Object.assign(failed, { [Symbol.asyncIterator]: () => ({ next: () => failed }) })
+  const iteration = { next: () => failed, return: async () => ({ done: true, value: undefined }) }
+  return Object.assign(failed, { [Symbol.asyncIterator]: () => iteration, batches: () => iteration })
 }

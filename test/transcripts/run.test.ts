@@ -4,14 +4,16 @@ import { globSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { relative, sep } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { SASL_MECHANISMS } from '../../src/auth/sasl/index.ts'
 import { COMMANDS } from '../../src/imap/commands/index.ts'
 import { EXTENSIONS } from '../../src/imap/extensions/index.ts'
 import { createRegistry } from '../../src/imap/registry.ts'
 import { COMMANDS as POP3_COMMANDS } from '../../src/pop3/commands/index.ts'
 import { createRegistry as createPop3Registry } from '../../src/pop3/registry.ts'
+import { CODES } from '../../src/pop3/reply.ts'
 import type { Session } from '../../src/pop3/session.ts'
 import { RFCS } from '../../src/rfc.ts'
-import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
+import { AFTER_DOWNLOAD, DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
 import { type ImapHouse, imapHouse } from '../support/imap.ts'
 import { ImapPlayer } from './imap-player.ts'
 import { type Player, type PlayOptions, play } from './play.ts'
@@ -90,4 +92,14 @@ test('every command and every line of CAPA of POP3 has its dialogues, and its RF
   for (const name of announced) assert.ok(listed.has(name), `src/rfc.ts says nothing of ${name}`)
   const numbers = new Set(RFCS.map(({ number }) => number))
   for (const { name, rfc } of POP3_COMMANDS) assert.ok(numbers.has(Number(/^RFC (\d+)/.exec(rfc)?.[1])), `src/rfc.ts lacks ${name}'s ${rfc}`)
+})
+
+test('every response code, mechanism and policy of POP3 is in some dialogue', () => {
+  const all = globSync(`${folderOf('pop3')}**/*.txt`).map((file) => readFileSync(file, 'utf8'))
+  const shows = (pattern: RegExp): boolean => all.some((text) => pattern.test(text))
+  for (const code of CODES) assert.ok(shows(new RegExp(`^S\\d: -ERR \\[${code}\\] `, 'm')), code)
+  for (const { name } of SASL_MECHANISMS) assert.ok(shows(new RegExp(`^C\\d: AUTH ${name}\\b`, 'm')), name)
+  for (const policy of AFTER_DOWNLOAD) assert.ok(policy === DEFAULT_POP3.afterDownload || shows(new RegExp(`"afterDownload": "${policy}"`)), policy)
+  for (const setting of ['folder', 'maxListed', 'seenOnRetr', 'loginDelay', 'outlookRepairs'])
+    assert.ok(shows(new RegExp(`^@policy .*"${setting}"`, 'm')), setting)
 })

@@ -12,6 +12,7 @@ export const auth = command({
   name: 'AUTH',
   rfc: 'RFC 5034 §4',
   states: ['authorization'],
+  paced: true,
   capability: (session) => `SASL ${namesOf(session).join(' ')}`,
   parse(argument) {
     const [name = '', initial, ...rest] = withoutSpaces(argument).split(' ')

@@ -8,6 +8,8 @@ export const pass = command({
   name: 'PASS',
   rfc: 'RFC 1939 §7',
   states: ['authorization'],
+  // A login that is refused without a wait, as for LOGIN-DELAY, could be tried without end.
+  paced: true,
   parse: credential,
   async run(session, password) {
     const { user, remote, gone: signal } = session
