@@ -66,6 +66,24 @@ test('every byte survives base64 and quoted-printable', () => {
   }
 })
 
+test('a copy goes on from where the other stood, and neither minds the other', () => {
+  for (const [encoding, encoded, decoded] of cases) {
+    const bytes = Buffer.from(encoded, 'latin1')
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const first = transferDecoder(encoding)
+      const begun = Buffer.from(first.write(bytes.subarray(0, cut)))
+      const copy = first.copy()
+      first.write(Buffer.from('x=41 ='))
+      first.end()
+      assert.equal(
+        Buffer.concat([begun, Buffer.from(copy.write(bytes.subarray(cut))), copy.end()]).toString('latin1'),
+        decoded,
+        `${encoded} at ${cut}`,
+      )
+    }
+  }
+})
+
 test('blanks without end are not kept back', () => {
   const decoder = transferDecoder('quoted-printable')
   let length = 0

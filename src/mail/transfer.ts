@@ -5,6 +5,8 @@ import type { Encoding } from './entity.ts'
 export interface TransferDecoder {
   write(chunk: Uint8Array): Buffer
   end(): Buffer
+  /** Another one that goes on from here. */
+  copy(): TransferDecoder
 }
 
 /** A decoder for that encoding; 7bit, 8bit, binary and unknown ones give the bytes as they are. */
@@ -23,6 +25,7 @@ const EMPTY = Buffer.alloc(0)
 const IDENTITY: TransferDecoder = {
   write: (chunk) => Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength),
   end: () => EMPTY,
+  copy: () => IDENTITY,
 }
 
 const PADDING = 64
@@ -65,6 +68,13 @@ class Base64Decoder implements TransferDecoder {
     this.#count = 0
     return out.subarray(0, length)
   }
+
+  copy(): Base64Decoder {
+    const other = new Base64Decoder()
+    other.#bits = this.#bits
+    other.#count = this.#count
+    return other
+  }
 }
 
 /** The whole bytes of a group of two or three characters. */
@@ -94,6 +104,12 @@ class QuotedPrintableDecoder implements TransferDecoder {
     const rest = this.#held
     this.#held = EMPTY
     return decodeQuotedPrintable(rest, true)
+  }
+
+  copy(): QuotedPrintableDecoder {
+    const other = new QuotedPrintableDecoder()
+    other.#held = this.#held
+    return other
   }
 }
 

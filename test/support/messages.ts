@@ -49,6 +49,8 @@ export class MadeMailbox {
   readonly view: View
   readonly selected: Selected
   readonly asked: Asked[] = []
+  /** Octets that `read` gave out. */
+  octetsRead = 0
   readonly reads: [from: number, to: number][] = []
   /** Contents that are gone, by UID. */
   readonly gone = new Set<number>()
@@ -131,7 +133,11 @@ export class MadeMailbox {
   async *#read(uid: number, from: number, to: number): AsyncGenerator<Buffer> {
     this.reads.push([from, to])
     const end = this.breakAt ? Math.min(to, from + this.breakAt.octets) : to
-    for (let at = from; at < end; at += 65_536) yield this.#raw(uid).subarray(at, Math.min(at + 65_536, end))
+    for (let at = from; at < end; at += 65_536) {
+      const piece = this.#raw(uid).subarray(at, Math.min(at + 65_536, end))
+      this.octetsRead += piece.length
+      yield piece
+    }
     if (end < to && this.breakAt?.throws) throw new Error('the content is gone')
   }
 

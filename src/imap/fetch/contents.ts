@@ -3,6 +3,7 @@ import { Disconnected } from '../../net/connection.ts'
 import type { ContentColumn } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
 import type { UidRanges } from '../../store/uidset.ts'
+import { checkpointsOf } from './checkpoints.ts'
 import { DecodedWriter, type EncodedSource } from './decoded.ts'
 import type { FetchItem, OctetsItem, ValueItem } from './item.ts'
 import { seenItems } from './items.ts'
@@ -28,6 +29,10 @@ export class ContentFetch {
   readonly #encoded: EncodedSource = {
     within: (range) => octetsWithin(this.#row.content!, this.#row.size, range),
     read: (range) => this.#read(range),
+    places: (encoded) => {
+      const { store, selected } = this.#context
+      return checkpointsOf(store).part(`${selected.access.account}/${this.#row.content!.id}`, encoded)
+    },
   }
   readonly #row: FetchRow
   readonly #marked: (uid: number) => boolean
