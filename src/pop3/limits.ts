@@ -20,7 +20,8 @@ const MINUTE = 60 * SECOND
 
 export const POP3_LIMITS: Pop3Limits = {
   line: 8 * 1024,
-  badAnonymous: 3,
+  // Thunderbird tries a wrong password by three mechanisms, and asks its user twice where the connection ends on the third.
+  badAnonymous: 4,
   bad: 20,
   loginTime: 60 * SECOND,
   idleTime: 10 * MINUTE + 10 * SECOND,

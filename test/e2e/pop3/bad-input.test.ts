@@ -129,9 +129,9 @@ for (const [name, open] of Object.entries(KINDS)) {
   })
 }
 
-test('too many bad commands: 3 before login, 20 after', async () => {
+test('too many bad commands: 4 before login, 20 after', async () => {
   for (const [open, limit] of [
-    [KINDS.anonymous, 3],
+    [KINDS.anonymous, 4],
     [KINDS['logged in'], 20],
   ] as const) {
     const client = await open()

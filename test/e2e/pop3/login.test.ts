@@ -121,9 +121,9 @@ test('CAPA before and after login', async () => {
   await quit(client)
 })
 
-test('three wrong passwords end the connection', async () => {
+test('four wrong passwords end the connection', async () => {
   const client = await Client.connect(house, listener)
-  for (let i = 1; i <= 3; i++) {
+  for (let i = 1; i <= 4; i++) {
     await client.ok('USER dora@example.test')
     await client.err(`PASS wrong ${i}`, /^-ERR \[AUTH\] /)
   }

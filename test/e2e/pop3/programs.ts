@@ -9,7 +9,7 @@ import type { Account } from './site.ts'
 export interface Order {
   /** What its user chose: mail stays on the server. */
   readonly leave: boolean
-  /** The SASL mechanism, where the program is to use that one and no other. */
+  /** The SASL mechanism, where the program is to use that one and no other. With a token's the password is a token. */
   readonly mechanism?: string
 }
 
@@ -67,10 +67,10 @@ const fetchmail: Program = {
   needs: ['fetchmail'],
   // 1: there was nothing new.
   goodCodes: [0, 1],
-  async fetch(dir, { user, password, port, ca }, { leave, mechanism = 'any' }) {
+  async fetch(dir, { user, password, port, ca }, { leave }) {
     const rc = written(join(dir, 'fetchmailrc'), [
       `set invisible`,
-      `poll localhost protocol pop3 port ${port} uidl auth ${mechanism} user "${user}" password "${password}"`,
+      `poll localhost protocol pop3 port ${port} uidl user "${user}" password "${password}"`,
       `no rewrite ssl sslcertck sslcertfile "${ca}" ${leave ? 'keep' : 'nokeep'} mda "${mda(dir)}"`,
     ])
     return run('fetchmail', ['--fetchmailrc', rc, '--idfile', join(dir, 'ids'), '--pidfile', join(dir, 'pid'), '--nodetach', '--nosyslog', '-v'])
@@ -156,7 +156,8 @@ const curl: Program = {
     const folder = join(dir, 'mail')
     mkdirSync(folder, { recursive: true })
     const rc = written(join(dir, 'curlrc'), [
-      ...[`user = "${user}:${password}"`, `cacert = "${ca}"`, 'silent', 'show-error', 'fail-early'],
+      ...(/OAUTH/.test(mechanism ?? '') ? [`user = "${user}"`, `oauth2-bearer = "${password}"`] : [`user = "${user}:${password}"`]),
+      ...[`cacert = "${ca}"`, 'silent', 'show-error', 'fail-early'],
       ...(mechanism ? [`login-options = "AUTH=${mechanism}"`] : []),
     ])
     const url = `pop3s://localhost:${port}/`

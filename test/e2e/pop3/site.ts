@@ -49,37 +49,44 @@ export interface Site extends AsyncDisposable {
   imap<T>(user: string, what: (imap: ImapFlow) => Promise<T>): Promise<T>
 }
 
-/** `more`: lines for the configuration. */
-export async function makeSite(users: Readonly<Record<string, Wanted>>, more: readonly string[] = []): Promise<Site> {
+export interface SiteOptions {
+  /** For the configuration. */
+  readonly more?: object
+  /** Every password has what SCRAM needs, so that it is offered. */
+  readonly scram?: boolean
+}
+
+export async function makeSite(users: Readonly<Record<string, Wanted>>, { more = {}, scram = false }: SiteOptions = {}): Promise<Site> {
   const database = await testDatabase()
   const hash = await hashPassword(PASSWORD)
-  const verifier = formatVerifier((await makeVerifier(PASSWORD, newSalting()))!)
+  const salting = newSalting()
+  const verifier = async (password: string) => (scram ? { scram: formatVerifier((await makeVerifier(password, salting))!) } : {})
+  const own = { password_hash: hash, ...(await verifier(PASSWORD)) }
   const apps = new Map<string, string>()
-  const appPassword = (user: string, entry: { name: string; scopes: string[]; pop3?: Policy }) => {
+  const appPassword = async (user: string, entry: { name: string; scopes: string[]; pop3?: Policy }) => {
     const password = generateAppPassword()
     apps.set(`${user} ${entry.name}`, password)
-    return { ...entry, hash: hashAppPassword(password) }
+    return { ...entry, hash: hashAppPassword(password), ...(await verifier(password)) }
   }
-  const config = JSON.stringify({
+  const mailbox = async ([user, wanted]: [string, Wanted]) => ({
+    ...{ address: `${user}@${DOMAIN}`, ...own },
+    ...(wanted.pop3 && { pop3: wanted.pop3 }),
+    app_passwords: await Promise.all([
+      // Argon2 for every look at a mailbox would take long.
+      appPassword(user, { name: LOOKS, scopes: ['imap'] }),
+      ...Object.entries(wanted.apps ?? {}).map(([name, pop3]) => appPassword(user, { name, scopes: ['pop3'], pop3 })),
+    ]),
+  })
+  const config = {
     hostname: 'localhost',
     domains: [DOMAIN],
     log: { level: 'warn' },
     limits: { exempt: ['127.0.0.1', '::1'] },
-    mailboxes: Object.entries(users).map(([user, wanted]) => ({
-      ...{ address: `${user}@${DOMAIN}`, password_hash: hash, scram: verifier },
-      ...(wanted.pop3 && { pop3: wanted.pop3 }),
-      app_passwords: [
-        // Argon2 for every look at a mailbox would take long.
-        appPassword(user, { name: LOOKS, scopes: ['imap'] }),
-        ...Object.entries(wanted.apps ?? {}).map(([name, pop3]) => appPassword(user, { name, scopes: ['pop3'], pop3 })),
-      ],
-    })),
-  })
+    mailboxes: await Promise.all(Object.entries(users).map(mailbox)),
+    ...more,
+  }
   // JSON is YAML.
-  const server = await startServer({
-    config: [config.slice(0, -1), ...more.map((line) => `, ${line}`), '}'].join(''),
-    env: { DATABASE_URL: database.url },
-  })
+  const server = await startServer({ config: JSON.stringify(config), env: { DATABASE_URL: database.url } })
   const { ca } = server.endpoints
 
   async function imap<T>(user: string, what: (client: ImapFlow) => Promise<T>): Promise<T> {

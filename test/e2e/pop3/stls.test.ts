@@ -100,6 +100,7 @@ test('what was wrong before TLS counts, and the time for a login goes on', async
   await client.err('USER x')
   await client.ok('STLS')
   const secure = await client.secured(house)
+  await secure.err('XYZZY')
   await secure.err('XYZZY', /last/)
   await secure.closed()
   const hasty = await house.serve({ plain: true, limits: { loginTime: 400 } })

@@ -84,7 +84,12 @@ const NOTE_PROMPTS = `
     confirmEx: (_, title, text) => (shared.asked.push(text), 1),
     alert: (_, title, text) => void shared.asked.push(text),
     asyncPromptPassword: async () => false,
-  }`
+  }
+  MailServices.mailSession.addUserFeedbackListener({
+    QueryInterface: ChromeUtils.generateQI(['nsIMsgUserFeedbackListener']),
+    onAlert: (text) => (shared.asked.push(text), true),
+    onCertError() {},
+  })`
 const GET_MAIL = `
   const { MailServices } = ChromeUtils.importESModule('resource:///modules/MailServices.sys.mjs')
   const shared = Cu.getGlobalForObject(MailServices)
