@@ -11,7 +11,7 @@ import { Ledger } from '../../support/ledger.ts'
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts'
 import { type TestRedis, testRedis } from '../../support/redis.ts'
 import { Tally } from '../../support/tally.ts'
-import { tempFolder } from '../../support/temp.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
 import { configFor, type HouseHost, startHost } from '../house.ts'
 import { policiesOf } from './chance.ts'
 import type { Policy } from './clients.ts'
@@ -63,8 +63,7 @@ export async function openHome({ seeds, hasRedis }: { seeds: readonly number[]; 
 
   const bySeed = new Map(seeds.map((seed) => [userOf(seed), appPasswords(seed)]))
   const config = await configFor([...bySeed.keys()], ['workers: 1'], (user) => `, app_passwords: [${bySeed.get(user)}]`)
-  // What Node compiled it keeps at an orderly end: every start after the first takes half the time.
-  process.env['NODE_COMPILE_CACHE'] ||= tempFolder('compiled')
+  process.env['NODE_COMPILE_CACHE'] ||= folderOfCompiled()
   const shared = redis ? { REDIS_URL: redis.url } : {}
   const start = async (name: string, url: string) =>
     stack.adopt(await startHost(name, { config, env: { DATABASE_URL: url, ...shared } }), (it) => it.close())
@@ -88,6 +87,13 @@ export async function openHome({ seeds, hasRedis }: { seeds: readonly number[]; 
     },
   }
   return home
+}
+
+/** What Node compiled it keeps at an orderly end: every start after the first takes half the time. It goes with this process. */
+function folderOfCompiled(): string {
+  const folder = tempFolder('compiled')
+  process.once('exit', () => removeFolder(folder))
+  return folder
 }
 
 const HASHES = new Map(Object.entries(PASSWORDS).map(([name, secret]) => [name, hashAppPassword(secret)]))
