@@ -8,6 +8,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['serve', async () => (await import('./serve.ts')).serve],
   ['mailbox', async () => (await import('./mailbox.ts')).mailbox],
   ['queue', async () => (await import('./queue.ts')).queue],
+  ['dkim', async () => (await import('./dkim.ts')).dkim],
   ['backup', async () => (await import('./backup/backup.ts')).backup],
   ['restore', async () => (await import('./backup/restore.ts')).restore],
   ['health', async () => (await import('./health.ts')).health],

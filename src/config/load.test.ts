@@ -55,7 +55,7 @@ describe('what is wrong is said with its place and what would be right', () => {
     ['a key missing', GOOD.replace(/hostname.*\n/, ''), '1:1', 'hostname is missing: it must be the name of this host, such as mail.example.org'],
     ['a key inside', `${GOOD}limits: {imap: {lin: 3}}`, '9:17', 'limits.imap.lin is no setting; did you mean line?'],
     ['a key of nowhere', `${GOOD}tls: {zebra: 1, cert: a, key: b}`, '9:7', 'tls.zebra is no setting; there are cert, key'],
-    ['a key to come', `${GOOD}dkim: {selector: x}`, '9:1', 'dkim is not built yet (signing with DKIM): remove it'],
+    ['a key to come', `${GOOD}acme: {email: x}`, '9:1', 'acme is not built yet (certificates by ACME; set "tls.cert" and "tls.key"): remove it'],
     [
       'days without keep',
       GOOD.replace('    aliases: [info@example.test]', '    pop3: {keep_days: 3}'),

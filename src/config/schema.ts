@@ -178,7 +178,4 @@ export type Config = z.output<ConfigSchema>
 export type MailboxConfig = Config['mailboxes'][number]
 
 /** Keys that will mean something one day. They are refused like any other that is unknown, in other words. */
-export const PLANNED: ReadonlyMap<string, string> = new Map([
-  ['dkim', 'signing with DKIM'],
-  ['acme', 'certificates by ACME; set "tls.cert" and "tls.key"'],
-])
+export const PLANNED: ReadonlyMap<string, string> = new Map([['acme', 'certificates by ACME; set "tls.cert" and "tls.key"']])

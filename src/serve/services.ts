@@ -5,10 +5,12 @@ import type { Config, ServiceName } from '../config/schema.ts'
 import { imapService } from '../imap/server.ts'
 import type { Log } from '../log.ts'
 import type { Serve } from '../net/connection.ts'
+import type { Dns } from '../net/dns/dns.ts'
 import type { AcceptOptions } from '../net/listener.ts'
 import type { Tls } from '../net/tls.ts'
 import { pop3Service } from '../pop3/server.ts'
 import { InFlight } from '../smtp/pace.ts'
+import { publishedKeys } from '../smtp/published.ts'
 import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
@@ -26,11 +28,12 @@ export interface ServiceDeps {
   readonly authenticator: Authenticator
   readonly tls: Tls
   readonly limits: AllLimits
+  readonly dns: Dns
   readonly log: Log
 }
 
 export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
-  const { config, opened, hasRoom, drivers, authenticator, tls, limits, log } = deps
+  const { config, opened, hasRoom, drivers, authenticator, tls, limits, dns, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
   const { hostname } = config
@@ -56,6 +59,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     presence,
     mechanisms,
     ...(sends(config) && { queue: opened.queue }),
+    keysFor: publishedKeys({ keys: opened.signingKeys, dns, log }),
     lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
   }
   const mailbox = { store, authenticator, presence, log, hostname }

@@ -75,7 +75,7 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
     undo.defer(() => outbound.stop(OUTBOUND_STOP_MS))
   }
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
-  return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, log }
+  return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, dns, log }
 }
 
 /** Connections to Postgres of all processes of one host; each has a few for certain. */

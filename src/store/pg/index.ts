@@ -1,12 +1,14 @@
 /** The store on Postgres: everything durable, behind the interfaces of store/*.ts. */
 import type { Log } from '../../log.ts'
 import type { Accounts } from '../accounts.ts'
+import type { SigningKeys } from '../dkim.ts'
 import type { Drivers } from '../drivers.ts'
 import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
 import type { Queue } from '../queue.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
+import { createSigningKeys } from './dkim.ts'
 import { Guard } from './guard.ts'
 import { createLeases, freeAllLeases } from './lease.ts'
 import { snapshotKey } from './load.ts'
@@ -44,6 +46,7 @@ export interface OpenStoreOptions {
 export interface OpenStore {
   readonly store: MailStore
   readonly queue: Queue
+  readonly signingKeys: SigningKeys
   readonly accounts: Accounts
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
@@ -89,6 +92,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   return {
     store,
     queue: store.queue,
+    signingKeys: createSigningKeys(pool),
     accounts,
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),
