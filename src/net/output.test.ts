@@ -186,3 +186,28 @@ test('a closed connection rejects flush, wakes a waiting one, and keeps nothing'
   await assert.rejects(out.flush(), Disconnected)
   assert.ok(out.queued <= 3 * BLOCK)
 })
+
+test('what is flushed while the socket has a piece goes into the next one: none lies beside another, which it would copy', async () => {
+  const sink = new Sink()
+  let together = 0
+  const writev = (chunks: { chunk: Buffer }[], done: () => void): void => {
+    together++
+    sink.got.push(...chunks.map(({ chunk }) => chunk))
+    done()
+  }
+  Object.assign(sink, { _writev: writev })
+  sink.open = false
+  const out = new Output(sink)
+  const flushed: Promise<void>[] = []
+  for (const text of 'abcde') {
+    out.write(text.repeat(5000))
+    flushed.push(out.flush())
+  }
+  sink.release()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(sink.writes, 2)
+  sink.release()
+  await Promise.all(flushed)
+  assert.equal(together, 0)
+  assert.equal(sink.text, [...'abcde'].map((text) => text.repeat(5000)).join(''))
+})

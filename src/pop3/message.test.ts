@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { firstLines, topOfMessage } from './message.ts'
+import type { MailboxAccess } from '../store/access.ts'
+import { inBatches } from '../store/batches.ts'
+import type { MailStore } from '../store/mailstore.ts'
+import { Maildrop } from './maildrop.ts'
+import { firstLines, ReadAhead, topOfMessage } from './message.ts'
 
 async function* cut(octets: Buffer, at: number): AsyncGenerator<Buffer> {
   yield octets.subarray(0, at)
@@ -56,4 +60,33 @@ test('the body is read only as far as it is needed', async () => {
   }
   assert.equal((await text(topOfMessage(Buffer.from('\r\n'), body, 15))).length, 2 + 15 * 6)
   assert.equal(pieces, 2)
+})
+
+test('what was read ahead is there at once: a promise for each batch, and none for a message', async () => {
+  const count = 400
+  const batch = 100
+  const statements: number[] = []
+  const contents: MailStore['contents'] = (_, ids) =>
+    inBatches(async function* () {
+      statements.push(ids.length)
+      for (let at = 0; at < ids.length; at += batch) yield ids.slice(at, at + batch).map((id) => ({ id, header: Buffer.from(`${id}`) }))
+    })
+  const maildrop = new Maildrop({} as MailboxAccess, {
+    uids: new Uint32Array(count),
+    mids: new Float64Array(count),
+    contents: BigInt64Array.from({ length: count }, (_, n) => BigInt(n + 1)),
+    sizes: new Uint32Array(count),
+    gains: new Map(),
+    uidls: [],
+    mended: new Set(),
+  })
+  const ahead = new ReadAhead({ contents } as unknown as MailStore, maildrop, ['header'])
+  let promises = 0
+  for (let n = 1; n <= count; n++) {
+    const taken = ahead.take(maildrop.entry(n))
+    if (taken instanceof Promise) promises++
+    assert.equal(String((await taken).header), `${n}`)
+  }
+  assert.deepEqual(statements, [1, count - 1])
+  assert.equal(promises, 1 + count / batch)
 })
