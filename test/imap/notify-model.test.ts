@@ -22,7 +22,7 @@ const ITEMS = ['MESSAGES', 'UIDNEXT', 'UNSEEN'] as const
 let house: ImapHouse
 let server: ImapServer
 before(async () => {
-  house = await imapHouse(['ann'])
+  house = await imapHouse(['ann', 'ben'])
   server = await house.serve()
 })
 after(() => house.close())
@@ -78,6 +78,15 @@ const countersOf = (value: Value | undefined): string => {
   return ITEMS.map((item) => `${item} ${found.get(item)}`).join(' ')
 }
 
+async function untilQuiet(watcher: StrictSession, hear: (responses: readonly Response[]) => void): Promise<void> {
+  for (let isQuiet = false; !isQuiet; ) {
+    await sleep(QUIET_MS)
+    const late = await watcher.ask('NOOP')
+    isQuiet = late.length === 0
+    hear(late)
+  }
+}
+
 test(`what NOTIFY tells is all that there is to know, seed ${SEED}`, async () => {
   const random = seeded(SEED)
   const [watcher, other] = [await StrictSession.login(server.port), await StrictSession.login(server.port)]
@@ -115,8 +124,8 @@ test(`what NOTIFY tells is all that there is to know, seed ${SEED}`, async () =>
       if (from === 'INBOX' || names.includes(to) || below(to, from)) return
       await said(by, `RENAME ${from} ${to}`)
       if (by === 'own') {
-        for (const one of parents(to)) picture.names.add(one)
         picture.rename(from, to)
+        for (const one of [...parents(to), to]) picture.names.add(one)
       }
       names = made(to).filter((name) => name !== to)
       names = names.map((name) => (below(name, from) ? to + name.slice(from.length) : name))
@@ -158,12 +167,7 @@ test(`what NOTIFY tells is all that there is to know, seed ${SEED}`, async () =>
       if (random(6) === 0) await sleep(random(150))
       if (random(6) === 0) await own('NOOP')
     }
-    for (let quiet = false; !quiet; ) {
-      await sleep(QUIET_MS)
-      const late = await watcher.ask('NOOP')
-      quiet = late.length === 0
-      hear(late)
-    }
+    await untilQuiet(watcher, hear)
     const truth = await all()
     assert.deepEqual([...picture.names].sort(), [...truth.names].sort(), `names, round ${round}`)
     assert.deepEqual(
@@ -180,4 +184,92 @@ test(`what NOTIFY tells is all that there is to know, seed ${SEED}`, async () =>
   }
   watcher.destroy()
   other.destroy()
+})
+
+test(`so it is of mailboxes that somebody shares, and takes back: of what may be seen all, of the rest nothing, seed ${SEED}`, async () => {
+  const random = seeded(SEED)
+  const owner = await StrictSession.login(server.port)
+  const watcher = await StrictSession.login(server.port, { user: 'ben@example.test' })
+  const looker = await StrictSession.login(server.port, { user: 'ben@example.test' })
+  const picture = new Picture()
+  const hear = (responses: readonly Response[]): void => {
+    for (const response of responses) picture.take(response, watcher)
+  }
+  const all = async (): Promise<Picture> => {
+    const found = new Picture()
+    for (const response of await looker.ask(`LIST "" Shared/* RETURN (STATUS (${ITEMS.join(' ')}))`)) found.take(response, looker)
+    return found
+  }
+  await owner.ask('CREATE shared')
+  let names = ['shared']
+  const rights = new Map<string, string>()
+  const wanted = new Map<string, string>()
+  hear(await watcher.ask(`NOTIFY SET STATUS (subtree Shared (${EVENTS}))`))
+  const fresh = (): string => `shared/${Array.from({ length: 1 + random(2) }, () => 'abcd'[random(4)]).join('/')}`
+  const some = (): string => names[random(names.length)]!
+  const mayRead = (name: string): boolean => rights.get(name)?.includes('lr') === true
+  let steps = 0
+  const ACTIONS: readonly (() => Promise<unknown>)[] = [
+    async () => {
+      const name = fresh()
+      if (names.includes(name)) return
+      await owner.ask(`CREATE ${name}`)
+      // What is made has the rights of the mailbox above.
+      for (const one of [...parents(name), name]) if (!names.includes(one)) rights.set(one, rights.get(one.slice(0, one.lastIndexOf('/'))) ?? '')
+      names = [...new Set([...names, ...parents(name), name])]
+    },
+    async () => {
+      const [from, to] = [some(), fresh()]
+      if (from === 'shared' || below(to, from) || parents(to).some((name) => !names.includes(name)) || names.includes(to)) return
+      await owner.ask(`RENAME ${from} ${to}`)
+      const moved = (name: string): string => (below(name, from) ? to + name.slice(from.length) : name)
+      const before = new Map(rights)
+      names = names.map(moved)
+      rights.clear()
+      for (const [name, given] of before) rights.set(moved(name), given)
+      for (const [entry, name] of wanted) wanted.set(entry, moved(name))
+    },
+    async () => {
+      const name = some()
+      if (name === 'shared' || names.some((one) => one !== name && below(one, name))) return
+      await owner.ask(`DELETE ${name}`)
+      names = names.filter((one) => one !== name)
+      rights.delete(name)
+      for (const [entry, of] of wanted) if (of === name) wanted.delete(entry)
+    },
+    async () => {
+      const [name, given] = [some(), ['lr', 'l', 'lrswi', 'lr', ''][random(5)]!]
+      await owner.ask(given === '' ? `DELETEACL ${name} ben@example.test` : `SETACL ${name} ben@example.test ${given}`)
+      rights.set(name, given)
+      if (!mayRead(name)) for (const [entry, of] of wanted) if (of === name) wanted.delete(entry)
+    },
+    async () => {
+      const [name, entry] = [some(), `/${random(2) ? 'shared' : 'private'}/s${steps}`]
+      await owner.ask(`SETMETADATA ${name} (${entry} "x")`)
+      if (entry.startsWith('/shared') && mayRead(name)) wanted.set(entry, name)
+    },
+    () => owner.ask(`APPEND ${some()} {1+}\r\nx`),
+  ]
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let act = 0; act < ACTS; act++) {
+      steps++
+      await ACTIONS[random(ACTIONS.length)]!()
+      if (random(6) === 0) await sleep(random(150))
+    }
+    await untilQuiet(watcher, hear)
+    const truth = await all()
+    assert.deepEqual([...picture.names].sort(), [...truth.names].sort(), `names, round ${round}`)
+    const known = [...picture.counters].filter(([name]) => truth.counters.has(name))
+    assert.deepEqual(Object.fromEntries(known.sort()), Object.fromEntries([...truth.counters].sort()), `counters, round ${round}`)
+    assert.deepEqual(
+      [...wanted.keys()].filter((entry) => !picture.entries.has(entry)),
+      [],
+      `entries, round ${round}`,
+    )
+    assert.deepEqual(
+      [...picture.entries].filter((entry) => entry.startsWith('/private')),
+      [],
+    )
+  }
+  for (const session of [owner, watcher, looker]) session.destroy()
 })
