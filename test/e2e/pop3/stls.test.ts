@@ -1,10 +1,12 @@
 /** The port that begins without TLS: nothing there but STLS, and nothing of before behind it. RFC 2595 §4. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Listener } from '../../../src/net/listener.ts'
+import { KINDS } from '../../../src/serve/kinds.ts'
 import { ScramClient } from '../../support/scram.ts'
 import { Client, type House, PASSWORD, pop3House, quit } from './harness.ts'
 
@@ -176,4 +178,25 @@ test('HTTP on the plain port is not answered', async () => {
   const client = await Client.plain(listener)
   client.say('GET / HTTP/1.1\r\n')
   await client.closed()
+})
+
+test('who is not let in is told so in POP3’s words', async () => {
+  const { refusal } = KINDS.pop3
+  const full = await house.serve({ plain: true, accept: { limits: { preAuth: 1 }, onRefused: (why, socket) => void socket.write(refusal!(why)) } })
+  const first = await Client.plain(full)
+  const second = connectTcp({ port: full.port, host: '127.0.0.1' })
+  const [said] = (await once(second, 'data')) as [Buffer]
+  assert.equal(said.toString(), '-ERR [SYS/TEMP] pre-auth\r\n')
+  second.destroy()
+  await quit(first)
+})
+
+test('a server that stops within the handshake waits for nobody', async () => {
+  const own = await house.serve({ plain: true })
+  const client = await Client.plain(own)
+  await client.ok('STLS')
+  const from = performance.now()
+  await own.drain(300)
+  assert.ok(performance.now() - from < 2_000)
+  client.drop()
 })
