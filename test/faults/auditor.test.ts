@@ -66,6 +66,7 @@ describe('the auditor', () => {
     t.diagnostic(storm.report())
     assert.equal(storm.tally.violations, 0)
     assert.equal((await violations()).violations, 0)
+    assert.ok(storm.guests.allowed > 0 && storm.guests.refused > 0, 'mailboxes of others were used, and rights were missed')
     for (const name of ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I10'] as const) assert.ok(storm.tally.checked(name) > 20, `${name} was checked`)
   })
 

@@ -53,6 +53,7 @@ export class Storm {
   #doubtful = 0
   readonly #watchers: Watcher[]
   readonly #running: Promise<void>[]
+  readonly #shares: readonly Share[]
   /** Longest time that a watcher needed at an audit, in milliseconds. */
   slowestCopy = 0
 
@@ -65,6 +66,8 @@ export class Storm {
       relay: o.relay !== undefined,
     }
     const { load } = this
+    // Each has something that the next one is given, and taken; through different hosts.
+    this.#shares = users.map((owner, i) => ({ owner, guest: users[(i + 1) % users.length]!, grants: new Grants(), host: hosts[i % hosts.length]! }))
     this.#watchers = users.flatMap((user, i) => [
       ...hosts.map((host) => new Watcher(load, { user, box: BOXES[0], host })),
       new Watcher(load, { user, box: BOXES[1], host: hosts[i % hosts.length]! }),
@@ -77,18 +80,15 @@ export class Storm {
       ...hosts.map((host) => bystander(load, host, this.samples)),
       ...[0, 1, 2].map(() => deliveries(load)),
       submissions(load),
-      ...this.#shares().flatMap((share) => [
-        sharer(load, share),
-        guest(load, { ...share, host: hosts[0] === share.host ? hosts.at(-1)! : hosts[0]! }),
-      ]),
+      ...this.#shares.flatMap((share) => [sharer(load, share), guest(load, { ...share, host: hosts[0] === share.host ? hosts.at(-1)! : hosts[0]! })]),
       this.#pollModseqs(),
     ]
   }
 
-  /** Each has something that the next one is given, and taken; through different hosts. */
-  #shares(): Share[] {
-    const { users, hosts } = this.#o
-    return users.map((owner, i) => ({ owner, guest: users[(i + 1) % users.length]!, grants: new Grants(), host: hosts[i % hosts.length]! }))
+  /** What was done with mailboxes of others, and what was refused. */
+  get guests(): { readonly allowed: number; readonly refused: number } {
+    const answers = this.#shares.map(({ grants }) => grants.answers)
+    return { allowed: answers.reduce((sum, { allowed }) => sum + allowed, 0), refused: answers.reduce((sum, { refused }) => sum + refused, 0) }
   }
 
   /** Everybody finishes what they are at, everything is read and judged, and the load goes on. Faults must be over. */
@@ -143,6 +143,7 @@ export class Storm {
     const sessions = this.#watchers.reduce((sum, watcher) => sum + watcher.sessions, 0)
     return [
       `${messages.size} messages, ${acknowledged} acknowledgements, ${sentAgain.size} sent again after the last dot, ${sessions} sessions of ${this.#watchers.length} watchers, slowest copy ${this.slowestCopy.toFixed(0)} ms`,
+      `guests of others: ${this.guests.allowed} commands allowed, ${this.guests.refused} refused`,
       ...(odd.length > 0 ? ['answers that were not expected:', ...odd] : []),
       this.tally.table(),
     ].join('\n')

@@ -13,6 +13,8 @@ interface Change {
 }
 
 export class Grants {
+  /** Commands of the guest that did what they were to do, and that were refused for a right. */
+  readonly answers = { allowed: 0, refused: 0 }
   readonly #changes: Change[] = [{ rights: '', sent: Number.NEGATIVE_INFINITY, answered: Number.NEGATIVE_INFINITY }]
 
   /** The rights are sent now; what is returned is to be called with the answer's arrival. */

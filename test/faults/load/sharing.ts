@@ -127,14 +127,16 @@ class Guest {
     const { grants, owner, guest } = this.#share
     const { tally } = this.#load.ledger
     const who = () => `${guest} in the mailbox of ${owner}: ${line.slice(0, 60)}: ${text}`
+    const isRefused = /\[(?:NOPERM|NONEXISTENT)\]/.test(text)
+    if (status === 'OK') grants.answers.allowed++
+    if (isRefused) grants.answers.refused++
     if (status === 'OK')
       tally.check(
         'I10',
         [...rights].every((right) => grants.may(right, began)),
         () => `${who()} without the right`,
       )
-    if (/\[(?:NOPERM|NONEXISTENT)\]/.test(text))
-      tally.check('I10', ![...rights].every((right) => grants.must(right, began)), () => `${who()} in spite of the right`)
+    if (isRefused) tally.check('I10', ![...rights].every((right) => grants.must(right, began)), () => `${who()} in spite of the right`)
     const shown = untagged.filter((response) => fetched(response) !== undefined || / EXISTS$/.test(response.text))
     if (shown.length > 0) tally.check('I10', grants.may('r', began), () => `${who()} showed ${shown[0]!.text}`)
   }
