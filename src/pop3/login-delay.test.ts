@@ -19,7 +19,7 @@ function house(delay = 60) {
       return { ok: true, retryAfter: 0 }
     },
   }
-  let longest: number | Error = 90
+  let longest: number | Error | Promise<number> = 90
   let asked = 0
   const longestLoginDelay = async (): Promise<number> => {
     asked++
@@ -30,7 +30,7 @@ function house(delay = 60) {
   return {
     delays,
     pass: (seconds: number) => void (now += seconds * 1000),
-    set: (to: number | Error) => void (longest = to),
+    set: (to: number | Error | Promise<number>) => void (longest = to),
     asked: () => asked,
     of: (app?: string, seconds = delay, account = 7) =>
       delays.of({ account: account as AccountId, app, pop3: { ...DEFAULT_POP3, loginDelay: seconds } }),
@@ -91,4 +91,14 @@ test('the longest of all is asked for every 10 seconds at most, and known while 
   set(0)
   pass(11)
   assert.deepEqual([await delays.longest(), asked()], [0, 3])
+  const { promise, resolve } = Promise.withResolvers<number>()
+  set(promise)
+  pass(11)
+  const from = performance.now()
+  assert.equal(await delays.longest(), 0)
+  assert.ok(performance.now() - from < 5_000)
+  resolve(30)
+  await promise
+  pass(11)
+  assert.equal(await delays.longest(), 30)
 })

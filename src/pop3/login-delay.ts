@@ -3,6 +3,7 @@
  * and is counted for all hosts: where Redis is away, for each process. Each app password is taken for one program, and has a delay of its own, as the account's
  * password has: a telephone that asks every minute keeps no desktop out.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Accounts, Login } from '../store/accounts.ts'
 import type { Rate, Throttle } from '../store/throttle.ts'
 import { No } from './reply.ts'
@@ -22,6 +23,7 @@ export interface LoginDelays {
 
 /** What strangers may ask for is asked of the database so often at most. */
 const LONGEST_KNOWN_MS = 10_000
+const WAITED_MS = 500
 const NONE: LoginDelay = { mayBegin: async () => undefined, begin: async () => undefined }
 
 export interface LoginDelaysDeps {
@@ -34,8 +36,12 @@ export function createLoginDelays({ throttle, accounts }: LoginDelaysDeps, now =
   let last = 0
 
   async function ask(): Promise<number> {
-    // While the database is away what was known goes on.
-    last = await accounts.longestLoginDelay().catch(() => last)
+    const asked = accounts.longestLoginDelay().then(
+      (seconds) => void (last = seconds),
+      () => undefined,
+    )
+    // While the database is away what was known goes on, and nobody waits for it.
+    await Promise.race([asked, sleep(WAITED_MS, undefined, { ref: false })])
     return last
   }
 
