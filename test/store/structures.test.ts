@@ -171,6 +171,9 @@ test('a reader who meets an old one where none should be has the background look
   await read(['parts'], ids.slice(-4, -3))
   assert.deepEqual(await due(), [anna.account])
   assert.equal(await renewAccount(pool, anna.account, { stop, rest: 0 }), 3)
+  await makeOld(ids.slice(-4))
+  await read(['envelope'], ids.slice(-4, -3))
+  assert.equal(await renewAccount(pool, anna.account, { stop, rest: 0 }), 4)
 })
 
 test('nobody waits for it: not a delivery, not whoever holds a row', async () => {

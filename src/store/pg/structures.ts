@@ -54,14 +54,14 @@ export async function renewStructures(
   const places = new Map([...batch.old()].map(({ n, id }) => [id, n]))
   if (places.size === 0) return
   const ids = [...places.keys()]
-  // The header is enough for an envelope: whoever lists a mailbox does not wait for its bodies.
-  if (!want.some((column) => isOfStructure(column) && column !== 'envelope')) {
+  if (want.some((column) => isOfStructure(column) && column !== 'envelope')) {
+    for await (const made of structuresOf(pool, account, ids))
+      for (const column of ['envelope', 'bodystructure', 'parts', 'preview'] as const) batch.make(column, places.get(made.id)!, made[column])
+  } else {
+    // The header is enough for an envelope: whoever lists a mailbox does not wait for its bodies.
     for await (const rows of readBatches(pool, { account, ids, want: ['header'] }))
       for (const { id, header } of rows) if (header) batch.make('envelope', places.get(id)!, parseStructure(header).envelope)
-    return
   }
-  for await (const made of structuresOf(pool, account, ids))
-    for (const column of ['envelope', 'bodystructure', 'parts', 'preview'] as const) batch.make(column, places.get(made.id)!, made[column])
   // That the background finds others of the same time is no part of the answer.
   const first = ids.reduce((least, id) => (id < least ? id : least))
   await pool.rows(REOPEN, [account, first]).catch(() => {})
