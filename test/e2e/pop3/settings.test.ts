@@ -26,11 +26,14 @@ const REPORTS = hardMails(42)
 
 const dir = tempFolder('pop3-settings')
 let site: Site
+/** Policy `delete`, and a Thunderbird that fetches headers only. */
+const HEADERS = 'headers'
 const thunderbirdUser = (setting: Setting): string => `thunderbird-${setting}`
 before(async () => {
   const users = [
     ...PROGRAMS.map(({ name }) => [name, { apps: SETTINGS }] as const),
     ...ALL.map((setting) => [thunderbirdUser(setting), { pop3: SETTINGS[setting] }] as const),
+    [HEADERS, { pop3: { after_download: 'delete' } }] as const,
   ]
   site = await makeSite(Object.fromEntries(users))
   const names = users.map(([name]) => name)
@@ -82,7 +85,7 @@ for (const program of PROGRAMS)
     })
   })
 
-test('thunderbird', { skip: noThunderbird() }, async () => {
+test('thunderbird: folder, seen_on_retr, max_listed', { skip: noThunderbird() }, async () => {
   const box = (setting: Setting, settings: Box['settings']): Box => ({ name: setting, account: site.account(thunderbirdUser(setting)), settings })
   await using thunderbird = await Thunderbird.start(dir, [box('reports', LEAVES), box('newest', DELETES), box('seen', LEAVES)])
   const fetched = async (setting: Setting): Promise<string[]> => {
@@ -101,5 +104,21 @@ test('thunderbird', { skip: noThunderbird() }, async () => {
   assert.deepEqual(await fetched('newest'), stored(there.slice(3)))
   assert.deepEqual(await fetched('newest'), stored(there))
   assert.equal((await site.shown(thunderbirdUser('newest'))).length, 0)
+  await thunderbird.quit()
+})
+
+test('thunderbird, headers only: a look at a message is no download, so `delete` leaves it', { skip: noThunderbird() }, async () => {
+  const settings = { ...LEAVES, headers_only: true }
+  await using thunderbird = await Thunderbird.start(join(dir, HEADERS), [{ name: HEADERS, account: site.account(HEADERS), settings }])
+  for (const asked of [MAILS.map((_, i) => `C: TOP ${i + 1} 0`), []]) {
+    const { ok, file } = await thunderbird.getMail(HEADERS)
+    assert.ok(ok)
+    assert.deepEqual(
+      thunderbird.dialogue(HEADERS).filter((line) => /^C: (TOP|RETR|DELE)/.test(line)),
+      asked,
+    )
+    assert.equal(mbox(file).length, MAILS.length)
+    assert.equal((await site.shown(HEADERS)).length, MAILS.length)
+  }
   await thunderbird.quit()
 })
