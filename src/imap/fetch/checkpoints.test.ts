@@ -122,3 +122,19 @@ test('several parts and readers at once, and more parts than are remembered', as
       )
     }
 })
+
+test('rubbish is decoded the same from any place', async () => {
+  const soup = (chars: string): string => Array.from({ length: 400_000 }, () => chars[random(chars.length)]!).join('')
+  const bodies = [
+    ['base64', soup('ABCDabcd0189+/=\r\n -')],
+    ['quoted-printable', soup('= \t\r\nA4f')],
+  ] as const
+  const { fetch } = boxOf(bodies)
+  for (const msn of [1, 2]) {
+    const { value: whole } = await fetch(msn, 'BINARY.PEEK[1]')
+    for (let i = 0; i < 60; i++) {
+      const [at, length] = [random(whole.length), 1 + random(20_000)]
+      assert.ok((await fetch(msn, `BINARY.PEEK[1]<${at}.${length}>`)).value === whole.slice(at, at + length), `${length} at ${at} of ${msn}`)
+    }
+  }
+})
