@@ -69,13 +69,15 @@ export const RFCS: readonly Rfc[] = [
     'STARTTLS on 25 and 587; whatever was sent before the handshake ends the connection',
     { smtp: ['STARTTLS'] },
   ),
+  rfc(3339, 'Date and Time on the Internet: Timestamps', 'words', 'until when a message is held'),
   rfc(3348, 'IMAP4 Child Mailbox Extension', 'full', '\\HasChildren and \\HasNoChildren', { imap: ['CHILDREN'] }),
   rfc(3454, 'Preparation of Internationalized Strings ("stringprep")', 'words', 'the tables of SASLprep'),
   rfc(
     3461,
     'Simple Mail Transfer Protocol (SMTP) Service Extension for Delivery Status Notifications (DSNs)',
-    'words',
-    'who is told of what, as it is kept in the queue',
+    'part',
+    'from people here; on 25 nobody is told anything but by our reply',
+    { smtp: ['DSN'] },
   ),
   rfc(3463, 'Enhanced Mail System Status Codes', 'full', 'in every SMTP reply', { smtp: ['ENHANCEDSTATUSCODES'] }),
   rfc(
@@ -109,6 +111,9 @@ export const RFCS: readonly Rfc[] = [
   rfc(4648, 'The Base16, Base32 and Base64 Data Encodings', 'full', 'base64, strictly'),
   rfc(4731, 'IMAP4 Extension to SEARCH Command for Controlling What Kind of Information Is Returned', 'full', 'RETURN (MIN MAX ALL COUNT)', {
     imap: ['ESEARCH'],
+  }),
+  rfc(4865, 'SMTP Submission Service Extension for Future Message Release', 'full', 'for up to 30 days, for recipients here too', {
+    smtp: ['FUTURERELEASE'],
   }),
   rfc(4954, 'SMTP Service Extension for Authentication', 'full', 'AUTH after TLS', { smtp: ['AUTH'] }),
   rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
@@ -276,7 +281,13 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(8508, 'IMAP REPLACE Extension', 'full', 'REPLACE and UID REPLACE, in one transaction', { imap: ['REPLACE'] }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
-  rfc(8689, 'SMTP Require TLS Option', 'words', 'kept with a message in the queue'),
+  rfc(
+    8689,
+    'SMTP Require TLS Option',
+    'part',
+    'kept with a message, and asked of the next server, which has to promise the rest; the header field TLS-Required is not looked at',
+    { smtp: ['REQUIRETLS'] },
+  ),
   rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),
   rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
   rfc(9051, 'IMAP4rev2', 'full', 'beside IMAP4rev1, whose commands and RECENT stay; what differs begins with ENABLE IMAP4rev2', {

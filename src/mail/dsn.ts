@@ -1,7 +1,7 @@
 /** A delivery status notification: what a sender is told of a message that did not arrive, arrived, or is late. RFC 3464 in a multipart/report of RFC 6522. */
 import { formatDate } from './date.ts'
 
-export type DsnAction = 'failed' | 'delayed' | 'relayed'
+export type DsnAction = 'failed' | 'delayed' | 'relayed' | 'delivered'
 
 export interface DsnRecipient {
   /** Final-Recipient. */
@@ -45,11 +45,13 @@ const SUBJECTS: Readonly<Record<DsnAction, string>> = {
   failed: 'Undelivered mail: your message could not be delivered',
   delayed: 'Delayed mail: your message has not been delivered yet',
   relayed: 'Your message was handed on',
+  delivered: 'Your message was delivered',
 }
 const OPENINGS: Readonly<Record<DsnAction, string>> = {
   failed: 'Your message could not be delivered to:',
   delayed: 'Your message has not been delivered yet, and is still tried. You need not send it again. It waits for:',
   relayed: 'Your message was handed on to a server that does not report deliveries, for:',
+  delivered: 'Your message was put into the mailbox of:',
 }
 
 /** As it is stored and sent, CRLF line ends. Words in it are ASCII, or UTF-8 where an address is. */
@@ -83,7 +85,7 @@ export function formatDsn(dsn: Dsn): Buffer {
   return Buffer.concat([Buffer.from(text), header, Buffer.from(`\r\n--${boundary}--\r\n`)])
 }
 
-const ORDER: readonly DsnAction[] = ['failed', 'delayed', 'relayed']
+const ORDER: readonly DsnAction[] = ['failed', 'delayed', 'relayed', 'delivered']
 const worstOf = (recipients: readonly DsnRecipient[]): DsnAction => ORDER.find((action) => recipients.some((r) => r.action === action)) ?? 'failed'
 
 function words({ hostname, recipients }: Dsn): string[] {

@@ -64,7 +64,7 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   }
   const part = (whole: number): number => Math.ceil(whole / workers)
   const worker = new OutboundWorker({
-    ...{ queue, store, route, hostname, owner, log },
+    ...{ queue, store, accounts, route, hostname, owner, log },
     reporter: createReporter({ queue, store, accounts, hostname, owner, log }),
     limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain) },
   })

@@ -12,6 +12,7 @@ import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
 import { channelBindings } from '../net/channel-binding.ts'
 import type { SmtpLimits } from './limits.ts'
+import { futureRelease } from './notify.ts'
 import { CommandBudget, watchPace } from './pace.ts'
 import { type PathCommand, type PathRules, parsePathCommand, type Verb } from './path.ts'
 import { hasEnhancedCode, Reply, replyTo } from './reply.ts'
@@ -28,6 +29,8 @@ const NOT_BASE64 = new Reply(501, '5.5.2', 'That is not base64')
 export interface ConnectionHost {
   readonly limits: SmtpLimits
   readonly wantsLogin: boolean
+  /** EHLO says what of RFC 4865 there is. */
+  readonly hasWishes: boolean
   /** That there are, before what a connection's TLS has to say. */
   readonly mechanisms: readonly SaslMechanism[]
   readonly authenticator: Authenticator | undefined
@@ -222,11 +225,17 @@ export class Connection extends SMTPConnection {
 
   /** Texts that bring their enhanced code keep it; ten bad commands end the session. */
   override send(code: number, said?: string | string[] | null, context?: string | false): void {
-    const data = Array.isArray(said) ? said.map((line) => (/^AUTH /.test(line) ? this.#authLine() : line)) : said
+    const data = Array.isArray(said) ? this.#extensions(said) : said
     super.send(code, data, typeof data === 'string' && hasEnhancedCode(data) ? false : context)
     if (BAD.has(code) && !this._closing && ++this.#bad >= this.#host.limits.badCommands) {
       this.dismiss(new Reply(421, '4.7.0', 'Too many bad commands'))
     }
+  }
+
+  /** smtp-server's lines of EHLO, with our list of mechanisms and what it does not know. */
+  #extensions(lines: readonly string[]): string[] {
+    const ours = lines.map((line) => (/^AUTH /.test(line) ? this.#authLine() : line))
+    return this.#host.hasWishes && this.secure ? [...ours, futureRelease()] : ours
   }
 
   /** smtp-server knows one list for all connections, and those differ in their TLS. */

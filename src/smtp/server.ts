@@ -108,6 +108,7 @@ type Done = (err?: Error | null) => void
 class SmtpServer extends SMTPServer implements ConnectionHost {
   readonly limits: SmtpLimits
   readonly wantsLogin: boolean
+  readonly hasWishes: boolean
   readonly mechanisms: readonly SaslMechanism[]
   readonly authenticator: Authenticator | undefined
   readonly mailRules: PathRules
@@ -130,17 +131,18 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
       heloResponse: '%s at your service',
       disableReverseLookup: true,
       hideENHANCEDSTATUSCODES: false,
-      hideDSN: true,
-      hideREQUIRETLS: true,
+      hideDSN: !policy.hasWishes,
+      hideREQUIRETLS: !policy.hasWishes,
       logger: false,
     })
     this.#options = options
     this.limits = limits
     this.wantsLogin = policy.wantsLogin
+    this.hasWishes = policy.hasWishes
     this.authenticator = options.login?.authenticator
     this.mechanisms = options.mechanisms ?? SASL_MECHANISMS
     this.mailRules = { spaceBeforePath: policy.spaceBeforePath, parameters: policy.mailParameters }
-    this.rcptRules = { spaceBeforePath: policy.spaceBeforePath, parameters: new Set() }
+    this.rcptRules = { spaceBeforePath: policy.spaceBeforePath, parameters: policy.rcptParameters }
     this.#inFlight = options.inFlight ?? new InFlight(limits.inFlight)
     this.on('error', (err: Error) => options.log.debug({ err }, 'connection error'))
   }

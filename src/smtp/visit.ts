@@ -5,6 +5,7 @@ import type { AccountAccess } from '../store/access.ts'
 import type { Recipient } from '../store/accounts.ts'
 import type { AccountId } from '../store/types.ts'
 import type { Connection } from './connection.ts'
+import type { MailWishes, Wish } from './notify.ts'
 
 /** Who logged in. */
 export interface User {
@@ -27,7 +28,11 @@ export class Transaction {
   /** Accepted recipients as written, local ones and others. */
   readonly accepted = new Set<string>()
   readonly local = new Map<AccountId, Recipient>()
-  readonly remote = new Set<string>()
+  /** Forward-paths of those elsewhere, and of those here whose message is held. */
+  readonly remote = new Map<string, Wish>()
+  /** Forward-paths of those here whose sender wants to hear that they have it. */
+  readonly confirmed = new Map<string, Wish>()
+  wishes: MailWishes = { requireTls: false }
   /** Gives back the room that DATA took. */
   release: () => void = () => {}
 }

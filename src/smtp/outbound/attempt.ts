@@ -1,14 +1,17 @@
 /** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
+import type { Accounts } from '../../store/accounts.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
 import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
 import type { OutgoingMail, Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
 import { Failure, failureOf } from './failure.ts'
+import { deliverHere } from './local.ts'
 import { type RouteOptions, type Way, wayTo } from './route.ts'
 
 export interface AttemptDeps {
-  readonly store: Pick<MailStore, 'read'>
+  readonly store: Pick<MailStore, 'read' | 'stage' | 'deliver'>
+  readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
   readonly queue: Pick<Queue, 'noteDot'>
   readonly connections: Connections
   readonly route: RouteOptions
@@ -31,7 +34,13 @@ export async function attempt(claim: Claim, deps: AttemptDeps, now = Date.now())
     return { kind: 'deferred', id, epoch, seconds, status: '4.4.2', said: 'An attempt may still be under way', remote: '' }
   })
   if (ready.length === 0) return { outcomes: waits, unreachable: undefined }
-  const { said, unreachable } = await send({ ...claim, recipients: ready }, deps)
+  const here = await deliverHere({ ...claim, recipients: ready }, deps).catch((err: unknown): Said[] => {
+    const failure = new Failure(err instanceof Error ? err.message : String(err), { permanent: false, status: '4.3.0', cause: err })
+    return ready.map(() => failure)
+  })
+  const { said, unreachable } = here
+    ? { said: here.map((one): Word => (one instanceof Failure ? one : { ...one, remote: '' })), unreachable: undefined }
+    : await send({ ...claim, recipients: ready }, deps)
   const outcomes = ready.map((recipient, i) => outcomeOf(recipient, said[i]!, deps))
   return { outcomes: [...waits, ...outcomes], unreachable: deps.connections.aborted ? undefined : unreachable }
 }

@@ -5,6 +5,7 @@ import { type DsnRecipient, formatDsn } from '../../mail/dsn.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import { type Claim, type ClaimedMessage, NOTIFY, type Outcome, type Queue } from '../../store/queue.ts'
+import type { ContentId } from '../../store/types.ts'
 import { returnPathLine } from '../trace.ts'
 import type { Reporter } from './worker.ts'
 
@@ -56,27 +57,63 @@ export function createReporter(deps: ReportDeps): Reporter {
 
 /** Once for these recipients, however often it is tried. */
 async function send(message: ClaimedMessage, recipients: readonly DsnRecipient[], ids: readonly bigint[], deps: ReportDeps): Promise<void> {
-  const { store, accounts, hostname, log } = deps
-  const { reversePath: to } = message
+  const { reversePath: to, envelopeId, queued: arrived, id } = message
   if (to === '') return
+  const header = await headerOf(message, deps)
+  await put({ to, envelopeId, arrived, header, message: id, name: ids.join(' ') }, recipients, deps)
+}
+
+export interface Delivered {
+  /** Reverse-path. */
+  readonly to: string
+  readonly envelopeId: string | undefined
+  readonly message: ContentId
+  /** Of what was delivered. */
+  readonly header: Buffer
+  /** Names the attempt. */
+  readonly name: string
+}
+
+/** Of recipients here who have their message: their sender asked for it. */
+export const tellDelivered = (
+  of: Delivered,
+  recipients: readonly { readonly address: string; readonly original?: string | undefined }[],
+  deps: PutDeps,
+): Promise<void> =>
+  put(
+    { ...of, arrived: Date.now() },
+    recipients.map(({ address, original }) => ({
+      address,
+      original,
+      action: 'delivered',
+      status: '2.0.0',
+      said: 'It is in the mailbox.',
+      remote: '',
+    })),
+    deps,
+  )
+
+type PutDeps = Omit<ReportDeps, 'queue' | 'owner' | 'store'> & { readonly store: Pick<MailStore, 'stage' | 'deliver'> }
+
+async function put(of: Delivered & { readonly arrived: number }, recipients: readonly DsnRecipient[], deps: PutDeps): Promise<void> {
+  const { store, accounts, hostname, log } = deps
+  const { to, message: id } = of
   const recipient = await accounts.recipient(to)
   if (!recipient) {
-    log.warn({ message: message.id.toString(36), to }, 'nobody is here to be told what became of a message')
+    log.warn({ message: id.toString(36), to }, 'nobody is here to be told what became of a message')
     return
   }
   const unique = randomUUID()
   const octets = formatDsn({
     ...{ hostname, to, recipients, from: `MAILER-DAEMON@${hostname}`, messageId: `${unique}@${hostname}`, boundary: `report-${unique}` },
-    ...{ date: Date.now(), envelopeId: message.envelopeId, arrived: message.queued, header: await headerOf(message, deps) },
+    ...{ date: Date.now(), envelopeId: of.envelopeId, arrived: of.arrived, header: of.header },
   })
   const stage = store.stage(recipient.access, MAX_REPORT)
   await stage.write(Buffer.concat([Buffer.from(returnPathLine('')), octets]))
   const content = await stage.finish()
-  const attempt = createHash('sha256')
-    .update(`report ${recipients[0]!.action} ${ids.join(' ')}`)
-    .digest('hex')
+  const attempt = createHash('sha256').update(`report ${recipients[0]!.action} ${of.name}`).digest('hex')
   await store.deliver(content, Date.now(), [{ to: recipient.access, mailbox: recipient.inbox, flags: [] }], attempt)
-  log.info({ message: message.id.toString(36), to, recipients: recipients.length, action: recipients[0]!.action }, 'the sender was told')
+  log.info({ message: id.toString(36), to, recipients: recipients.length, action: recipients[0]!.action }, 'the sender was told')
 }
 
 /** What the other side was shown of the header, within bounds: whole fields. */

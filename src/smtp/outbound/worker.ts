@@ -1,6 +1,7 @@
 /** What empties the queue: takes what is due, by domain and sender in turn, so that neither a dead domain nor a busy sender holds up the others. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
+import type { Accounts } from '../../store/accounts.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } from '../../store/queue.ts'
 import { attempt } from './attempt.ts'
@@ -37,7 +38,8 @@ export interface Reporter {
 
 export interface WorkerOptions {
   readonly queue: Queue
-  readonly store: Pick<MailStore, 'read'>
+  readonly store: Pick<MailStore, 'read' | 'stage' | 'deliver'>
+  readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
   readonly route: RouteOptions
   readonly hostname: string
   readonly reporter: Reporter
@@ -169,11 +171,11 @@ export class OutboundWorker {
 
   /** false: the domain cannot be reached. */
   async #send(claim: Claim, failures: number): Promise<boolean> {
-    const { queue, store, route, owner, schedule, log, reporter } = this.#o
+    const { queue, store, accounts, route, owner, schedule, log, reporter } = this.#o
     const started = performance.now()
     this.#claims.add(claim)
     try {
-      const { outcomes, unreachable } = await attempt(claim, { queue, store, route, owner, schedule, connections: this.#connections })
+      const { outcomes, unreachable } = await attempt(claim, { queue, store, accounts, route, owner, schedule, connections: this.#connections })
       const told = this.#late(claim, outcomes)
       const settled = await queue.settle(claim, told, owner)
       this.#note(claim, told, Math.round(performance.now() - started))

@@ -10,13 +10,16 @@ export function mxPolicy(deps: PolicyDeps): Policy {
     wantsLogin: false,
     spaceBeforePath: false,
     mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8']),
+    // A stranger is told nothing but by our reply: whatever else we sent him might go to somebody who never wrote.
+    rcptParameters: new Set(),
+    hasWishes: false,
     async sender(_address, visit) {
       if (deps.hasRoom?.() === false) throw new Reply(452, '4.3.1', NO_ROOM)
       if (isExempt(deps, visit)) return
       const { ok } = await throttle.take(`smtp:mx:${networkOf(visit.remote)}`, perHour(limits.messagesPerHour))
       if (!ok) throw new Reply(450, '4.7.1', 'Too many messages from your address, try again later')
     },
-    async recipient(address, visit) {
+    async recipient(address, _wish, visit) {
       if (!(await acceptLocal(address, visit, deps))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
     },
     async header() {

@@ -3,6 +3,7 @@ import type { Accounts } from '../../store/accounts.ts'
 import type { Throttle } from '../../store/throttle.ts'
 import type { HeaderFacts } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
+import type { Wish } from '../notify.ts'
 import type { Tarpit } from '../pace.ts'
 import type { Visit } from '../visit.ts'
 
@@ -12,10 +13,13 @@ export interface Policy {
   /** client: see path.ts. */
   readonly spaceBeforePath: boolean
   readonly mailParameters: ReadonlySet<string>
+  readonly rcptParameters: ReadonlySet<string>
+  /** EHLO says more: DSN, REQUIRETLS, FUTURERELEASE. */
+  readonly hasWishes: boolean
   /** MAIL FROM; '' is the null sender. */
   sender(address: string, visit: Visit): Promise<void>
   /** RCPT TO: notes the recipient in the visit's transaction. */
-  recipient(address: string, visit: Visit): Promise<void>
+  recipient(address: string, wish: Wish, visit: Visit): Promise<void>
   /** The header block, before anything is stored or sent on. Resolves to lines to put on top, each with CRLF. */
   header(block: Buffer, facts: HeaderFacts, visit: Visit): Promise<string>
   /** Looks at the whole message while it comes; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */

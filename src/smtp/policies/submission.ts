@@ -2,7 +2,7 @@
 
 import type { Log } from '../../log.ts'
 import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
-import type { Queue } from '../../store/queue.ts'
+import { NOTIFY, type Queue } from '../../store/queue.ts'
 import { checkSyntax, sendersOf } from '../header.ts'
 import { Reply } from '../reply.ts'
 import { type KeysFor, signing } from '../signing.ts'
@@ -24,7 +24,9 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: Subm
   return {
     wantsLogin: true,
     spaceBeforePath: true,
-    mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8', 'AUTH']),
+    mailParameters: new Set(['SIZE', 'BODY', 'SMTPUTF8', 'AUTH', 'RET', 'ENVID', 'REQUIRETLS', 'HOLDFOR', 'HOLDUNTIL']),
+    rcptParameters: new Set(['NOTIFY', 'ORCPT']),
+    hasWishes: true,
     async sender(address, visit) {
       const { account } = userOf(visit)
       // The throttle may forget; what was queued is counted durably.
@@ -33,13 +35,22 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: Subm
       if (address === '' || (await accounts.owns(account, canonical(address) ?? ''))) return
       throw new Reply(553, '5.7.1', 'That sender address does not belong to this login')
     },
-    async recipient(address, visit) {
-      if (visit.transaction.accepted.has(address)) return
+    async recipient(address, wish, visit) {
+      const { transaction } = visit
+      if (transaction.accepted.has(address)) return
       await ration(userOf(visit), deps)
-      if (await acceptLocal(address, visit, deps)) return
+      const held = queue !== undefined && transaction.wishes.holdUntil !== undefined
+      const others = transaction.local.size
+      if (await acceptLocal(address, visit, deps)) {
+        const path = forwardPath(address === 'postmaster' ? `postmaster@${deps.primaryDomain}` : address)
+        // Who is here is delivered to at once, unless that is to wait; under several names once.
+        if (held && transaction.local.size > others) transaction.remote.set(path, wish)
+        else if (wish.notify & NOTIFY.success) transaction.confirmed.set(path, wish)
+        return
+      }
       if (!queue) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')
-      visit.transaction.remote.add(forwardPath(address))
-      visit.transaction.accepted.add(address)
+      transaction.remote.set(forwardPath(address), wish)
+      transaction.accepted.add(address)
     },
     async header(block, { hasDate, hasMessageId }, visit) {
       const { account, address } = userOf(visit)

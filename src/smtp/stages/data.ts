@@ -8,12 +8,15 @@
 import { createHash } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { domainOf } from '../../mail/address.ts'
-import { type NewOutbound, NOTIFY_DEFAULT, type Queue } from '../../store/queue.ts'
+import type { Accounts } from '../../store/accounts.ts'
+import type { NewOutbound, Queue } from '../../store/queue.ts'
+import type { ContentId } from '../../store/types.ts'
 import { Acceptance, type Committed, type DeliveryStore, type Destinations } from '../deliver.ts'
 import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
 import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
+import { tellDelivered } from '../outbound/report.ts'
 import type { Inspection, Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
@@ -22,6 +25,7 @@ import type { MessageStream } from '../wire.ts'
 
 export interface DataDeps extends TraceOptions {
   readonly store: DeliveryStore
+  readonly accounts: Pick<Accounts, 'recipient'>
   /** Absent: nobody elsewhere is sent to. */
   readonly queue?: Pick<Queue, 'enqueue'> | undefined
   /** Seconds that a message for elsewhere is tried; LIFETIME_SECONDS if absent. */
@@ -66,6 +70,8 @@ class Incoming {
   readonly #gate: HeaderGate
   #acceptance: Acceptance | undefined
   #inspection: Inspection | undefined
+  /** As it was written. */
+  #header = Buffer.alloc(0)
   /** Our own lines, but for what the inspection says. */
   #top: { readonly returnPath: string; readonly lines: string } | undefined
   /** Of the reverse path and of what the client wrote, before our lines. */
@@ -92,7 +98,9 @@ class Incoming {
     const { returnPath, lines } = this.#top!
     const found = await this.#inspection?.finish()
     await acceptance.finish(Buffer.from(returnPath + (found?.lines ?? '') + lines))
-    const { again, confirm, content } = await this.#commit(acceptance)
+    const attempt = this.#attempt.digest('hex')
+    const { again, confirm, content } = await this.#commit(acceptance, attempt)
+    await this.#confirmed(content, attempt)
     return { words: `2.0.0 Accepted as ${transaction.id} ${content.toString(36)}`, again, heard: confirm }
   }
 
@@ -106,15 +114,23 @@ class Incoming {
     await acceptance.write(chunk)
   }
 
-  async #commit(acceptance: Acceptance): Promise<Committed> {
+  async #commit(acceptance: Acceptance, attempt: string): Promise<Committed> {
     const { commitMs } = this.#deps.limits
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      return await Promise.race([acceptance.commit(Date.now(), this.#attempt.digest('hex')), late.promise])
+      return await Promise.race([acceptance.commit(Date.now(), attempt), late.promise])
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** Before our 250, so that it is sent if that is. */
+  async #confirmed(message: ContentId, attempt: string): Promise<void> {
+    const { from: to, confirmed, wishes } = this.#visit.transaction
+    if (confirmed.size === 0 || to === '') return
+    const recipients = [...confirmed].map(([address, { original }]) => ({ address, original }))
+    await tellDelivered({ to, envelopeId: wishes.envelopeId, message, header: this.#header, name: attempt }, recipients, this.#deps)
   }
 
   /** The header is whole: it is looked at, and the message gets its ways. */
@@ -123,6 +139,8 @@ class Incoming {
     const start = this.#gate.take()
     const block = start.subarray(0, blockEnd(start))
     const added = await policy.header(block, checkHeader(block, limits), this.#visit)
+    // A copy: the rest of the chunk is not to be kept.
+    if (this.#visit.transaction.confirmed.size > 0) this.#header = Buffer.from(block)
     const returnPath = returnPathLine(this.#visit.transaction.from)
     this.#top = { returnPath, lines: receivedLine(this.#visit, this.#deps) + added }
     this.#inspection = await policy.inspect?.({ block, added }, this.#visit)
@@ -135,17 +153,21 @@ class Incoming {
   /** `skip`: octets on top that only those here see. */
   #destinations(skip: number): Destinations {
     const { transaction, session, user } = this.#visit
-    const local = [...transaction.local.values()]
+    const { wishes } = transaction
+    const held = wishes.holdUntil !== undefined && transaction.remote.size > 0
+    // What is held waits in the queue for everybody.
+    const local = held ? [] : [...transaction.local.values()]
     const owner = transaction.remote.size > 0 ? user?.access : local[0]?.access
     if (owner === undefined) throw new Error('a message without an owner')
     if (transaction.remote.size === 0) return { owner, local }
     const now = Date.now()
     const remote: NewOutbound = {
-      ...{ reversePath: transaction.from, prefix: Buffer.alloc(0), skip, requireTls: false, counts: true, notBefore: now },
+      ...{ reversePath: transaction.from, prefix: Buffer.alloc(0), skip, counts: true, notBefore: wishes.holdUntil ?? now },
       eightBit: session.envelope.bodyType === '8bitmime',
       utf8: session.envelope.smtpUtf8 === true,
-      expires: now + (this.#deps.lifetime ?? LIFETIME_SECONDS) * 1000,
-      recipients: [...transaction.remote].map((address) => ({ address, domain: domainOf(address), notify: NOTIFY_DEFAULT })),
+      ...{ requireTls: wishes.requireTls, envelopeId: wishes.envelopeId, ret: wishes.ret },
+      expires: (wishes.holdUntil ?? now) + (this.#deps.lifetime ?? LIFETIME_SECONDS) * 1000,
+      recipients: [...transaction.remote].map(([address, wish]) => ({ address, domain: domainOf(address), ...wish })),
     }
     return { owner, local, remote }
   }

@@ -1,5 +1,6 @@
 /** MAIL FROM. RFC 5321 §4.1.1.2, RFC 1870 (SIZE), RFC 6531 (SMTPUTF8). */
 import type { SMTPServerAddress } from 'smtp-server'
+import { wishesOf } from '../notify.ts'
 import { needsUtf8 } from '../path.ts'
 import type { Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
@@ -11,6 +12,7 @@ export async function mailFrom({ address, args }: SMTPServerAddress, visit: Visi
   if (needsUtf8(address) && !session.envelope.smtpUtf8) throw new Reply(553, '5.6.7', 'That address needs SMTPUTF8')
   await policy.sender(address, visit)
   transaction.from = address
+  transaction.wishes = wishesOf(args)
   const size = args === false ? undefined : args['SIZE']
   transaction.announced = typeof size === 'string' ? Number(size) : undefined
 }

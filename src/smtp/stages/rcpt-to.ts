@@ -1,5 +1,6 @@
 /** RCPT TO. RFC 5321 §4.1.1.3. */
 import type { SMTPServerAddress } from 'smtp-server'
+import { wishOf } from '../notify.ts'
 import { needsUtf8 } from '../path.ts'
 import type { Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
@@ -9,8 +10,8 @@ import type { Visit } from '../visit.ts'
 const ASKED_PER_RECIPIENT = 5
 
 /** Throws Reply. */
-export async function rcptTo({ address }: SMTPServerAddress, visit: Visit, policy: Policy, recipients: number): Promise<void> {
+export async function rcptTo({ address, args }: SMTPServerAddress, visit: Visit, policy: Policy, recipients: number): Promise<void> {
   if (++visit.transaction.asked > ASKED_PER_RECIPIENT * recipients) throw new Reply(421, '4.5.3', 'Too many RCPT commands', { closes: true })
   if (needsUtf8(address) && !visit.session.envelope.smtpUtf8) throw new Reply(553, '5.6.7', 'That address needs SMTPUTF8')
-  await policy.recipient(address, visit)
+  await policy.recipient(address, wishOf(args), visit)
 }

@@ -32,7 +32,19 @@ export async function outboundHouse(zones: Record<string, Zone> = {}) {
       const log = silentLog()
       const route = { dns, hostname: HOSTNAME, privateAddresses: true, port, relayFor: () => undefined, tlsPolicy: opportunistic }
       const reporter = createReporter({ queue, store, accounts, hostname: HOSTNAME, owner, log })
-      const worker = new OutboundWorker({ queue, store, route, hostname: HOSTNAME, reporter, owner, log, look: 100, schedule: AT_ONCE, ...more })
+      const worker = new OutboundWorker({
+        queue,
+        store,
+        accounts,
+        route,
+        hostname: HOSTNAME,
+        reporter,
+        owner,
+        log,
+        look: 100,
+        schedule: AT_ONCE,
+        ...more,
+      })
       workers.push(worker)
       worker.start()
       return worker

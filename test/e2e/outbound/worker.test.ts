@@ -228,3 +228,22 @@ test('stopped in the middle: it goes back as if it had not been tried, and anoth
   await empty()
   assert.equal(peer.took.length, 1)
 })
+
+test('queued mail for people here is put into their mailbox, once, with what is wrong said', async () => {
+  work()
+  const before = (await house.inbox(house.ben)).length
+  await house.send(
+    ['ben@example.test', 'nobody@example.test'],
+    { prefix: Buffer.from('X-Top: y\r\n') },
+    'Return-Path: <x>\r\nSubject: held\r\n\r\nhi\r\n',
+  )
+  await until('settled', async () => (await left()).every(({ state }) => state === 'failed'))
+  const texts = await house.inbox(house.ben)
+  assert.equal(texts.length, before + 1)
+  assert.equal(texts.at(-1), 'Return-Path: <anna@example.test>\r\nX-Top: y\r\nReturn-Path: <x>\r\nSubject: held\r\n\r\nhi\r\n')
+  assert.deepEqual(
+    (await left()).map(({ address, said }) => [address, said]),
+    [['nobody@example.test', 'No such user here']],
+  )
+  assert.equal(peer.connections, 0)
+})

@@ -34,7 +34,7 @@ for (const [line, code] of [
   ['MAIL FROM:ann@example.org', '501 5.5.4'],
   ['MAIL FROM:<ann@example.org', '501 5.5.4'],
   ['MAIL FROM <ann@example.org>', '501 5.5.4'],
-  ['MAIL FROM:<ann@example.org> RET=FULL', '555 5.5.4'],
+  ['MAIL FROM:<ann@example.org> BY=120;R', '555 5.5.4'],
   ['MAIL FROM:<ann@example.org> SIZE=1 SIZE=2', '501 5.5.4'],
   ['MAIL FROM:<ann@example.org> SIZE=', '501 5.5.4'],
   ['MAIL FROM:<ann@example.org> SIZE=x', '501'],

@@ -5,7 +5,7 @@ import type { AccountAccess } from '../../../src/store/access.ts'
 import { Unavailable } from '../../../src/store/errors.ts'
 import type { StagedContent } from '../../../src/store/mailstore.ts'
 import { type NewOutbound, NOTIFY, type Queue } from '../../../src/store/queue.ts'
-import { Client, plain, type Running, startSubmission } from './harness.ts'
+import { Client, plain, type Running, startMx, startSubmission } from './harness.ts'
 
 class RecordingQueue implements Pick<Queue, 'enqueue' | 'sent'> {
   readonly queued: { readonly by: number; readonly content: StagedContent; readonly mail: NewOutbound }[] = []
@@ -110,4 +110,76 @@ test('addresses that are none', async () => {
   await client.expect(['EHLO c', '250'], [`AUTH PLAIN ${plain('ann@example.org')}`, '235'], ['MAIL FROM:<ann@example.org>', '250'])
   for (const address of ['x@', '@x.example', 'x@-a.example', 'a b@x.example', 'x@y..example'])
     assert.match(await client.say(`RCPT TO:<${address}>`), /^5\d\d /, address)
+})
+
+async function greeted(port: number): Promise<{ client: Client; ehlo: string }> {
+  const client = await Client.connectTls(port)
+  await client.reply()
+  const ehlo = await client.say('EHLO c')
+  await client.expect([`AUTH PLAIN ${plain('ann@example.org')}`, '235'])
+  return { client, ehlo }
+}
+
+test('what is wished at MAIL and RCPT goes into the queue', async () => {
+  const { running, queue } = await submission()
+  const { client, ehlo } = await greeted(running.port)
+  for (const word of ['DSN', 'REQUIRETLS', 'FUTURERELEASE 2592000 20']) assert.match(ehlo, new RegExp(`250[- ]${word}`))
+  const before = Date.now()
+  await client.expect(
+    ['MAIL FROM:<ann@example.org> RET=HDRS ENVID=a+2Bb REQUIRETLS HOLDFOR=3600', '250'],
+    ['RCPT TO:<x@elsewhere.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;X@elsewhere.example', '250'],
+    ['RCPT TO:<bob@example.org> NOTIFY=NEVER', '250'],
+    ['RCPT TO:<BOB@example.org>', '250'],
+    ['DATA', '354'],
+  )
+  assert.match(await client.say(`${TEXT}.`), /^250 /)
+  const { mail } = queue.queued[0]!
+  assert.deepEqual([mail.ret, mail.envelopeId, mail.requireTls], ['HDRS', 'a+2Bb', true])
+  assert.ok(mail.notBefore >= before + 3_600_000 && mail.expires === mail.notBefore + 5 * 86_400_000)
+  // Who is here waits with the others; a second name of the same mailbox is no second copy.
+  assert.equal(running.store.messages.length, 0)
+  assert.deepEqual(
+    mail.recipients.map(({ address, notify, original }) => [address, notify, original]),
+    [
+      ['x@elsewhere.example', 3, 'rfc822;X@elsewhere.example'],
+      ['bob@example.org', 0, undefined],
+    ],
+  )
+  await client.expect(['MAIL FROM:<ann@example.org> RET=NO', '501'], ['MAIL FROM:<ann@example.org>', '250'])
+  await client.expect(['RCPT TO:<x@elsewhere.example> NOTIFY=MAYBE', '501'], ['RCPT TO:<x@elsewhere.example> ORCPT=x', '501'])
+  await client.expect(['RSET', '250'], ['MAIL FROM:<ann@example.org> HOLDFOR=99999999', '501'])
+})
+
+test('who is here and asked for is told of at once', async () => {
+  const { running } = await submission()
+  const { client } = await greeted(running.port)
+  await client.expect(
+    ['MAIL FROM:<ann@example.org> ENVID=e1', '250'],
+    ['RCPT TO:<bob@example.org> NOTIFY=SUCCESS ORCPT=rfc822;Bob', '250'],
+    ['DATA', '354'],
+  )
+  assert.match(await client.say(`${TEXT}.`), /^250 /)
+  const [mail, report] = running.store.messages
+  assert.deepEqual([mail?.to, report?.to], [[2], [1]])
+  const text = report!.text.toString('latin1')
+  assert.match(text, /^Return-Path: <>\r\nFrom: Mail Delivery System <MAILER-DAEMON@mx\.example\.org>\r\nTo: <ann@example\.org>\r\n/)
+  assert.match(
+    text,
+    /Original-Envelope-Id: e1\r\n[\s\S]*Original-Recipient: rfc822;Bob\r\nFinal-Recipient: rfc822; bob@example\.org\r\nAction: delivered\r\nStatus: 2\.0\.0/,
+  )
+  assert.match(text, /Subject: hi/)
+  assert.doesNotMatch(text, /dots/)
+})
+
+test('strangers are offered none of it', async () => {
+  const running = await startMx()
+  closers.push(() => running.stop())
+  const client = await Client.connect(running.port)
+  await client.reply()
+  assert.doesNotMatch(await client.say('EHLO c'), /DSN|REQUIRETLS|FUTURERELEASE/)
+  await client.expect(
+    ['MAIL FROM:<a@x.example> ENVID=x', '555'],
+    ['MAIL FROM:<a@x.example>', '250'],
+    ['RCPT TO:<bob@example.org> NOTIFY=SUCCESS', '555'],
+  )
 })
