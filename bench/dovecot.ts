@@ -49,6 +49,7 @@ export async function startDovecot(dir: string, users: readonly User[]): Promise
     users,
     cpu: () => cpuOf([pid]),
     wal: async () => undefined,
+    rest: async () => undefined,
     settle: async () => 0,
     async stop() {
       process.kill(pid, 'SIGTERM')

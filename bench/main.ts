@@ -36,7 +36,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`)
 async function measure(workload: Workload, site: Site): Promise<Sample> {
   const { peer } = site
   await workload.prepare?.(site)
-  await peer.settle()
+  await peer.rest()
   const cpu = peer.cpu()
   const wal = await peer.wal()
   const run = await workload.run(site)

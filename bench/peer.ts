@@ -25,6 +25,8 @@ export interface Peer {
   cpu(): number
   /** Octets of write-ahead log so far; undefined for a server without one. */
   wal(): Promise<number | undefined>
+  /** Resolves when nothing is left that it would do in the background for the mail that it has: another workload is not to pay for it. */
+  rest(): Promise<void>
   /** Resolves when the work that it put off is done. Milliseconds that it took. */
   settle(): Promise<number>
   stop(): Promise<void>

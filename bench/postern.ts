@@ -9,6 +9,7 @@ import { silentLog } from '../src/log.ts'
 import type { Endpoints } from '../src/serve/endpoints.ts'
 import { foldMailbox, mailboxesToFold } from '../src/store/pg/fold.ts'
 import { Pool } from '../src/store/pg/pool.ts'
+import { accountsToIndex, indexAccount } from '../src/store/pg/text-index.ts'
 import type { Peer, User } from './peer.ts'
 import { cpuOf } from './processes.ts'
 
@@ -52,6 +53,10 @@ export async function startPostern(dir: string, users: readonly User[], { nodeFl
     users,
     cpu: () => cpuOf([endpoints.pid]) + foldCpu,
     wal: () => walPosition(pool),
+    async rest() {
+      await foldAll(pool)
+      await indexAll(pool)
+    },
     async settle() {
       const before = process.cpuUsage()
       const started = performance.now()
@@ -99,6 +104,19 @@ async function foldAll(pool: Pool): Promise<void> {
     for (const mailbox of behind) folded += await foldMailbox(pool, mailbox)
     // All that is left is being folded by the server.
     if (folded === 0) await sleep(5)
+  }
+}
+
+/** Texts, which the server would index in the minutes after. It may be at one of the accounts. */
+async function indexAll(pool: Pool): Promise<void> {
+  const stop = new AbortController().signal
+  for (let left = true; left; ) {
+    left = false
+    for await (const accounts of accountsToIndex(pool))
+      for (const account of accounts) {
+        left = true
+        if ((await indexAccount(pool, account, { stop, rest: 0 })) === 0) await sleep(50)
+      }
   }
 }
 
