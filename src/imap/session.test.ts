@@ -37,6 +37,7 @@ test('UNAUTHENTICATE leaves nothing of the login: a field that is added here mus
   for (const name of session.registry.enableable.keys()) session.enable(name)
   session.selected = { close: async () => void calls.push('closed') } as unknown as typeof session.selected
   session.notifier = { close: () => calls.push('unwatched') } as unknown as typeof session.notifier
+  session.quiet = true
   const used = state()
   for (const key of Object.keys(used).filter((key) => !OF_THE_CONNECTION.includes(key)))
     assert.notDeepEqual(used[key], fresh[key], `${key} is not tried`)
