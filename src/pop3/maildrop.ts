@@ -61,13 +61,18 @@ export class Maildrop {
     return this.#entryAt(number - 1)
   }
 
-  /** What is not marked as deleted, in order. */
-  *entries(): Generator<Entry> {
-    for (let at = 0; at < this.count; at++) if (!(this.#marks[at]! & DELETED)) yield this.#entryAt(at)
+  /** Numbers of what is not marked as deleted, in order. Lists are made of them, without an object for each message. */
+  *numbers(): Generator<number> {
+    for (let number = 1; number <= this.count; number++) if (!this.isDeleted(number)) yield number
+  }
+
+  /** Octets as RETR sends them, before dots are doubled. */
+  octets(number: number): number {
+    return this.#octetsAt(number - 1)
   }
 
   /** Of the message with this number, which stays with it for life: what it brought with it, else what its mid says. RFC 1939 §7. */
-  uniqueId({ number }: Entry): string {
+  uniqueId(number: number): string {
     return this.#rows.uidls[number - 1] ?? uniqueId(this.#rows.mids[number - 1]!)
   }
 

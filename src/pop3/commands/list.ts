@@ -16,5 +16,5 @@ export const list = command({
 })
 
 function* scanListings(maildrop: Maildrop): Generator<string> {
-  for (const { number, octets } of maildrop.entries()) yield `${number} ${octets}`
+  for (const number of maildrop.numbers()) yield `${number} ${maildrop.octets(number)}`
 }

@@ -10,11 +10,11 @@ export const uidl = command({
   capability: 'UIDL',
   parse: optionalNumber,
   run({ open: { maildrop } }, number) {
-    if (number !== undefined) return { ok: `${number} ${maildrop.uniqueId(maildrop.entry(number))}` }
+    if (number !== undefined) return { ok: `${number} ${maildrop.uniqueId(maildrop.entry(number).number)}` }
     return { ok: 'The unique-ids are', lines: uniqueIdListings(maildrop) }
   },
 })
 
 function* uniqueIdListings(maildrop: Maildrop): Generator<string> {
-  for (const entry of maildrop.entries()) yield `${entry.number} ${maildrop.uniqueId(entry)}`
+  for (const number of maildrop.numbers()) yield `${number} ${maildrop.uniqueId(number)}`
 }
