@@ -65,7 +65,7 @@ export class Trouble {
       case 'kill':
         visits.died(host.name)
         home.ready = host.restart()
-        this.#under.push(this.#afterDeath())
+        this.#under.push(this.#afterDeath(false))
         return
       case 'stand':
         visits.died(host.name)
@@ -101,7 +101,7 @@ export class Trouble {
   async #stand(go: () => void): Promise<void> {
     const { random } = this.#parts
     try {
-      await this.#afterDeath()
+      await this.#afterDeath(true)
       await sleep(20 + random(150))
     } finally {
       go()
@@ -109,14 +109,14 @@ export class Trouble {
   }
 
   /** The leases of the dead run out: not before, and no later than they may. */
-  async #afterDeath(): Promise<void> {
+  async #afterDeath(stands: boolean): Promise<void> {
     const { random, visits } = this.#parts
     await sleep(random(60))
     await this.#parts.home.quiet()
-    for (const box of visits.heldByDead()) await this.#runOut(box)
+    for (const box of visits.heldByDead()) await this.#runOut(box, stands)
   }
 
-  async #runOut(box: string): Promise<void> {
+  async #runOut(box: string, stands: boolean): Promise<void> {
     const { home, user, visits, tally } = this.#parts
     const { rows } = await home.sql.query<{ owner: string; epoch: string; seconds: number }>(
       `select l.owner, l.epoch, extract(epoch from l.expires_at - clock_timestamp())::float8 as seconds
@@ -134,7 +134,7 @@ export class Trouble {
           epoch,
         ])
       }
-    visits.ranOut(box)
+    visits.ranOut(box, stands)
   }
 }
 

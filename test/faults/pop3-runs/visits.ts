@@ -7,7 +7,7 @@ export const GRACE = 5_000
 
 /**
  * `outside`: not yet, or refused. `entering`: PASS was sent. `in`: and answered. `leaving`: QUIT was sent. `left`: it was answered. `dropped`: the client's end of it is
- * closed. `dead`: with the server's process, or that stands still; `over`: and its lease has run out. `perhaps`: it heard +OK of a process that had stood still.
+ * closed. `dead`: with the server's process, or that stands still; `over`: and its lease has run out. `perhaps`: a process that had stood still may have let it in, or has.
  */
 type State = 'outside' | 'entering' | 'in' | 'leaving' | 'left' | 'dropped' | 'dead' | 'over' | 'perhaps'
 
@@ -21,6 +21,8 @@ export class Visit {
   sinceMs = 0
   /** The server has closed the connection. */
   hasEnded: () => boolean = () => false
+  /** PASS was not answered when its process died, or stood still: that may answer it yet. */
+  wasEntering = false
   /** PASS was sent. */
   sentAt = 0
   sentMs = 0
@@ -63,7 +65,7 @@ export class Visits {
     const { by, box } = visit
     const others = this.#all.filter((one) => one !== visit && one.box === box)
     // It may have been let in before its process stood still, and hear of it now.
-    if (visit.state === 'dead' || visit.state === 'over') {
+    if (visit.state === 'dead' || visit.state === 'over' || visit.state === 'perhaps') {
       this.move(visit, said.startsWith('+OK') ? 'perhaps' : 'outside')
       return
     }
@@ -94,7 +96,10 @@ export class Visits {
   died(host: string): void {
     for (const visit of this.#all) {
       const { state } = visit
-      if (visit.host === host && (state === 'entering' || state === 'in' || state === 'leaving' || state === 'dropped')) this.move(visit, 'dead')
+      if (visit.host === host && (state === 'entering' || state === 'in' || state === 'leaving' || state === 'dropped')) {
+        visit.wasEntering = state === 'entering'
+        this.move(visit, 'dead')
+      }
     }
   }
 
@@ -103,9 +108,9 @@ export class Visits {
     for (const visit of this.#all) if (visit.host === host && visit.state !== 'outside') this.move(visit, 'left')
   }
 
-  /** The leases of the dead ran out. */
-  ranOut(box: string): void {
-    for (const visit of this.#all) if (visit.box === box && visit.state === 'dead') this.move(visit, 'over')
+  /** The leases of the dead ran out. `stands`: their process goes on one day. */
+  ranOut(box: string, stands: boolean): void {
+    for (const visit of this.#all) if (visit.box === box && visit.state === 'dead') this.move(visit, stands && visit.wasEntering ? 'perhaps' : 'over')
   }
 
   /** Mailboxes in which the dead may hold a lease. */
