@@ -217,7 +217,7 @@ export const RFCS: readonly Rfc[] = [
     6698,
     'The DNS-Based Authentication of Named Entities (DANE) Transport Layer Security (TLS) Protocol: TLSA',
     'words',
-    'what a TLSA record holds',
+    'what a TLSA record holds, and which ones cannot be used',
   ),
   rfc(6749, 'The OAuth 2.0 Authorization Framework', 'words', 'how a client of the issuer says who it is'),
   rfc(6750, 'The OAuth 2.0 Authorization Framework: Bearer Token Usage', 'words', 'how a token is written'),
@@ -256,10 +256,16 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(7662, 'OAuth 2.0 Token Introspection', 'full', 'where it is configured instead of signatures'),
   rfc(
+    7671,
+    'The DNS-Based Authentication of Named Entities (DANE) Protocol: Updates and Operational Guidance',
+    'part',
+    'the strongest digest counts; authorities that stand in a record need not be sent along',
+  ),
+  rfc(
     7672,
     'SMTP Security via Opportunistic DNS-Based Authentication of Named Entities (DANE) Transport Layer Security (TLS)',
-    'part',
-    'certificates against TLSA records',
+    'full',
+    'to other servers, where a validating resolver is configured; only where MX records are proven too',
   ),
   rfc(7677, 'SCRAM-SHA-256 and SCRAM-SHA-256-PLUS SASL Mechanisms', 'full', 'in IMAP, POP3 and submission; -PLUS over TLS 1.3', {
     imap: ['AUTH=SCRAM-SHA-256', 'AUTH=SCRAM-SHA-256-PLUS'],
@@ -274,7 +280,12 @@ export const RFCS: readonly Rfc[] = [
   rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
-  rfc(8461, 'SMTP MTA Strict Transport Security (MTA-STS)', 'words', 'a certificate that is valid for the host’s name'),
+  rfc(
+    8461,
+    'SMTP MTA Strict Transport Security (MTA-STS)',
+    'part',
+    'policies of other domains; one that says it lasts for less than a day is kept for a day; what fails under `testing` is not reported',
+  ),
   rfc(8463, 'A New Cryptographic Signature Method for DomainKeys Identified Mail (DKIM)', 'part', 'Ed25519 beside RSA'),
   rfc(8474, 'IMAP Extension for Object Identifiers', 'full', 'MAILBOXID, EMAILID; THREADID is NIL, as threads are not put together', {
     imap: ['OBJECTID'],

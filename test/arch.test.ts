@@ -92,7 +92,7 @@ test('only the store makes an access', () => {
 
 test('every key of the schema begins with the account, but for the small reference tables', () => {
   // What is claimed together lies together: by the domain that it goes to.
-  const REFERENCE = ['server', 'incarnation', 'domain', 'account', 'address', 'queue', 'queue_domain', 'dkim_key']
+  const REFERENCE = ['server', 'incarnation', 'domain', 'account', 'address', 'queue', 'queue_domain', 'dkim_key', 'mta_sts']
   const sql = globSync('src/store/pg/migrations/*.sql')
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')

@@ -8,6 +8,8 @@ import type { Secrets } from '../config/secrets.ts'
 import type { Log } from '../log.ts'
 import { createDns } from '../net/dns/client.ts'
 import type { Dns } from '../net/dns/dns.ts'
+import { stsPolicies } from '../smtp/outbound/mta-sts/policies.ts'
+import { createTlsPolicy } from '../smtp/outbound/policy.ts'
 import { createReporter } from '../smtp/outbound/report.ts'
 import type { RelayHost, RouteOptions } from '../smtp/outbound/route.ts'
 import { OutboundWorker, WORKER_LIMITS } from '../smtp/outbound/worker.ts'
@@ -55,13 +57,12 @@ export interface OutboundOptions {
 /** Runs until it is stopped. */
 export function startOutbound({ config, relayFor, dns, opened, workers, log: parent }: OutboundOptions): OutboundWorker {
   const { hostname, outbound } = config
-  const { store, queue, accounts } = opened
+  const { store, queue, accounts, stsPolicies: policies } = opened
   const log = parent.child({ service: 'queue' })
   const owner = `${machine()} ${process.pid} ${randomBytes(8).toString('hex')}`
-  const route: RouteOptions = {
-    ...{ dns, hostname, relayFor, port: outbound?.port ?? SMTP_PORT, privateAddresses: outbound?.private_addresses ?? false },
-    tlsPolicy: async () => ({ kind: 'opportunistic' }),
-  }
+  const privateAddresses = outbound?.private_addresses ?? false
+  const tlsPolicy = createTlsPolicy({ dns, log, policyOf: stsPolicies({ policies, dns, privateAddresses, log }) })
+  const route: RouteOptions = { dns, hostname, relayFor, port: outbound?.port ?? SMTP_PORT, privateAddresses, tlsPolicy }
   const part = (whole: number): number => Math.ceil(whole / workers)
   const worker = new OutboundWorker({
     ...{ queue, store, accounts, route, hostname, owner, log },

@@ -9,6 +9,8 @@ const MAX_ADDRESSES = 6
 
 export interface MailHost {
   readonly name: string
+  /** Behind all its aliases. */
+  readonly expanded: string
   /** In the order in which they are tried. */
   readonly addresses: readonly string[]
   /** DNSSEC proves the addresses. */
@@ -17,6 +19,10 @@ export interface MailHost {
 
 export interface MailRoute {
   readonly hosts: readonly string[]
+  /** MX records say so; without any the domain is its own host. */
+  readonly byMx: boolean
+  /** The domain behind all its aliases. */
+  readonly expanded: string
   /** DNSSEC proves that these are the domain's hosts. */
   readonly secure: boolean
 }
@@ -36,9 +42,9 @@ const trouble = (domain: string, cause: unknown): Failure =>
 /** The domain's hosts, nearest first, those of one distance in any order. Throws Failure. */
 export async function routeOf(domain: string, { dns, hostname }: Pick<MxOptions, 'dns' | 'hostname'>): Promise<MailRoute> {
   if (domain.startsWith('[')) throw permanent('5.1.2', 'Mail is not sent to addresses of machines')
-  const { records, secure } = await mxOf(domain, dns)
+  const { records, secure, name: expanded } = await mxOf(domain, dns)
   // No MX at all: the domain is its own host.
-  if (records.length === 0) return { hosts: [domain], secure }
+  if (records.length === 0) return { hosts: [domain], byMx: false, expanded, secure }
   if (records.length === 1 && records[0]!.exchange === '') throw permanent('5.1.10', `${domain} takes no mail`)
   const known = records.filter(({ exchange }) => exchange !== '')
   const ours = known.filter(({ exchange }) => exchange === hostname.toLowerCase()).map(({ preference }) => preference)
@@ -47,7 +53,7 @@ export async function routeOf(domain: string, { dns, hostname }: Pick<MxOptions,
   if (before.length === 0)
     throw permanent('5.4.6', `Mail for ${domain} would come back here: this server is the first of its hosts, and does not know the domain`)
   const hosts = before.map((mx) => ({ ...mx, chance: Math.random() })).sort((a, b) => a.preference - b.preference || a.chance - b.chance)
-  return { hosts: [...new Set(hosts.map(({ exchange }) => exchange))].slice(0, MAX_HOSTS), secure }
+  return { hosts: [...new Set(hosts.map(({ exchange }) => exchange))].slice(0, MAX_HOSTS), byMx: true, expanded, secure }
 }
 
 async function mxOf(domain: string, dns: Dns): Promise<Answer<'MX'>> {
@@ -74,7 +80,9 @@ export async function addressesOf(name: string, { dns, privateAddresses = false 
       remote: name,
       elsewhere: true,
     })
-  return { name, addresses, secure: [six, four].every((answer) => answer?.secure === true) }
+  const answers = [six, four].filter((answer) => answer !== undefined)
+  // Both kinds stand in one zone: one that cannot be had now must not make the other look as if nobody proved it (RFC 7672 §2.2.2).
+  return { name, expanded: answers.find(({ records }) => records.length > 0)!.name, addresses, secure: answers.every((answer) => answer.secure) }
 }
 
 /** undefined: the DNS has trouble. */

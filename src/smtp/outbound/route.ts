@@ -17,13 +17,22 @@ export interface RelayHost {
   readonly ca?: string | undefined
 }
 
-/** What TLS has to be on the way to one host of a domain; throws Failure where the domain's policy forbids the host. */
-export type TlsPolicy = (at: {
+/** One host of a domain, and what the DNS told on the way to it. */
+export interface HostOnWay {
   readonly domain: string
+  /** Behind all its aliases; as the host's. */
+  readonly expandedDomain: string
   readonly host: string
+  readonly expandedHost: string
+  /** MX records lead to the host. */
+  readonly byMx: boolean
+  /** DNSSEC proves that the domain has this host, and where the host is. */
   readonly mxSecure: boolean
   readonly hostSecure: boolean
-}) => Promise<TlsDemand>
+}
+
+/** What TLS has to be on the way to it; throws Failure where the domain's policy forbids the host. */
+export type TlsPolicy = (at: HostOnWay) => Promise<TlsDemand>
 
 export interface RouteOptions extends MxOptions {
   readonly dns: Dns
@@ -52,13 +61,16 @@ export async function wayTo(domain: string, options: RouteOptions): Promise<Way>
 }
 
 async function direct(domain: string, options: RouteOptions): Promise<Way> {
-  const { hosts, secure } = await routeOf(domain, options)
+  const { hosts, secure, byMx, expanded } = await routeOf(domain, options)
   return {
     key: domain,
     hosts,
     async hops(name) {
       const host = await addressesOf(name, options)
-      const tls = await options.tlsPolicy({ domain, host: name, mxSecure: secure, hostSecure: host.secure })
+      const tls = await options.tlsPolicy({
+        ...{ domain, expandedDomain: expanded, host: name, expandedHost: host.expanded },
+        ...{ byMx, mxSecure: secure, hostSecure: host.secure },
+      })
       return host.addresses.map((address) => ({ host: name, address, port: options.port, tls }))
     },
   }

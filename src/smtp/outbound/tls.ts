@@ -1,7 +1,7 @@
 /** What is asked of TLS on the way to another server, and whether it holds: RFC 3207, RFC 7672 (DANE), RFC 8461 (MTA-STS), RFC 8314 to a relay. */
-import { createHash, type X509Certificate } from 'node:crypto'
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
-import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { checkServerIdentity, connect, type TLSSocket } from 'node:tls'
 import type { Tlsa } from '../../net/dns/dns.ts'
 import { Failure } from './failure.ts'
 
@@ -16,7 +16,7 @@ export type TlsDemand =
   | { readonly kind: 'encrypt' }
   /** A certificate that an authority gave for the host's name; `ca` instead of the system's. */
   | { readonly kind: 'verify'; readonly ca?: string | undefined }
-  /** One that a TLSA record names; `names` are those that a certificate of an authority must have. */
+  /** One that a TLSA record names; `names` are those of which a certificate of an authority must have one, the first is asked for. */
   | { readonly kind: 'dane'; readonly records: readonly Tlsa[]; readonly names: readonly string[] }
 
 export interface Secured {
@@ -37,9 +37,11 @@ export async function secure(
   const fail = (why: string, cause?: unknown): Failure =>
     new Failure(`No secure connection to ${host}: ${why}`, { permanent: false, status: TLS_FAILED, remote: host, elsewhere: true, cause })
   const ca = demand.kind === 'verify' ? demand.ca : undefined
+  // RFC 7672 §8.1: the name that the records stand at.
+  const servername = demand.kind === 'dane' ? demand.names[0]! : host
   const tls = connect({
     socket,
-    ...(isIP(host) === 0 && { servername: host }),
+    ...(isIP(servername) === 0 && { servername }),
     ...(ca !== undefined && { ca }),
     // Looked at below, where more is known of what must hold.
     rejectUnauthorized: false,
@@ -94,17 +96,27 @@ function matchesTlsa(tls: TLSSocket, { records, names }: Extract<TlsDemand, { ki
   const chain = chainOf(tls)
   const [leaf] = chain
   if (!leaf) return false
-  return records.some((record) => {
-    if (record.usage === DANE_EE) return matches(leaf, record)
-    if (record.usage !== DANE_TA) return false
-    const anchor = chain.findIndex((certificate) => matches(certificate, record))
-    return anchor >= 0 && isChain(chain.slice(0, anchor + 1)) && names.some((name) => leaf.checkHost(name) !== undefined)
-  })
+  const named = names.some((name) => leaf.checkHost(name) !== undefined)
+  return records.some((record) => (record.usage === DANE_EE ? matches(leaf, record) : record.usage === DANE_TA && named && leadsTo(chain, record)))
 }
+
+const DIGEST_OCTETS = [undefined, 32, 64]
 
 /** Records of other usages say nothing to SMTP; none that is left means that there is no DANE (RFC 7672 §3.1.3). */
 export const isUsable = ({ usage, selector, matchingType, certificate }: Tlsa): boolean =>
-  (usage === DANE_EE || usage === DANE_TA) && selector <= 1 && matchingType <= 2 && certificate.length > 0
+  (usage === DANE_EE || usage === DANE_TA) &&
+  selector <= 1 &&
+  (matchingType === 0 ? isReadable(selector, certificate) : certificate.length === DIGEST_OCTETS[matchingType])
+
+const isReadable = (selector: number, octets: Buffer): boolean => {
+  try {
+    return Boolean(selector === 0 ? new X509Certificate(octets) : keyOf(octets))
+  } catch {
+    return false
+  }
+}
+
+const keyOf = (spki: Buffer) => createPublicKey({ key: spki, format: 'der', type: 'spki' })
 
 function matches(certificate: X509Certificate, { selector, matchingType, certificate: wanted }: Tlsa): boolean {
   const octets = selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' })
@@ -115,31 +127,39 @@ function matches(certificate: X509Certificate, { selector, matchingType, certifi
     .equals(wanted)
 }
 
-/** Each signed by the next, and in its time. */
+/** An authority that stands in the record as a whole need not be sent along (RFC 7671 §5.2.2, §5.2.3). */
+function leadsTo(chain: readonly X509Certificate[], record: Tlsa): boolean {
+  const anchor = chain.findIndex((certificate) => matches(certificate, record))
+  if (anchor >= 0) return isChain(chain.slice(0, anchor + 1))
+  if (record.matchingType !== 0) return false
+  if (record.selector === 0) {
+    const authority = new X509Certificate(record.certificate)
+    return chain.some((last, i) => last.checkIssued(authority) && isChain([...chain.slice(0, i + 1), authority]))
+  }
+  const key = keyOf(record.certificate)
+  return chain.some((last, i) => last.verify(key) && isChain(chain.slice(0, i + 1)))
+}
+
+/** Each signed by the next, in its time, and what stands between is of authorities: not every owner of a certificate may give others. */
 function isChain(chain: readonly X509Certificate[]): boolean {
   const now = Date.now()
   return chain.every((certificate, i) => {
     const issuer = chain[i + 1]
     const inTime = Date.parse(certificate.validFrom) <= now && now <= Date.parse(certificate.validTo)
-    return inTime && (issuer === undefined || (certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)))
+    return inTime && (issuer === undefined || (issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)))
   })
 }
 
 /** A chain longer than this is none that leads anywhere. */
 const MAX_CHAIN = 10
 
+/** As the server sent it, the leaf first. */
 function chainOf(tls: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = []
-  const leaf = tls.getPeerX509Certificate()
-  if (!leaf) return chain
-  chain.push(leaf)
-  // The rest is had as the older kind of object only.
-  let at: PeerCertificate & { issuerCertificate?: PeerCertificate } = tls.getPeerCertificate(true)
-  const seen = new Set<string>([at.fingerprint256])
-  while (at.issuerCertificate && !seen.has(at.issuerCertificate.fingerprint256) && chain.length < MAX_CHAIN) {
-    at = at.issuerCertificate as typeof at
+  const seen = new Set<string>()
+  for (let at = tls.getPeerX509Certificate(); at && chain.length < MAX_CHAIN && !seen.has(at.fingerprint256); at = at.issuerCertificate) {
+    chain.push(at)
     seen.add(at.fingerprint256)
-    chain.push(new (leaf.constructor as typeof X509Certificate)(at.raw))
   }
   return chain
 }

@@ -5,6 +5,7 @@ import type { SigningKeys } from '../dkim.ts'
 import type { Drivers } from '../drivers.ts'
 import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
+import type { StsPolicies } from '../mta-sts.ts'
 import type { Queue } from '../queue.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
@@ -14,6 +15,7 @@ import { createLeases, freeAllLeases } from './lease.ts'
 import { snapshotKey } from './load.ts'
 import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
+import { createStsPolicies } from './mta-sts.ts'
 import { type Connect, Pool } from './pool.ts'
 
 export type { Connect } from './pool.ts'
@@ -47,6 +49,7 @@ export interface OpenStore {
   readonly store: MailStore
   readonly queue: Queue
   readonly signingKeys: SigningKeys
+  readonly stsPolicies: StsPolicies
   readonly accounts: Accounts
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
@@ -93,6 +96,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     store,
     queue: store.queue,
     signingKeys: createSigningKeys(pool),
+    stsPolicies: createStsPolicies(pool),
     accounts,
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),

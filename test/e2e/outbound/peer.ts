@@ -24,12 +24,20 @@ export interface Peer {
   /** EHLO keywords. */
   extensions: string[]
   /** Certificates of its TLS. */
-  readonly pem: { readonly cert: string; readonly key: string }
+  pem: { readonly cert: string; readonly key: string }
   close(): Promise<void>
 }
 
-export async function startPeer({ host = '127.0.0.1', port = 0, tls = true, names = 'localhost' } = {}): Promise<Peer> {
-  const pem = makeSelfSigned({ hostname: names, now: Date.now() })
+interface PeerOptions {
+  readonly host?: string
+  readonly port?: number
+  readonly tls?: boolean
+  readonly names?: string
+  readonly pem?: Peer['pem']
+}
+
+export async function startPeer({ host = '127.0.0.1', port = 0, tls = true, names = 'localhost', ...own }: PeerOptions = {}): Promise<Peer> {
+  const pem = own.pem ?? makeSelfSigned({ hostname: names, now: Date.now() })
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -132,21 +140,31 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
   greet()
 }
 
-export type Zone = { readonly [T in RecordType]?: readonly RecordData[T][] } & { readonly trouble?: boolean; readonly secure?: boolean }
+export type Zone = { readonly [T in RecordType]?: readonly RecordData[T][] } & {
+  /** No answer, to any question or to those for these types. */
+  readonly trouble?: boolean | readonly RecordType[]
+  readonly secure?: boolean
+}
 
-/** Names to what they have. A name that is not there is not there. */
+/** Names to what they have. A name that is not there is not there; what an alias leads to is proven where both are. */
 export function fakeDns(zones: Record<string, Zone>): Dns & { readonly zones: Record<string, Zone>; asked: string[] } {
   const asked: string[] = []
+  const find = <T extends RecordType>(name: string, type: T, secure: boolean): Answer<T> => {
+    const zone = zones[name]
+    if (!zone) throw new NoSuchName(`there is no ${name}`)
+    if (zone.trouble === true || (zone.trouble || []).includes(type)) throw new DnsTrouble(`no answer for ${name}`)
+    const proven = secure && zone.secure === true
+    const [alias] = zone.CNAME ?? []
+    if (alias !== undefined && type !== 'CNAME') return find(alias, type, proven)
+    return { records: (zone[type] ?? []) as readonly RecordData[T][], secure: proven, name }
+  }
   return {
     zones,
     asked,
     validates: true,
     async ask<T extends RecordType>(name: string, type: T): Promise<Answer<T>> {
       asked.push(`${type} ${name}`)
-      const zone = zones[name]
-      if (!zone) throw new NoSuchName(`there is no ${name}`)
-      if (zone.trouble) throw new DnsTrouble(`no answer for ${name}`)
-      return { records: (zone[type] ?? []) as readonly RecordData[T][], secure: zone.secure === true, name }
+      return find(name, type, true)
     },
   }
 }
