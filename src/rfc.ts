@@ -207,6 +207,7 @@ export const RFCS: readonly Rfc[] = [
     'FUZZY: words in any order, with other endings, without their accents, and with one letter wrong from 5 letters on, in bodies from 8; RELEVANCY. Keys that name no text stay exact',
     { imap: ['SEARCH=FUZZY'] },
   ),
+  rfc(6186, 'Use of SRV Records for Locating Email Submission/Access Services', 'full', 'the records that `postern dns` prints'),
   rfc(6376, 'DomainKeys Identified Mail (DKIM) Signatures', 'part', 'mail of people here is signed, relaxed/relaxed'),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6522, 'The Multipart/Report Media Type for the Reporting of Mail System Administrative Messages', 'full', 'the frame of such a report'),
@@ -280,6 +281,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
+  rfc(8460, 'SMTP TLS Reporting', 'words', 'the record that asks others for reports; none are sent'),
   rfc(
     8461,
     'SMTP MTA Strict Transport Security (MTA-STS)',
@@ -292,6 +294,7 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(8508, 'IMAP REPLACE Extension', 'full', 'REPLACE and UID REPLACE, in one transaction', { imap: ['REPLACE'] }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
+  rfc(8659, 'DNS Certification Authority Authorization (CAA) Resource Record', 'words', 'a record that `postern dns` suggests'),
   rfc(
     8689,
     'SMTP Require TLS Option',

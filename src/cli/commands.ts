@@ -9,6 +9,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['mailbox', async () => (await import('./mailbox.ts')).mailbox],
   ['queue', async () => (await import('./queue.ts')).queue],
   ['dkim', async () => (await import('./dkim.ts')).dkim],
+  ['dns', async () => (await import('./dns.ts')).dns],
   ['backup', async () => (await import('./backup/backup.ts')).backup],
   ['restore', async () => (await import('./backup/restore.ts')).restore],
   ['health', async () => (await import('./health.ts')).health],

@@ -30,7 +30,7 @@ export function isRecordOf(record: string, key: KeyObject | string): boolean {
 }
 
 function publicOctets(key: KeyObject | string): { type: 'rsa' | 'ed25519'; octets: Buffer } {
-  const open = createPublicKey(key as string)
+  const open = typeof key === 'object' && key.type === 'public' ? key : createPublicKey(key as string)
   const spki = open.export({ type: 'spki', format: 'der' })
   // The key alone, of 32 octets, where it is Ed25519's.
   return open.asymmetricKeyType === 'ed25519' ? { type: 'ed25519', octets: spki.subarray(-32) } : { type: 'rsa', octets: spki }

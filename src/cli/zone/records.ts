@@ -1,0 +1,177 @@
+/** The records that a domain and its mail host need, as a zone file has them (RFC 1035 §5.1), each with words on what it is for. */
+import { createHash } from 'node:crypto'
+import { isIPv4 } from 'node:net'
+import type { ServiceName } from '../../config/schema.ts'
+import { dkimRecord, dkimRecordName, quotedStrings } from '../../mail/dkim-record.ts'
+import type { Tlsa } from '../../net/dns/dns.ts'
+import type { Setting, ShownCertificate } from './setting.ts'
+
+export interface Entry {
+  readonly words: string
+  /** Lines of a zone file. */
+  readonly records: readonly string[]
+  /** Records that may be wanted, and are not to be loaded as they are. */
+  readonly perhaps?: readonly string[]
+}
+
+const TTL = 3600
+
+const line = (name: string, type: string, data: string): string => `${name}. ${TTL} IN ${type} ${data}`
+const txt = (name: string, text: string): string => line(name, 'TXT', quotedStrings(text))
+
+/** What stands in the zone of a domain whose mail is kept here. */
+export function domainEntries(domain: string, setting: Setting): Entry[] {
+  return [
+    mx(domain, setting),
+    spf(domain, setting),
+    dkim(domain, setting),
+    dmarc(domain, setting),
+    tlsReports(domain),
+    mtaSts(domain, setting),
+  ].concat(...SRV.map((srv) => serviceEntry(domain, srv, setting)))
+}
+
+/** What stands in the zone that the host is in. */
+export const hostEntries = (setting: Setting): Entry[] => [addresses(setting), helo(setting), tlsa(setting), caa(setting)]
+
+function mx(domain: string, { config: { hostname }, ports }: Setting): Entry {
+  const record = line(domain, 'MX', `10 ${hostname}.`)
+  return ports.has('mx')
+    ? { words: `MX: mail for ${domain} is brought to ${hostname}.`, records: [record] }
+    : {
+        words: 'MX: "listeners.mx" is off here. Name the host that takes mail from other servers and brings it here.',
+        records: [],
+        perhaps: [record],
+      }
+}
+
+function spf(domain: string, { config: { relay, outbound } }: Setting): Entry {
+  if (outbound?.enabled === false)
+    return {
+      words: 'SPF: mail to other domains is refused here ("outbound.enabled"), so none of it comes from us.',
+      records: [txt(domain, 'v=spf1 mx -all')],
+    }
+  if (!relay) return { words: `SPF: only the MX hosts of ${domain} send its mail.`, records: [txt(domain, 'v=spf1 mx -all')] }
+  return {
+    words: `SPF: who sends mail of ${domain}. Yours leaves by ${relay.host}: its provider says which include: it wants; take the second line then, with that in it.`,
+    records: [txt(domain, 'v=spf1 mx -all')],
+    perhaps: [txt(domain, `v=spf1 mx include:${relay.host} -all`)],
+  }
+}
+
+function dkim(domain: string, { keys }: Setting): Entry {
+  const own = (keys ?? []).filter((key) => key.domain === domain)
+  if (keys === undefined) return { words: 'DKIM: the database cannot be asked for the keys now.', records: [] }
+  if (own.length === 0) return { words: `DKIM: ${domain} has no keys, so its mail is not signed. Make them: postern dkim add ${domain}`, records: [] }
+  return {
+    words: 'DKIM: the keys that sign its mail; each is used once its record can be looked up.',
+    records: own.map(({ selector, privateKey }) => txt(dkimRecordName(domain, selector), dkimRecord(privateKey))),
+  }
+}
+
+/** A policy that costs mail is for those whose mail is signed: what is forwarded passes by DKIM alone. */
+function dmarc(domain: string, { keys }: Setting): Entry {
+  const signed = keys?.some((key) => key.domain === domain) === true
+  return {
+    words: signed
+      ? 'DMARC: what claims to be from here and proves it by neither DKIM nor SPF goes to the spam folder. With the DKIM records in place for a week or two and no surprises in the reports, p=reject.'
+      : 'DMARC: p=none only asks for reports, as mail is not signed yet. With DKIM in place p=quarantine, which is what large receivers want to see.',
+    records: [txt(`_dmarc.${domain}`, `v=DMARC1; p=${signed ? 'quarantine' : 'none'}; rua=mailto:postmaster@${domain}`)],
+  }
+}
+
+const tlsReports = (domain: string): Entry => ({
+  words: 'TLS-RPT: where other servers report trouble with TLS on the way here (RFC 8460).',
+  records: [txt(`_smtp._tls.${domain}`, `v=TLSRPTv1; rua=mailto:postmaster@${domain}`)],
+})
+
+/** RFC 8461 §3: a record and a file by HTTPS, which this server does not serve. */
+function mtaSts(domain: string, { config: { hostname } }: Setting): Entry {
+  const policy = ['version: STSv1', 'mode: testing', `mx: ${hostname}`, 'max_age: 604800']
+  const id = createHash('sha256').update(policy.join('\n')).digest('hex').slice(0, 20)
+  return {
+    words: `MTA-STS: only if you have a web server for it, which Postern is not. https://mta-sts.${domain}/.well-known/mta-sts.txt has to say "${policy.join('\\r\\n')}" ("mode: enforce" when the reports are good), with a certificate for that name; the id changes with the text.`,
+    records: [],
+    perhaps: [txt(`_mta-sts.${domain}`, `v=STSv1; id=${id}`)],
+  }
+}
+
+export interface Srv {
+  readonly label: string
+  /** undefined: nothing here ever is that. */
+  readonly service: ServiceName | undefined
+  /** IMAP is what a mail program is to prefer where it can have both (RFC 6186 §3.3). */
+  readonly priority: number
+  readonly what: string
+}
+
+/** RFC 6186 §3, RFC 8314 §5.1. */
+export const SRV: readonly Srv[] = [
+  { label: '_submissions._tcp', service: 'submissions', priority: 0, what: 'sending mail, TLS' },
+  { label: '_submission._tcp', service: 'submission', priority: 0, what: 'sending mail, STARTTLS' },
+  { label: '_imaps._tcp', service: 'imaps', priority: 0, what: 'IMAP, TLS' },
+  { label: '_imap._tcp', service: undefined, priority: 0, what: 'IMAP without TLS from the first byte' },
+  { label: '_pop3s._tcp', service: 'pop3s', priority: 10, what: 'POP3, TLS' },
+  { label: '_pop3._tcp', service: 'pop3', priority: 10, what: 'POP3, STLS' },
+]
+
+function serviceEntry(domain: string, { label, service, priority, what }: Srv, { config: { hostname }, ports }: Setting): Entry {
+  const port = service && ports.get(service)
+  return port === undefined
+    ? { words: `SRV: ${what}: not here, and mail programs need not try.`, records: [line(`${label}.${domain}`, 'SRV', '0 0 0 .')] }
+    : { words: `SRV: where mail programs find ${what}.`, records: [line(`${label}.${domain}`, 'SRV', `${priority} 1 ${port} ${hostname}.`)] }
+}
+
+function addresses({ config: { hostname }, addresses: own }: Setting): Entry {
+  const words = `A, AAAA: where ${hostname} is. Have the provider of each address set its reverse name (PTR) to ${hostname}.`
+  if (own.length === 0)
+    return {
+      words: `${words} This machine has no public address of its own: put the one that your router or provider shows.`,
+      records: [],
+      perhaps: [line(hostname, 'A', '192.0.2.1'), line(hostname, 'AAAA', '2001:db8::1')],
+    }
+  return { words, records: own.map((address) => line(hostname, isIPv4(address) ? 'A' : 'AAAA', address)) }
+}
+
+/** RFC 7208 §2.3: the name of EHLO, which is all that a report about undelivered mail has. */
+const helo = ({ config: { hostname, domains } }: Setting): Entry =>
+  domains.includes(hostname)
+    ? { words: `SPF of the host's own name is that of the domain ${hostname}, above.`, records: [] }
+    : { words: `SPF of the host's own name: reports of undelivered mail have no other sender.`, records: [txt(hostname, 'v=spf1 a -all')] }
+
+/** DANE-EE, the key, SHA-256: RFC 7672 §3.1.1. */
+export const tlsaOf = ({ leaf }: ShownCertificate): Tlsa => ({
+  usage: 3,
+  selector: 1,
+  matchingType: 1,
+  certificate: createHash('sha256')
+    .update(leaf.publicKey.export({ type: 'spki', format: 'der' }))
+    .digest(),
+})
+
+function tlsa({ config: { hostname }, certificate, ports }: Setting): Entry {
+  if (!certificate) return { words: 'TLSA: there is no certificate yet; the first start makes one.', records: [] }
+  const { usage, selector, matchingType, certificate: digest } = tlsaOf(certificate)
+  const record = line(`_25._tcp.${hostname}`, 'TLSA', `${usage} ${selector} ${matchingType} ${digest.toString('hex')}`)
+  const words =
+    'TLSA: the key that this server shows on port 25 (DANE). It counts only in a zone that DNSSEC signs, and a new key needs its record two days before it is used; have renewals keep the key (certbot: --reuse-key).'
+  return ports.has('mx') ? { words, records: [record] } : { words, records: [], perhaps: [record] }
+}
+
+/** By the organisation that its certificates name. */
+const ISSUERS: readonly (readonly [RegExp, string])[] = [
+  [/O=Let's Encrypt/, 'letsencrypt.org'],
+  [/O=(?:ZeroSSL|Sectigo)/, 'sectigo.com'],
+  [/O=Google Trust Services/, 'pki.goog'],
+  [/O=DigiCert/, 'digicert.com'],
+]
+
+/** RFC 8659 §4.2. */
+function caa({ config: { hostname }, certificate }: Setting): Entry {
+  const [, issuer = 'letsencrypt.org'] = ISSUERS.find(([name]) => certificate && name.test(certificate.leaf.issuer)) ?? []
+  return {
+    words: 'CAA: if you want it, the one authority that may give certificates for this name; no other does then.',
+    records: [],
+    perhaps: [line(hostname, 'CAA', `0 issue "${issuer}"`)],
+  }
+}
