@@ -37,6 +37,8 @@ export interface ClientOptions {
   readonly timeouts?: Partial<ClientTimeouts>
   /** Local address that we come from. */
   readonly localAddress?: string | undefined
+  /** Gives up what is not open yet. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface OutgoingRecipient {
@@ -87,17 +89,23 @@ export class SmtpClient {
   static async open(options: ClientOptions): Promise<SmtpClient> {
     const timeouts = { ...CLIENT_TIMEOUTS, ...options.timeouts }
     let socket = await reach(options, timeouts.connect)
-    let secured: Secured | undefined
-    if (options.start === 'implicit')
-      ({ socket, secured } = await secure(socket, { host: options.host, demand: options.tls, timeout: timeouts.handshake }))
-    const client = new SmtpClient(socket, options)
-    client.#secured = secured
+    const raw = socket
+    const giveUp = (): void => void raw.destroy()
+    if (options.signal?.aborted) giveUp()
+    options.signal?.addEventListener('abort', giveUp)
     try {
+      let secured: Secured | undefined
+      if (options.start === 'implicit')
+        ({ socket, secured } = await secure(socket, { host: options.host, demand: options.tls, timeout: timeouts.handshake }))
+      const client = new SmtpClient(socket, options)
+      client.#secured = secured
       await client.#begin()
       return client
     } catch (err) {
-      client.close()
+      socket.destroy()
       throw failureOf(err, options.host)
+    } finally {
+      options.signal?.removeEventListener('abort', giveUp)
     }
   }
 

@@ -37,8 +37,7 @@ export class Connections {
   /** In somebody's hands. */
   readonly #busy = new Set<SmtpClient>()
   #waiting = 0
-  /** Everything under way was cut off: nothing is to be read from what failed since. */
-  aborted = false
+  readonly #abort = new AbortController()
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -89,7 +88,7 @@ export class Connections {
 
   async #reach(hop: Hop): Promise<SmtpClient> {
     const { hostname, timeouts, localAddress, log } = this.#options
-    const options: ClientOptions = { ...hop, hostname, ...(timeouts && { timeouts }), localAddress }
+    const options: ClientOptions = { ...hop, hostname, ...(timeouts && { timeouts }), localAddress, signal: this.#abort.signal }
     try {
       return await SmtpClient.open(options)
     } catch (err) {
@@ -119,9 +118,14 @@ export class Connections {
     this.#waiting++
   }
 
+  /** Everything under way was cut off: nothing is to be read from what failed since. */
+  get aborted(): boolean {
+    return this.#abort.signal.aborted
+  }
+
   /** Cuts off what is under way. */
   abort(): void {
-    this.aborted = true
+    this.#abort.abort()
     for (const client of this.#busy) client.close()
     this.#busy.clear()
   }

@@ -73,6 +73,13 @@ export async function outboundHouse(zones: Record<string, Zone> = {}) {
       return texts
     },
     ben,
+    async count(text: string): Promise<number> {
+      let found = 0
+      await pool.rows({ name: `t_${statements++}`, text }, [], (row) => {
+        found = row.long()
+      })
+      return found
+    },
     async sql(text: string): Promise<void> {
       await pool.rows({ name: `t_${statements++}`, text }, [])
     },

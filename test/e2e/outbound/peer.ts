@@ -13,7 +13,7 @@ export interface Took {
 }
 
 /** What is said to a command; undefined: what a good server says. 'close' ends the connection instead, 'hang' says nothing. */
-export type Script = (line: string, peer: { readonly secure: boolean; readonly connection: number }) => string | undefined
+export type Script = (line: string, peer: { readonly secure: boolean; readonly connection: number; readonly address: string }) => string | undefined
 
 export interface Peer {
   readonly port: number
@@ -64,6 +64,7 @@ export async function startPeer({ host = '127.0.0.1', port = 0, tls = true, name
 }
 
 function converse(raw: Socket, peer: Peer, connection: number): void {
+  const address = raw.localAddress ?? ''
   let socket: Socket = raw
   let secure = false
   let buffer = ''
@@ -76,7 +77,7 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
     else if (answer.endsWith(' close')) socket.end(`${answer.slice(0, -6)}\r\n`)
     else socket.write(`${answer}\r\n`)
   }
-  const greet = (): void => write(peer.script('CONNECT', { secure, connection }) ?? '220 peer.test ready')
+  const greet = (): void => write(peer.script('CONNECT', { secure, connection, address }) ?? '220 peer.test ready')
   const good = (line: string): string => {
     const verb = line.slice(0, 4).toUpperCase()
     if (verb === 'EHLO')
@@ -95,7 +96,7 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       if (line !== '.') return void data.push(line.startsWith('.') ? line.slice(1) : line)
       const text = data.join('\r\n')
       data = undefined
-      const answer = peer.script('.', { secure, connection })
+      const answer = peer.script('.', { secure, connection, address })
       // Whatever it says about it, it has it, unless it refuses.
       if (answer === undefined || !/^[45]/.test(answer)) peer.took.push({ from, to, text: `${text}\r\n`, secure })
       to = []
@@ -104,7 +105,7 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
     }
     peer.lines.push(line)
     if (line === 'STARTTLS' && peer.extensions.includes('STARTTLS')) {
-      const answer = peer.script(line, { secure, connection }) ?? '220 go'
+      const answer = peer.script(line, { secure, connection, address }) ?? '220 go'
       write(answer)
       if (!answer.startsWith('220')) return
       raw.removeAllListeners('data')
@@ -116,7 +117,7 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       listen()
       return
     }
-    const answer = peer.script(line, { secure, connection }) ?? good(line)
+    const answer = peer.script(line, { secure, connection, address }) ?? good(line)
     if (/^MAIL/i.test(line) && answer.startsWith('250')) {
       from = /<(.*?)>/.exec(line)![1]!
       to = []

@@ -217,12 +217,15 @@ test('told of what was asked for: relayed where the other side does not report, 
 })
 
 test('stopped in the middle: it goes back as if it had not been tried, and another worker sends it', async () => {
-  peer.script = (line) => (line === 'DATA' ? 'hang' : undefined)
-  work()
-  await house.send(['a@one.test'])
-  await until('under way', () => peer.lines.includes('DATA'))
-  await worker!.stop(50)
-  assert.deepEqual(await left(), [{ address: 'a@one.test', state: 'waiting', said: '', attempts: 0 }])
+  for (const at of ['DATA', 'CONNECT']) {
+    peer.script = (line) => (line === at ? 'hang' : undefined)
+    const before = peer.connections
+    work()
+    if (at === 'DATA') await house.send(['a@one.test'])
+    await until('under way', () => (at === 'DATA' ? peer.lines.includes(at) : peer.connections > before))
+    await worker!.stop(50)
+    assert.deepEqual(await left(), [{ address: 'a@one.test', state: 'waiting', said: '', attempts: 0 }], at)
+  }
   peer.script = () => undefined
   work()
   await empty()
