@@ -192,6 +192,12 @@ export const RFCS: readonly Rfc[] = [
   rfc(5891, 'Internationalized Domain Names in Applications: Protocol', 'part', 'domains are kept as A-labels'),
   rfc(5929, 'Channel Bindings for TLS', 'part', 'tls-server-end-point'),
   rfc(5957, 'Display-Based Address Sorting for the IMAP4 SORT Extension', 'full', 'DISPLAYFROM and DISPLAYTO', { imap: ['SORT=DISPLAY'] }),
+  rfc(
+    6008,
+    'Authentication-Results Registration for Differentiating among Cryptographic Results',
+    'full',
+    '`header.b`: the beginning of the signature',
+  ),
   rfc(6152, 'SMTP Service Extension for 8-bit MIME Transport', 'full', '8BITMIME: octets are kept as they come', { smtp: ['8BITMIME'] }),
   rfc(
     6154,
@@ -208,7 +214,12 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['SEARCH=FUZZY'] },
   ),
   rfc(6186, 'Use of SRV Records for Locating Email Submission/Access Services', 'full', 'the records that `postern dns` prints'),
-  rfc(6376, 'DomainKeys Identified Mail (DKIM) Signatures', 'part', 'mail of people here is signed, relaxed/relaxed'),
+  rfc(
+    6376,
+    'DomainKeys Identified Mail (DKIM) Signatures',
+    'part',
+    'mail of people here is signed, relaxed/relaxed; of mail from other servers 5 signatures are checked, and one whose l= leaves something out does not count',
+  ),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6522, 'The Multipart/Report Media Type for the Reporting of Mail System Administrative Messages', 'full', 'the frame of such a report'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
@@ -241,8 +252,14 @@ export const RFCS: readonly Rfc[] = [
     'one mod-sequence for each message, all mailboxes have them; expunges are known from the log, below its floor all UIDs that are absent are told',
     { imap: ['CONDSTORE', 'QRESYNC'] },
   ),
-  rfc(7208, 'Sender Policy Framework (SPF) for Authorizing Use of Domains in Email, Version 1', 'words', 'strings of a TXT record are put together'),
+  rfc(
+    7208,
+    'Sender Policy Framework (SPF) for Authorizing Use of Domains in Email, Version 1',
+    'part',
+    'checked for mail from other servers, within 10 lookups and 2 void ones; alone it refuses nothing, and no Received-SPF is written',
+  ),
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
+  rfc(7372, 'Email Authentication Status Codes', 'words', '5.7.26 for what DMARC refuses'),
   rfc(
     7377,
     'IMAP4 Multimailbox SEARCH Extension',
@@ -275,6 +292,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(7889, 'The IMAP APPENDLIMIT Extension', 'full', 'one limit for all mailboxes', { imap: ['APPENDLIMIT'] }),
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
   rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
+  rfc(8301, 'Cryptographic Algorithm and Key Usage Update to DomainKeys Identified Mail (DKIM)', 'full', 'no rsa-sha1, no RSA key below 1,024 bits'),
   rfc(8314, 'Cleartext Considered Obsolete: Use of TLS for Email Submission and Access', 'full', 'no service that reads or submits mail without TLS'),
   rfc(8414, 'OAuth 2.0 Authorization Server Metadata', 'words', 'the issuer of a document must be the one that was asked'),
   rfc(8437, 'IMAP UNAUTHENTICATE Extension for Connection Reuse', 'full', 'UNAUTHENTICATE, announced after login', { imap: ['UNAUTHENTICATE'] }),
@@ -294,6 +312,18 @@ export const RFCS: readonly Rfc[] = [
   }),
   rfc(8508, 'IMAP REPLACE Extension', 'full', 'REPLACE and UID REPLACE, in one transaction', { imap: ['REPLACE'] }),
   rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
+  rfc(
+    8601,
+    'Message Header Field for Indicating Message Authentication Status',
+    'full',
+    'on top of mail from other servers; what comes in our name is taken away',
+  ),
+  rfc(
+    8617,
+    'The Authenticated Received Chain (ARC) Protocol',
+    'part',
+    'chains of up to 10 sets are checked; those of trusted sealers go before DMARC’s no; nothing is sealed here',
+  ),
   rfc(8659, 'DNS Certification Authority Authorization (CAA) Resource Record', 'words', 'a record that `postern dns` suggests'),
   rfc(
     8689,
@@ -341,6 +371,12 @@ export const RFCS: readonly Rfc[] = [
     'part',
     'quoted strings and mailbox names as UTF-8 once enabled; messages with 8-bit headers are shown to, and taken from, clients that have not enabled it, as they are; CHARSET UTF-8 is taken from those that have, as Thunderbird sends it; a LOGIN in UTF-8 is understood',
     { imap: ['UTF8=ACCEPT'] },
+  ),
+  rfc(
+    9989,
+    'Domain-Based Message Authentication, Reporting, and Conformance (DMARC)',
+    'part',
+    'mail from other servers is checked, and refused or taken for junk as its domain asks; no reports are sent',
   ),
   rfc(
     10022,

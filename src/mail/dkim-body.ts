@@ -70,3 +70,51 @@ export class RelaxedBody {
     this.#used = 0
   }
 }
+
+/** The same for the simple form: RFC 6376 §3.4.3. */
+export class SimpleBody {
+  readonly #take: (octets: Buffer) => void
+  /** Line ends that count only if something follows them. */
+  #ends = 0
+  #cr = false
+
+  constructor(take: (octets: Buffer) => void) {
+    this.#take = take
+  }
+
+  write(octets: Uint8Array): void {
+    const bytes = Buffer.from(octets.buffer, octets.byteOffset, octets.length)
+    let at = 0
+    if (bytes.length === 0) return
+    if (this.#cr && bytes[0] === LF) {
+      this.#ends++
+      at = 1
+    } else if (this.#cr) this.#give(CR_ALONE)
+    const end = contentEnd(bytes, at)
+    if (end > at) this.#give(bytes.subarray(at, end))
+    this.#ends += (bytes.length - end) >> 1
+    this.#cr = ((bytes.length - end) & 1) === 1
+  }
+
+  end(): void {
+    if (this.#cr) this.#give(CR_ALONE)
+    this.#take(CRLF)
+  }
+
+  #give(octets: Buffer): void {
+    for (; this.#ends > 0; this.#ends -= Math.min(this.#ends, RUN.length / 2)) this.#take(RUN.subarray(0, this.#ends * 2))
+    this.#take(octets)
+  }
+}
+
+const CR_ALONE = Buffer.from('\r')
+const CRLF = Buffer.from('\r\n')
+const RUN = Buffer.from('\r\n'.repeat(512))
+
+/** Where the line ends begin that the octets from `at` on end with; the LF of the last one may be still to come. */
+function contentEnd(bytes: Buffer, at: number): number {
+  let end = bytes.length
+  if (end > at && bytes[end - 1] === CR) end--
+  while (end - 2 >= at && bytes[end - 2] === CR && bytes[end - 1] === LF) end -= 2
+  return end
+}

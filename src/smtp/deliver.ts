@@ -1,9 +1,9 @@
-/** What becomes of a message that was accepted: staged once, queued for recipients elsewhere, and put into the inboxes of those here. */
+/** What becomes of a message that was accepted: staged once, queued for recipients elsewhere, and put into the inboxes, or the mailboxes for junk, of those here. */
 import type { AccountAccess } from '../store/access.ts'
 import type { Recipient } from '../store/accounts.ts'
 import type { ContentStage, MailStore, StagedContent } from '../store/mailstore.ts'
 import type { NewOutbound, Queue } from '../store/queue.ts'
-import type { ContentId } from '../store/types.ts'
+import type { AccountId, ContentId } from '../store/types.ts'
 
 export type DeliveryStore = Pick<MailStore, 'stage' | 'deliver'>
 
@@ -21,6 +21,8 @@ export interface Destinations {
   /** Absent: nobody is elsewhere. */
   readonly remote?: NewOutbound | undefined
 }
+
+const NOBODY: ReadonlySet<AccountId> = new Set()
 
 export interface Committed {
   /** Recipients who had it from an earlier attempt. */
@@ -56,9 +58,9 @@ export class Acceptance {
 
   /**
    * Durable for all when it resolves. `attempt` as `MailStore.deliver` has it: what was done before a failure is found again by it, so that the client's next try does
-   * only the rest.
+   * only the rest. To those of `junk` who have a mailbox for it, it is junk.
    */
-  async commit(internalDate: number, attempt: string): Promise<Committed> {
+  async commit(internalDate: number, attempt: string, junk: ReadonlySet<AccountId> = NOBODY): Promise<Committed> {
     const staged = this.#staged
     if (staged === undefined) throw new Error('commit before finish')
     this.#handedOver = true
@@ -66,7 +68,13 @@ export class Acceptance {
     const { store, queue } = this.#deps
     const queued = remote && (await queue!.enqueue(owner, staged, remote, attempt))
     const stored = queued?.again === false
-    const to = local.map(({ access, inbox }) => ({ to: access, mailbox: inbox, flags: [], stored: stored && access.account === owner.account }))
+    const to = local.map(({ access, inbox, junk: other }) => ({
+      to: access,
+      mailbox: (junk.has(access.account) ? other : undefined) ?? inbox,
+      knownBy: inbox,
+      flags: [],
+      stored: stored && access.account === owner.account,
+    }))
     const delivered = to.length > 0 ? await store.deliver(staged, internalDate, to, attempt) : undefined
     const confirm = (): void => {
       queued?.confirm()

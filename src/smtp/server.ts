@@ -14,6 +14,7 @@ import type { Queue } from '../store/queue.ts'
 import type { Throttle } from '../store/throttle.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import type { DeliveryStore } from './deliver.ts'
+import type { InboundParts } from './inbound/authentication.ts'
 import { ROOM_PER_MESSAGE, SMTP_LIMITS, type SmtpLimits } from './limits.ts'
 import { InFlight, Tarpit } from './pace.ts'
 import type { PathRules } from './path.ts'
@@ -48,6 +49,11 @@ export interface SmtpDeps {
   readonly hasRoom?: () => boolean
 }
 
+export interface MxDeps extends SmtpDeps {
+  /** Absent: SPF, DKIM and DMARC are not asked for. */
+  readonly inbound?: InboundParts | undefined
+}
+
 export interface SubmissionDeps extends SmtpDeps {
   readonly authenticator: Authenticator
   readonly presence: Pick<Presence, 'enter'>
@@ -64,10 +70,10 @@ export interface SubmissionDeps extends SmtpDeps {
 }
 
 /** Mail from other servers, for people here. Never a relay, never AUTH. */
-export function mxService(deps: SmtpDeps): Serve {
+export function mxService(deps: MxDeps): Serve {
   const limits = { ...SMTP_LIMITS, ...deps.limits }
-  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) })
   const log = deps.log.child({ service: 'mx' })
+  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) }, { hostname: deps.hostname, inbound: deps.inbound, log })
   const data: DataDeps = { ...deps, limits, policy, log, revealClient: true }
   return new SmtpServer({ ...deps, limits, policy, log, data, login: undefined }).serve
 }

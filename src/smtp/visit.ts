@@ -15,6 +15,12 @@ export interface User {
   readonly address: string
 }
 
+/** Somebody here who is written to. */
+export interface LocalRecipient extends Recipient {
+  /** Of the address that was asked for first. */
+  readonly domain: string
+}
+
 /** One message, from MAIL FROM on. It ends with smtp-server's envelope, on every path. */
 export class Transaction {
   /** Names the message in Received, in the reply and in the log. */
@@ -27,7 +33,7 @@ export class Transaction {
   asked = 0
   /** Accepted recipients as written, local ones and others. */
   readonly accepted = new Set<string>()
-  readonly local = new Map<AccountId, Recipient>()
+  readonly local = new Map<AccountId, LocalRecipient>()
   /** Forward-paths of those elsewhere, and of those here whose message is held. */
   readonly remote = new Map<string, Wish>()
   /** Forward-paths of those here whose sender wants to hear that they have it. */

@@ -88,6 +88,8 @@ export interface Login {
 export interface Recipient {
   readonly access: AccountAccess
   readonly inbox: MailboxId
+  /** Its mailbox for junk; absent: it has none. */
+  readonly junk?: MailboxId | undefined
   readonly used: number
   readonly quota: number | undefined
 }

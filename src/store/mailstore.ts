@@ -192,6 +192,8 @@ export interface Delivery {
   /** Where it goes; a mailbox that is gone by then means INBOX. */
   readonly mailbox: MailboxId
   readonly flags: readonly string[]
+  /** By this mailbox a retry is found again, if not by the one that it goes to: where it goes may change from one attempt to the next. */
+  readonly knownBy?: MailboxId
   /** This content of this account is in the database already: it was queued too (store/queue.ts). */
   readonly stored?: boolean
 }

@@ -16,7 +16,8 @@ export async function acceptLocal(written: string, visit: Visit, deps: PolicyDep
   if (quota !== undefined && used >= quota) throw new Reply(452, '4.2.2', 'The mailbox is full')
   if (quota !== undefined && used + (transaction.announced ?? 0) > quota)
     throw new Reply(552, '5.2.2', 'The message is too big for what is left of the mailbox')
-  transaction.local.set(recipient.access.account, recipient)
+  const { account } = recipient.access
+  if (!transaction.local.has(account)) transaction.local.set(account, { ...recipient, domain: domainOf(address) })
   transaction.accepted.add(written)
   return true
 }

@@ -1,10 +1,21 @@
 /** Port 25: mail from anywhere for people here, and for nobody else. There is no network, address or name that may relay. */
+import type { Log } from '../../log.ts'
+import { withoutResultsOf } from '../../mail/auth-results.ts'
 import { networkOf } from '../../store/remote.ts'
+import { authentication, type InboundParts } from '../inbound/authentication.ts'
 import { NO_ROOM, Reply } from '../reply.ts'
 import { acceptLocal } from './local.ts'
 import { isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
 
-export function mxPolicy(deps: PolicyDeps): Policy {
+export interface MxParts {
+  /** The authserv-id. */
+  readonly hostname: string
+  /** Absent: nobody is asked who he is. */
+  readonly inbound?: InboundParts | undefined
+  readonly log: Log
+}
+
+export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts): Policy {
   const { throttle, limits } = deps
   return {
     wantsLogin: false,
@@ -24,6 +35,11 @@ export function mxPolicy(deps: PolicyDeps): Policy {
     },
     async header() {
       return ''
+    },
+    strip: (block) => withoutResultsOf(hostname, block),
+    // What comes from this host itself has no other name than the host's own, and its domain need not know of it.
+    async inspect({ block }, visit) {
+      return inbound && !isExempt(deps, visit) ? authentication(block, visit, { ...inbound, hostname, log }) : undefined
     },
   }
 }

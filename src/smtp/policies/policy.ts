@@ -1,6 +1,7 @@
 /** What a service decides about mail: who may send it, to whom, and what it must look like. Each throws Reply to refuse. */
 import type { Accounts } from '../../store/accounts.ts'
 import type { Throttle } from '../../store/throttle.ts'
+import type { AccountId } from '../../store/types.ts'
 import type { HeaderFacts } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
 import type { Wish } from '../notify.ts'
@@ -22,7 +23,9 @@ export interface Policy {
   recipient(address: string, wish: Wish, visit: Visit): Promise<void>
   /** The header block, before anything is stored or sent on. Resolves to lines to put on top, each with CRLF. */
   header(block: Buffer, facts: HeaderFacts, visit: Visit): Promise<string>
-  /** Looks at the whole message while it comes; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */
+  /** What is kept of the header block; absent: all of it. */
+  strip?(block: Buffer): Buffer
+  /** Looks at the whole message while it comes, as it was sent; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */
   inspect?(message: { readonly block: Buffer; readonly added: string }, visit: Visit): Promise<Inspection | undefined>
 }
 
@@ -30,8 +33,8 @@ export interface Policy {
 export interface Inspection {
   /** The chunk may be changed once it resolves. Throws Reply to refuse. */
   write(chunk: Buffer): Promise<void> | void
-  /** After the last octet, within the time that an answer may take (RFC 1047). Throws Reply to refuse. `lines` go on top, each with CRLF. */
-  finish(): Promise<{ readonly lines: string }>
+  /** After the last octet, within the time that an answer may take (RFC 1047). Throws Reply to refuse. `lines` go on top, each with CRLF; for accounts of `junk` it is junk. */
+  finish(): Promise<{ readonly lines: string; readonly junk?: ReadonlySet<AccountId> }>
   /** Nobody wants to know any more. */
   abort(): void
 }

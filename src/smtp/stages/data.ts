@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts'
 import { domainOf } from '../../mail/address.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import type { NewOutbound, Queue } from '../../store/queue.ts'
-import type { ContentId } from '../../store/types.ts'
+import type { AccountId, ContentId } from '../../store/types.ts'
 import { Acceptance, type Committed, type DeliveryStore, type Destinations } from '../deliver.ts'
 import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
@@ -99,7 +99,7 @@ class Incoming {
     const found = await this.#inspection?.finish()
     await acceptance.finish(Buffer.from(returnPath + (found?.lines ?? '') + lines))
     const attempt = this.#attempt.digest('hex')
-    const { again, confirm, content } = await this.#commit(acceptance, attempt)
+    const { again, confirm, content } = await this.#commit(acceptance, attempt, found?.junk)
     await this.#confirmed(content, attempt)
     return { words: `2.0.0 Accepted as ${transaction.id} ${content.toString(36)}`, again, heard: confirm }
   }
@@ -114,12 +114,12 @@ class Incoming {
     await acceptance.write(chunk)
   }
 
-  async #commit(acceptance: Acceptance, attempt: string): Promise<Committed> {
+  async #commit(acceptance: Acceptance, attempt: string, junk?: ReadonlySet<AccountId>): Promise<Committed> {
     const { commitMs } = this.#deps.limits
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      return await Promise.race([acceptance.commit(Date.now(), attempt), late.promise])
+      return await Promise.race([acceptance.commit(Date.now(), attempt, junk), late.promise])
     } finally {
       clearTimeout(timer)
     }
@@ -146,7 +146,9 @@ class Incoming {
     this.#inspection = await policy.inspect?.({ block, added }, this.#visit)
     const acceptance = new Acceptance(this.#deps, this.#destinations(Buffer.byteLength(returnPath)), limits.messageSize + ROOM_FOR_LINES)
     this.#acceptance = acceptance
-    if (start.length > 0) await this.#pass(acceptance, start)
+    await this.#inspection?.write(start)
+    const kept = policy.strip?.(block) ?? block
+    for (const part of kept === block ? [start] : [kept, start.subarray(block.length)]) if (part.length > 0) await acceptance.write(part)
     return acceptance
   }
 

@@ -25,7 +25,9 @@ const RECIPIENT: Statement = {
   text: `select a.account_id,
            (select id from mailbox where account_id = a.account_id and name = 'INBOX' and deleted_at is null),
            (select coalesce(sum(bytes), 0)::bigint from mailbox where account_id = a.account_id and deleted_at is null),
-           coalesce(a.quota, -1)
+           coalesce(a.quota, -1),
+           coalesce((select id from mailbox where account_id = a.account_id and deleted_at is null and (special_use = '\\Junk' or name = 'Junk')
+             order by (special_use = '\\Junk') desc nulls last limit 1), 0)
          from account a
          where a.enabled and a.account_id = (select account_id from address where address in ($1, $2) order by address = $1 desc limit 1)`,
 }
@@ -140,7 +142,8 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
         const inbox = row.int() as MailboxId
         const used = row.long()
         const quota = row.long()
-        recipient = { access, inbox, used, quota: quota < 0 ? undefined : quota }
+        const junk = row.int() as MailboxId
+        recipient = { access, inbox, junk: junk === 0 ? undefined : junk, used, quota: quota < 0 ? undefined : quota }
       })
       return recipient
     },

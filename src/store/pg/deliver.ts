@@ -76,7 +76,7 @@ export class Deliveries {
     let stored = deliveries.some((delivery) => delivery.stored === true)
     for (const delivery of deliveries) {
       const { account } = delivery.to
-      const op = what.attempt === undefined ? newOp() : opOf(what.attempt, delivery.mailbox)
+      const op = what.attempt === undefined ? newOp() : opOf(what.attempt, delivery.knownBy ?? delivery.mailbox)
       const done = await this.#once(`${account}/${op}`, () => this.#toMailbox(what, delivery, { op, stored }))
       landed.push({ ...done, op, account, modseq: done.at.modseq })
       stored ||= !done.again

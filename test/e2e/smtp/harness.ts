@@ -10,7 +10,7 @@ import { silentLog } from '../../../src/log.ts'
 import type { Serve } from '../../../src/net/connection.ts'
 import { type Listener, listen } from '../../../src/net/listener.ts'
 import { createTls, type KeyPair, selfSigned } from '../../../src/net/tls.ts'
-import { mxService, type SmtpDeps, type SubmissionDeps, submissionService } from '../../../src/smtp/server.ts'
+import { type MxDeps, mxService, type SmtpDeps, type SubmissionDeps, submissionService } from '../../../src/smtp/server.ts'
 import { grantAccount } from '../../../src/store/access.ts'
 import type { Recipient } from '../../../src/store/accounts.ts'
 import type { Delivered, Delivery, StagedContent } from '../../../src/store/mailstore.ts'
@@ -25,7 +25,7 @@ process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
 
 /** Keeps what is delivered in memory: for tests of the wire and of policies, where no database has a part. */
 export class RecordingStore {
-  readonly messages: { readonly text: Buffer; readonly to: readonly AccountId[] }[] = []
+  readonly messages: { readonly text: Buffer; readonly to: readonly AccountId[]; readonly mailboxes: readonly MailboxId[] }[] = []
   discarded = 0
   readonly #staged = new WeakMap<StagedContent, Buffer>()
   /** Thrown by `deliver`. */
@@ -55,7 +55,7 @@ export class RecordingStore {
 
   async deliver(content: StagedContent, _date: number, to: readonly Delivery[]): Promise<Delivered> {
     if (this.failure) throw this.failure
-    this.messages.push({ text: this.#staged.get(content)!, to: to.map((d) => d.to.account) })
+    this.messages.push({ text: this.#staged.get(content)!, to: to.map((d) => d.to.account), mailboxes: to.map((d) => d.mailbox) })
     return { again: 0, confirm() {} }
   }
 
@@ -140,7 +140,7 @@ export async function serveOn(serve: Serve, mode: 'implicit' | 'starttls' | 'bot
   return listen({ host: '127.0.0.1', port: 0, mode, tls, detectMs: 1_000, networkOf: (remote) => remote, serve, log: silentLog() })
 }
 
-export async function startMx(deps: Partial<SmtpDeps> & { readonly persons?: readonly Person[] } = {}): Promise<Running> {
+export async function startMx(deps: Partial<MxDeps> & { readonly persons?: readonly Person[] } = {}): Promise<Running> {
   const store = new RecordingStore()
   const { accounts } = people(deps.persons ?? [ANN, BOB])
   const { limits, ...rest } = deps

@@ -1,0 +1,72 @@
+/** Looks at a message that comes from another server while it comes: who sent it, and whether its author's domain stands by it. */
+import type { Log } from '../../log.ts'
+import { authenticationResults } from '../../mail/auth-results.ts'
+import type { Dns } from '../../net/dns/dns.ts'
+import type { Inspection } from '../policies/policy.ts'
+import { Reply } from '../reply.ts'
+import type { Visit } from '../visit.ts'
+import { countFrom } from './author.ts'
+import { decide, type InboundRules } from './decision.ts'
+import { resultsOf } from './results.ts'
+import type { Verification } from './verify.ts'
+
+export interface InboundParts {
+  readonly dns: Dns
+  readonly rules: InboundRules
+  /** From the last octet on; VERDICT_MS if absent. */
+  readonly verdictMs?: number
+}
+
+/** From the last octet to a verdict: what is not known then stays unknown. */
+const VERDICT_MS = 20_000
+
+export interface AuthenticationOptions extends InboundParts {
+  /** The authserv-id. */
+  readonly hostname: string
+  readonly log: Log
+}
+
+/** Throws Reply for a header that two readers may read in two ways. */
+export async function authentication(block: Buffer, visit: Visit, o: AuthenticationOptions): Promise<Inspection> {
+  if (block.includes(0)) throw new Reply(554, '5.6.0', 'NUL in the header')
+  if (countFrom(block) > 1) throw new Reply(550, '5.7.1', 'The message must have one From line, it has several')
+  const over = new AbortController()
+  const { transaction, session, remote } = visit
+  const envelope = { ip: remote, helo: session.hostNameAppearsAs || 'unknown', from: transaction.from }
+  const { startVerifying } = await import('./verify.ts')
+  const verification = await startVerifying(block, { envelope, dns: o.dns, hostname: o.hostname, over: over.signal })
+  let header = block.length
+  return {
+    write(chunk) {
+      const skipped = Math.min(header, chunk.length)
+      header -= skipped
+      if (skipped < chunk.length) verification.body(chunk.subarray(skipped))
+    },
+    async finish() {
+      const timer = setTimeout(() => over.abort(), o.verdictMs ?? VERDICT_MS)
+      try {
+        return await conclude(verification, visit, o)
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+    abort: () => over.abort(),
+  }
+}
+
+async function conclude(verification: Verification, { transaction, remote }: Visit, { hostname, rules, log }: AuthenticationOptions) {
+  const findings = await verification.finish()
+  const { spf, dkim, arc, dmarc } = findings
+  const seen = {
+    message: transaction.id,
+    spf: spf.result,
+    dkim: dkim.map(({ result }) => result),
+    arc: arc.result,
+    dmarc: dmarc.result,
+    from: dmarc.from,
+  }
+  const decision = decide(findings, transaction.local.values(), rules)
+  if (decision.junk.size > 0 || decision.override)
+    log.info({ ...seen, override: decision.override, junk: decision.junk.size }, 'message is taken for junk, or would be')
+  return { lines: authenticationResults(hostname, resultsOf(findings, decision, remote)), junk: decision.junk }
+}

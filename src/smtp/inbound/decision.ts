@@ -1,0 +1,56 @@
+/** What becomes of a message after what was found out, for each of those that it is for. RFC 9989. */
+import type { AccountId } from '../../store/types.ts'
+import { Reply } from '../reply.ts'
+import type { LocalRecipient } from '../visit.ts'
+import type { Findings } from './findings.ts'
+
+/** reject: as the author's domain asks. junk: what it wants rejected is junk. mark: everybody gets everything. */
+export const DMARC_ACTIONS = ['reject', 'junk', 'mark'] as const
+export type DmarcAction = (typeof DMARC_ACTIONS)[number]
+
+export interface InboundRules {
+  /** By the recipient's domain. */
+  readonly dmarc: (domain: string) => DmarcAction
+  /** Domains whose ARC seal is believed. */
+  readonly trustedSealers: ReadonlySet<string>
+}
+
+export interface Decision {
+  /** Those for whom it is junk. */
+  readonly junk: ReadonlySet<AccountId>
+  /** Why DMARC's word does not count. */
+  readonly override?: string | undefined
+}
+
+const NOBODY: ReadonlySet<AccountId> = new Set()
+
+/**
+ * Throws Reply where all recipients want it rejected: there is one answer for all of them, and for who wants it rejected while others take it, it is junk. What the DNS
+ * could not say is no reason for anything.
+ */
+export function decide(findings: Findings, recipients: Iterable<LocalRecipient>, { dmarc: actionOf, trustedSealers }: InboundRules): Decision {
+  const { dmarc, arc } = findings
+  const suspicious = dmarc.result === 'permerror' || (dmarc.result === 'fail' && dmarc.policy !== 'none')
+  if (!suspicious) return { junk: NOBODY }
+  const sealer = dmarc.from === undefined ? undefined : vouchedFor(dmarc.from, findings, trustedSealers)
+  if (sealer !== undefined) return { junk: NOBODY, override: `arc of ${sealer}` }
+  // Who may be trusted says that it passed, but whether it is him cannot be told now.
+  if (arc.result === 'temperror' && arc.sets[0] && trustedSealers.has(arc.sets[0].sealer)) return { junk: NOBODY, override: 'arc cannot be checked' }
+  const all = [...recipients].map((recipient) => ({ account: recipient.access.account, action: actionOf(recipient.domain) }))
+  if (dmarc.policy === 'reject' && dmarc.result === 'fail' && all.every(({ action }) => action === 'reject')) throw refusal(`${dmarc.from}`)
+  return { junk: new Set(all.filter(({ action }) => action !== 'mark').map(({ account }) => account)) }
+}
+
+/** RFC 7372 §3.4 for the code. */
+const refusal = (from: string): Reply =>
+  new Reply(550, '5.7.26', `Mail from ${from} has to pass SPF or DKIM for that domain, and this passes neither; its DMARC policy is p=reject`)
+
+/** The nearest of the trusted sealers who saw it pass; all who came after it have to be trusted too. RFC 8617 §7.2.1. */
+function vouchedFor(from: string, { arc: { result, sets } }: Findings, trusted: ReadonlySet<string>): string | undefined {
+  if (result !== 'pass') return undefined
+  for (const { sealer, dmarc } of sets) {
+    if (!trusted.has(sealer)) return undefined
+    if (dmarc?.result === 'pass' && dmarc.from === from) return sealer
+  }
+  return undefined
+}

@@ -1,0 +1,85 @@
+/** mailauth's DKIM verifier within our bounds, with our body hashes: its own keep lines of any length in memory. */
+import { DkimVerifier, type HeaderRow, type Headers, type SignatureResult } from 'mailauth/lib/dkim/dkim-verifier.js'
+import { MAX_FROM } from './author.ts'
+import { Bodies, type BodyForm } from './bodies.ts'
+import type { NodeResolver } from './resolver.ts'
+
+/** Signatures that are looked at, from the top. RFC 6376 §6.1 leaves the number to us. */
+const MAX_SIGNATURES = 5
+/** Octets of a signature, or of one field of an ARC set. */
+const MAX_SIGNATURE = 16 * 1024
+/** deviation: RFC 8617 §5.1.1.1 allows 50. No list is ten lists deep. */
+const MAX_ARC_SETS = 10
+const FIELDS_OF_ARC_SET = 3
+/** RFC 8301 §3.2. */
+export const SHORTEST_RSA_KEY = 1024
+const ARC = new Set(['arc-seal', 'arc-message-signature', 'arc-authentication-results'])
+
+export class Verifier extends DkimVerifier {
+  readonly #bodies = new Bodies()
+  #ignored = 0
+  #arcIsTooLong = false
+
+  constructor(resolver: NodeResolver) {
+    super({ resolver, strict: true, minBitLength: SHORTEST_RSA_KEY, sender: '' })
+  }
+
+  /** Signatures that were not looked at. */
+  get ignored(): number {
+    return this.#ignored
+  }
+
+  get arcIsTooLong(): boolean {
+    return this.#arcIsTooLong
+  }
+
+  body(octets: Buffer): void {
+    this.#bodies.write(octets)
+  }
+
+  /** One result for each signature. */
+  async finish(): Promise<readonly SignatureResult[]> {
+    this.#bodies.end()
+    await this.finalChunk()
+    const sealed = this.arc.lastEntry?.messageSignature
+    for (const result of sealed ? [...this.results, sealed] : this.results) refuseUnsigned(result)
+    return this.results.filter(({ status }) => status.result !== 'none')
+  }
+
+  override async messageHeaders(headers: Headers): Promise<void> {
+    await super.messageHeaders({ ...headers, parsed: this.#bounded(headers.parsed) })
+    // A signature may be of any field.
+    this.headers = headers
+  }
+
+  override addBodyHash(canonicalization: string, algorithm: string, length: number | ''): string {
+    const key = `${canonicalization}:${algorithm}:${length}`
+    if (!this.bodyHashes.has(key))
+      this.bodyHashes.set(key, this.#bodies.add(canonicalization as BodyForm, algorithm, length === '' ? undefined : length))
+    return key
+  }
+
+  /** What is worth being read. */
+  #bounded(rows: readonly HeaderRow[]): HeaderRow[] {
+    const arc = rows.filter(({ key }) => ARC.has(key))
+    this.#arcIsTooLong = arc.length > MAX_ARC_SETS * FIELDS_OF_ARC_SET || arc.some(({ line }) => line.length > MAX_SIGNATURE)
+    let signatures = 0
+    const kept = rows.filter(({ key, line }) => {
+      if (key === 'from') return line.length <= MAX_FROM
+      if (ARC.has(key)) return !this.#arcIsTooLong
+      if (key !== 'dkim-signature') return false
+      const looked = signatures < MAX_SIGNATURES && line.length <= MAX_SIGNATURE
+      if (looked) signatures++
+      else this.#ignored++
+      return looked
+    })
+    return kept
+  }
+}
+
+/** What l= leaves out anybody may have written (RFC 6376 §8.2). */
+function refuseUnsigned({ status }: SignatureResult): void {
+  if (status.result !== 'pass' || !status.underSized) return
+  status.result = 'policy'
+  status.comment = `l= leaves ${status.underSized} octets unsigned`
+}
