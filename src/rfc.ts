@@ -1,5 +1,5 @@
 /**
- * The RFCs that this server is written by: what each is, and what is done of it. docs/protocols.md is made of this table, and tests hold it to the code: every RFC that a
+ * The RFCs that this server is written by: what each is, and what is done of it. docs/protocols.md is made of this table (test/support/protocols-page.ts), and tests hold it to the code: every RFC that a
  * comment names stands here, and every capability that is announced stands under the RFC that it comes from.
  */
 
@@ -206,6 +206,7 @@ export const RFCS: readonly Rfc[] = [
     'always in LIST and LSUB; one mailbox of each use, and one use of each mailbox',
     { imap: ['SPECIAL-USE', 'CREATE-SPECIAL-USE'] },
   ),
+  rfc(6186, 'Use of SRV Records for Locating Email Submission/Access Services', 'full', 'the records that `postern dns` prints'),
   rfc(
     6203,
     'IMAP4 Extension for Fuzzy Search',
@@ -213,13 +214,7 @@ export const RFCS: readonly Rfc[] = [
     'FUZZY: words in any order, with other endings, without their accents, and with one letter wrong from 5 letters on, in bodies from 8; RELEVANCY. Keys that name no text stay exact',
     { imap: ['SEARCH=FUZZY'] },
   ),
-  rfc(6186, 'Use of SRV Records for Locating Email Submission/Access Services', 'full', 'the records that `postern dns` prints'),
-  rfc(
-    6376,
-    'DomainKeys Identified Mail (DKIM) Signatures',
-    'part',
-    'mail of people here is signed, relaxed/relaxed; of mail from other servers 5 signatures are checked, and one whose l= leaves something out does not count',
-  ),
+  rfc(6376, 'DomainKeys Identified Mail (DKIM) Signatures', 'part', 'signed and checked; of 5 signatures, and none whose l= leaves something out'),
   rfc(6409, 'Message Submission for Mail', 'part', 'ports 587 and 465, login first, the sender has to be the user’s own'),
   rfc(6522, 'The Multipart/Report Media Type for the Reporting of Mail System Administrative Messages', 'full', 'the frame of such a report'),
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
@@ -386,23 +381,3 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['UIDBATCHES'] },
   ),
 ]
-
-const STATUS: Readonly<Record<RfcStatus, string>> = { full: 'yes', part: 'in part', words: 'words only' }
-
-/** docs/protocols.md. */
-export function protocolsPage(): string {
-  const rows = RFCS.map((r) => {
-    const offers = [...(r.imap ?? []), ...(r.pop3 ?? []), ...(r.smtp ?? [])].map((name) => `\`${name}\``).join(' ')
-    return `| ${r.number} | ${r.title} | ${STATUS[r.status]} | ${r.does.replaceAll('|', '\\|')} | ${offers} |`
-  })
-  return [
-    '# Protocols',
-    '',
-    'Made of `src/rfc.ts`; change that, then run `UPDATE=1 npm test -- protocols`.',
-    '',
-    '| RFC | Title | Done | What of it | Announced as |',
-    '| --- | --- | --- | --- | --- |',
-    ...rows,
-    '',
-  ].join('\n')
-}

@@ -9,8 +9,9 @@ import { hashPassword } from '../src/auth/password.ts'
 import { COMMANDS } from '../src/imap/commands/index.ts'
 import { EXTENSIONS } from '../src/imap/extensions/index.ts'
 import { choicesOf, createRegistry } from '../src/imap/registry.ts'
-import { protocolsPage, RFCS } from '../src/rfc.ts'
+import { RFCS } from '../src/rfc.ts'
 import { type TestDatabase, testDatabase } from './support/postgres.ts'
+import { protocolsPage } from './support/protocols-page.ts'
 import { startServer, type TestServer } from './support/server.ts'
 
 let database: TestDatabase
