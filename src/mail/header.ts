@@ -41,6 +41,18 @@ export function* headerFields(block: Buffer, maxLines = MAX_HEADER_LINES): Gener
   }
 }
 
+/** The block without the fields of these lower-case names; the block itself where it has none. */
+export function withoutFields(block: Buffer, names: ReadonlySet<string>): Buffer {
+  const kept: Buffer[] = []
+  let at = 0
+  for (const { name, from, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
+    if (!names.has(name)) continue
+    kept.push(block.subarray(at, from))
+    at = to
+  }
+  return at === 0 ? block : Buffer.concat([...kept, block.subarray(at)])
+}
+
 /** Where the body starts: the index after the blank line, or the length without one. */
 export function headerEnd(message: Buffer): number {
   let at = 0

@@ -2,6 +2,7 @@
 
 import type { Log } from '../../log.ts'
 import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
+import { withoutFields } from '../../mail/header.ts'
 import { NOTIFY, type Queue } from '../../store/queue.ts'
 import { checkSyntax, sendersOf } from '../header.ts'
 import { Reply } from '../reply.ts'
@@ -60,6 +61,8 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: Subm
       }
       return `${hasDate ? '' : dateLine()}${hasMessageId ? '' : messageIdLine(domainOf(address))}`
     },
+    // Whom it names gets the message by RCPT, and nobody else is to know (RFC 5322 §3.6.3, §5).
+    strip: (block) => withoutFields(block, BLIND),
     // Whoever writes as somebody else was refused by `header`.
     async inspect(message) {
       const [from] = sendersOf(message.block)
@@ -76,6 +79,8 @@ function forwardPath(address: string): string {
   if (!spec || !domain) throw new Reply(553, '5.1.3', 'That is no address to send to')
   return formatAddrSpec({ local: spec.local, domain })
 }
+
+const BLIND: ReadonlySet<string> = new Set(['bcc', 'resent-bcc'])
 
 const TOO_MANY = new Reply(452, '4.7.1', 'Too many recipients for now, try again later')
 

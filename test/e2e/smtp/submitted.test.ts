@@ -183,3 +183,16 @@ test('strangers are offered none of it', async () => {
     ['RCPT TO:<bob@example.org> NOTIFY=SUCCESS', '555'],
   )
 })
+
+test('blind copies stay blind, and the signature holds without them', async () => {
+  const { running, queue } = await submission()
+  const client = await loggedIn(running, 'friend@elsewhere.example', 'bob@example.org')
+  const head =
+    'From: ann@example.org\r\nBcc: secret@x.example,\r\n\tother@x.example\r\nTo: friend@elsewhere.example\r\nbcc : third@x.example\r\nDate: x\r\nMessage-ID: <2@x>\r\n'
+  assert.match(await client.say(`${head}\r\nBcc: in the body it is text\r\n.`), /^250 /)
+  const stored = running.store.messages[0]!.text.toString('latin1').slice(queue.queued[0]!.mail.skip)
+  assert.doesNotMatch(stored, /secret|other@|third/)
+  assert.ok(
+    stored.endsWith('From: ann@example.org\r\nTo: friend@elsewhere.example\r\nDate: x\r\nMessage-ID: <2@x>\r\n\r\nBcc: in the body it is text\r\n'),
+  )
+})
