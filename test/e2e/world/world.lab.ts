@@ -1,0 +1,225 @@
+/** Postern and others in one network: each has an address with port 25 of its own, and all ask one validating resolver. Run by world.test.ts. */
+import assert from 'node:assert/strict'
+import { createHash, randomBytes, X509Certificate } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hashPassword } from '../../../src/auth/password.ts'
+import { makeAuthority } from '../../support/authority.ts'
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts'
+import { run, succeed } from '../../support/programs.ts'
+import { dataFolder, postern, startServer, type TestServer } from '../../support/server.ts'
+import { removeFolder, tempFolder } from '../../support/temp.ts'
+import { until } from '../outbound/house.ts'
+import { startDns, type WorldDns, ZONE } from './dns.ts'
+import { startOpenDkim } from './opendkim.ts'
+import { type Postfix, startPostfix } from './postfix.ts'
+import type { Program } from './programs.ts'
+
+const OURS = { domain: `us.${ZONE}`, hostname: `mail.us.${ZONE}`, address: '10.88.0.1' }
+const POSTFIX = { domain: `postfix.${ZONE}`, hostname: `mail.postfix.${ZONE}`, address: '10.88.0.2', user: 'bob' }
+const MILTER_PORT = 8891
+const ANN = `ann@${OURS.domain}`
+const PASSWORD = 'correct horse'
+
+const root = makeAuthority()
+const ours = root.give({ names: [OURS.hostname] })
+const theirs = root.give({ names: [POSTFIX.hostname] })
+const dir = tempFolder('world')
+const data = dataFolder()
+let database: TestDatabase
+let server: TestServer
+let dns: WorldDns
+let postfix: Postfix
+let milter: Program
+let keys = ''
+
+const tlsa = ({ hostname }: { hostname: string }, { cert }: { cert: string }): string => {
+  const spki = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })
+  return `_25._tcp.${hostname}. TLSA 3 1 1 ${createHash('sha256').update(spki).digest('hex')}`
+}
+const hostOf = ({ domain, hostname, address }: typeof OURS): string[] => [
+  `${domain}. MX 10 ${hostname}.`,
+  `${hostname}. A ${address}`,
+  `${domain}. TXT "v=spf1 ip4:${address} -all"`,
+]
+const records = (more: readonly string[] = [tlsa(POSTFIX, theirs)]): string[] => [
+  ...hostOf(OURS),
+  ...hostOf(POSTFIX),
+  tlsa(OURS, ours),
+  keys,
+  ...more,
+]
+
+const config = async (): Promise<string> => `hostname: ${OURS.hostname}
+domains: [${OURS.domain}]
+mailboxes: [{ address: ${ANN}, password_hash: "${await hashPassword(PASSWORD)}" }]
+workers: 1
+tls: { cert: ${join(dir, 'cert.pem')}, key: ${join(dir, 'key.pem')} }
+listeners: { mx: { host: ${OURS.address}, port: 25 } }
+dns: { servers: ["127.0.0.1"], validating: true }
+outbound: { private_addresses: true }
+limits: { smtp: { greeting_delay: 1 ms } }
+`
+
+const cli = (...args: string[]) => postern([...args, '--data', data], { env: { DATABASE_URL: database.url } })
+
+before(async () => {
+  for (const { address } of [OURS, POSTFIX]) await succeed('ip', ['addr', 'add', `${address}/32`, 'dev', 'lo'])
+  // This process has a file system view of its own: nobody outside sees it.
+  writeFileSync(join(dir, 'resolv.conf'), 'nameserver 127.0.0.1\noptions trust-ad edns0\n', { mode: 0o644 })
+  await succeed('mount', ['--bind', join(dir, 'resolv.conf'), '/etc/resolv.conf'])
+  writeFileSync(join(dir, 'cert.pem'), ours.cert)
+  writeFileSync(join(dir, 'key.pem'), ours.key, { mode: 0o600 })
+  database = await testDatabase()
+  writeFileSync(join(data, 'postern.yaml'), await config(), { mode: 0o600 })
+  const added = await cli('dkim', 'add', OURS.domain)
+  keys = added.out
+    .split('\n')
+    .filter((line) => line.includes(' TXT '))
+    .join('\n')
+  assert.equal(keys.split('\n').length, 2, `${added.out}${added.err}`)
+  dns = await startDns(dir, records())
+  milter = await startOpenDkim({ dir, hostname: POSTFIX.hostname, port: MILTER_PORT })
+  postfix = await startPostfix({ ...POSTFIX, dir: join(dir, 'postfix'), pem: theirs, milter: `inet:127.0.0.1:${MILTER_PORT}` })
+  server = await startServer({ dir: data, env: { DATABASE_URL: database.url }, args: ['--ports', 'standard'] })
+})
+after(async () => {
+  await server?.close()
+  await postfix?.close()
+  await milter?.close()
+  await dns?.close()
+  await database?.close()
+  removeFolder(dir)
+  removeFolder(data)
+})
+
+/** Everything that was looked up is forgotten after this. */
+const OLD_RECORDS_MS = 2_500
+/** Connections that were kept are closed. */
+const OLD_CONNECTIONS_MS = 5_500
+
+/** Everything that is changed on the way by who is careless: dots, long lines, spaces at the end, octets of no meaning, empty lines last. */
+const TEXT = (subject: string): string =>
+  [
+    `From: ann <${ANN}>`,
+    `To: <${POSTFIX.user}@${POSTFIX.domain}>`,
+    `Date: Sun, 29 Nov 2026 12:00:00 +0000`,
+    `Message-ID: <${subject}@${OURS.domain}>`,
+    `Subject: ${subject}`,
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=iso-8859-1',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    '.',
+    '..',
+    '.one dot',
+    'From the start of a line',
+    'spaces at the end   \t',
+    'na\xefve \xe4\xff',
+    'x'.repeat(990),
+    '',
+    'the last line, and two empty ones',
+    '',
+    '',
+    '',
+  ].join('\r\n')
+const bodyOf = (text: string): string => text.slice(text.search(/\r?\n\r?\n/)).replaceAll('\r\n', '\n')
+
+async function curl(args: readonly string[], input = ''): Promise<string> {
+  writeFileSync(join(dir, 'root.pem'), root.cert)
+  const { out } = await succeed('curl', ['-sS', '--cacert', join(dir, 'root.pem'), ...args], { input: Buffer.from(input, 'latin1') })
+  return out
+}
+const submit = (subject: string, to: string): Promise<string> =>
+  curl(
+    [
+      '--resolve',
+      `${OURS.hostname}:465:${OURS.address}`,
+      `smtps://${OURS.hostname}/us.test`,
+      '-u',
+      `${ANN}:${PASSWORD}`,
+      '--mail-from',
+      ANN,
+      '--mail-rcpt',
+      to,
+      '-T',
+      '-',
+    ],
+    TEXT(subject),
+  )
+/** To Postfix, as a program of its own host. */
+const hand = (subject: string, from: string): Promise<string> =>
+  curl(
+    [
+      '--resolve',
+      `${POSTFIX.hostname}:25:${POSTFIX.address}`,
+      '--ssl-reqd',
+      `smtp://${POSTFIX.hostname}/x.test`,
+      '--mail-from',
+      from,
+      '--mail-rcpt',
+      ANN,
+      '-T',
+      '-',
+    ],
+    TEXT(subject),
+  )
+/** Ann's newest message, octets as characters. */
+async function newest(): Promise<string> {
+  const { out } = await run('curl', [
+    '-sS',
+    '--cacert',
+    join(dir, 'root.pem'),
+    '-u',
+    `${ANN}:${PASSWORD}`,
+    `imaps://${OURS.hostname}/INBOX;MAILINDEX=*`,
+  ])
+  return out
+}
+const named = (subject: string) => (text: string) => text.includes(`Subject: ${subject}`)
+
+test('from here to Postfix: over TLS that its TLSA record vouches for, octet for octet, with both signatures valid', async () => {
+  const subject = randomBytes(6).toString('hex')
+  await submit(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
+  await until('mail at Postfix', () => postfix.mail().some(named(subject)))
+  const [text] = postfix.mail().filter(named(subject))
+  assert.equal(bodyOf(text!), bodyOf(TEXT(subject)))
+  assert.match(text!, /\(using TLSv1\.3 with cipher/)
+  const results = /^Authentication-Results:(?:.*\n)(?:[ \t].*\n)*/gm
+  const said = text!.match(results)?.join('') ?? ''
+  assert.equal(said.match(/dkim=pass/g)?.length, 2, said || text!)
+  const [line] = server.output.split('\n').filter((one) => one.includes('delivered'))
+  assert.match(line ?? '', /mail\.postfix/)
+})
+
+test('from Postfix to here: it demands our TLSA record, and the octets are those that it sent', async () => {
+  const subject = randomBytes(6).toString('hex')
+  await hand(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
+  await until('mail here', async () => named(subject)(await newest()))
+  assert.equal(bodyOf(await newest()), bodyOf(TEXT(subject)))
+  assert.match(readFileSync(postfix.log, 'utf8'), /Verified TLS connection established to mail\.us\.world\.test/)
+})
+
+test('a TLSA record of another certificate, a server without TLS: the mail waits here, and goes when all is well', async () => {
+  const subject = randomBytes(6).toString('hex')
+  const again = async (words: RegExp): Promise<void> => {
+    await sleep(OLD_RECORDS_MS)
+    const before = server.output.length
+    await cli('queue', 'retry', '--all')
+    await until(`a word like ${words}`, () => words.test(server.output.slice(before)))
+  }
+  await dns.publish(records([tlsa(POSTFIX, root.give({ names: [POSTFIX.hostname] }))]))
+  await sleep(OLD_CONNECTIONS_MS)
+  await submit(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
+  await until('a word on TLSA', () => /none that its TLSA records name/.test(server.output))
+  await postfix.set('smtpd_tls_security_level', 'none')
+  await dns.publish(records())
+  await again(/does not offer TLS/)
+  await postfix.set('smtpd_tls_security_level', 'encrypt')
+  assert.ok(!postfix.mail().some(named(subject)))
+  await sleep(OLD_RECORDS_MS)
+  await cli('queue', 'retry', '--all')
+  await until('mail at Postfix', () => postfix.mail().some(named(subject)))
+})
