@@ -116,6 +116,8 @@ function checkTogether(source: Source, config: Config, words: Words): void {
   if (config.postmaster && !config.mailboxes.some((m) => m.address === config.postmaster))
     throw complain(source, ['postmaster'], `postmaster must be the address of one of the mailboxes, and ${config.postmaster} is none`)
   checkPublic(source, config)
+  for (const domain of Object.keys(config.inbound?.domains ?? {}))
+    if (!local.has(domain)) throw complain(source, ['inbound', 'domains'], `${domain} is not among "domains": mail for it is not taken at all`)
   for (const name of ['database', 'redis'] as const)
     if (config[name]?.url && config[name].url_file) throw complain(source, [name, 'url_file'], `${name} has both url and url_file: keep one`)
   const { client_secret: secret, client_secret_file: secretFile } = config.oidc?.introspection ?? {}

@@ -1,6 +1,7 @@
 /** What a config file may say. Every message completes the sentence "KEY must be …". */
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { inboundSection } from './inbound.ts'
 import { limits, section } from './limits.ts'
 import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
 import { outboundSections } from './outbound.ts'
@@ -150,6 +151,7 @@ export function schemaFor(words: Words) {
     }).optional(),
     tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
     ...outboundSections(domain),
+    inbound: inboundSection(domain, words.domain),
     oidc: section({
       issuer: webAddress,
       audience: text('the name that the issuer has for this server in its tokens'),

@@ -153,6 +153,7 @@ const WAITS = [
   'redis',
   'relay',
   'outbound',
+  'inbound',
   'dns',
   'oidc',
   'disable',

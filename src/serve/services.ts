@@ -15,6 +15,7 @@ import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
 import { networkOf } from '../store/remote.ts'
+import { inboundOf } from './inbound.ts'
 import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
 import { sends } from './outbound.ts'
@@ -65,7 +66,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   const mailbox = { store, authenticator, presence, log, hostname }
   const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }
   return {
-    mx: mxService({ ...smtp, tls: tls.service('mx') }),
+    mx: mxService({ ...smtp, tls: tls.service('mx'), inbound: inboundOf(config, dns, limits.admission.shared) }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
     imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),

@@ -6,13 +6,17 @@ import type { Inspection } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 import { countFrom } from './author.ts'
-import { decide, type InboundRules } from './decision.ts'
+import { decide, type InboundRules, mild } from './decision.ts'
 import { resultsOf } from './results.ts'
 import type { Verification } from './verify.ts'
 
 export interface InboundParts {
   readonly dns: Dns
   readonly rules: InboundRules
+  /** Addresses of this host: what comes from there is not looked at. */
+  readonly isOwn: (address: string) => boolean
+  /** Addresses behind which others are: who it is cannot be told by them. */
+  readonly isHidden?: (address: string) => boolean
   /** From the last octet on; VERDICT_MS if absent. */
   readonly verdictMs?: number
 }
@@ -32,7 +36,8 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
   if (countFrom(block) > 1) throw new Reply(550, '5.7.1', 'The message must have one From line, it has several')
   const over = new AbortController()
   const { transaction, session, remote } = visit
-  const envelope = { ip: remote, helo: session.hostNameAppearsAs || 'unknown', from: transaction.from }
+  const isHidden = o.isHidden?.(remote) === true
+  const envelope = { ip: isHidden ? undefined : remote, helo: session.hostNameAppearsAs || 'unknown', from: transaction.from }
   const { startVerifying } = await import('./verify.ts')
   const verification = await startVerifying(block, { envelope, dns: o.dns, hostname: o.hostname, over: over.signal })
   let header = block.length
@@ -54,7 +59,7 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
   }
 }
 
-async function conclude(verification: Verification, { transaction, remote }: Visit, { hostname, rules, log }: AuthenticationOptions) {
+async function conclude(verification: Verification, { transaction, remote }: Visit, { hostname, rules, isHidden, log }: AuthenticationOptions) {
   const findings = await verification.finish()
   const { spf, dkim, arc, dmarc } = findings
   const seen = {
@@ -65,7 +70,7 @@ async function conclude(verification: Verification, { transaction, remote }: Vis
     dmarc: dmarc.result,
     from: dmarc.from,
   }
-  const decision = decide(findings, transaction.local.values(), rules)
+  const decision = decide(findings, transaction.local.values(), isHidden?.(remote) ? mild(rules) : rules)
   if (decision.junk.size > 0 || decision.override)
     log.info({ ...seen, override: decision.override, junk: decision.junk.size }, 'message is taken for junk, or would be')
   return { lines: authenticationResults(hostname, resultsOf(findings, decision, remote)), junk: decision.junk }

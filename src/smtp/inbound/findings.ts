@@ -2,6 +2,7 @@
 
 export interface SpfFinding {
   readonly result: string
+  readonly comment?: string
   /** What was asked for: the domain of MAIL FROM, or the name in EHLO where that is empty (RFC 7208 §2.4). */
   readonly identity: 'smtp.mailfrom' | 'smtp.helo'
   readonly domain: string

@@ -12,7 +12,7 @@ export function resultsOf({ spf, dkim, ignored, arc, dmarc }: Findings, { overri
   const none = signatures.length + more.length === 0 ? [{ method: 'dkim', result: 'none' }] : []
   const why = [dmarc.comment, override && `overridden by ${override}`].filter(Boolean).join(', ')
   return [
-    { method: 'spf', result: spf.result, properties: { [spf.identity]: spf.domain } },
+    { method: 'spf', result: spf.result, comment: spf.comment, properties: { [spf.identity]: spf.domain } },
     ...[...none, ...signatures, ...more],
     ...(arc.result === 'none'
       ? []

@@ -11,7 +11,8 @@ import { type BoundedResolver, boundedResolver } from './resolver.ts'
 import { SHORTEST_RSA_KEY, Verifier } from './verifier.ts'
 
 export interface Envelope {
-  readonly ip: string
+  /** undefined: it is hidden. */
+  readonly ip: string | undefined
   readonly helo: string
   /** '' is the null sender. */
   readonly from: string
@@ -55,6 +56,7 @@ export interface VerifyOptions {
 }
 
 async function spfOf({ ip, helo, from }: Envelope, mta: string, { resolve }: BoundedResolver): Promise<SpfFinding> {
+  if (ip === undefined) return { result: 'policy', comment: 'the address of the client is hidden', identity: 'smtp.mailfrom', domain: domainOf(from) }
   const bounds = { strict: true, maxResolveCount: SPF_LOOKUPS, maxVoidCount: SPF_VOID, maxElapsedTime: SPF_MS }
   const { domain, status } = await spf({ ip, helo, sender: from, mta, resolver: resolve as never, ...bounds })
   return from === ''

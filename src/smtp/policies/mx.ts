@@ -37,9 +37,9 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts):
       return ''
     },
     strip: (block) => withoutResultsOf(hostname, block),
-    // What comes from this host itself has no other name than the host's own, and its domain need not know of it.
+    // Of mail that a program of this host hands in no domain need know.
     async inspect({ block }, visit) {
-      return inbound && !isExempt(deps, visit) ? authentication(block, visit, { ...inbound, hostname, log }) : undefined
+      return inbound && !inbound.isOwn(visit.remote) ? authentication(block, visit, { ...inbound, hostname, log }) : undefined
     },
   }
 }

@@ -53,13 +53,14 @@ const base = { store, accounts, throttle: drivers.throttle, log, hostname: 'mx.e
 const actions: Record<string, DmarcAction> = { 'mild.example': 'junk', 'open.example': 'mark' }
 const rules = { dmarc: (domain: string) => actions[domain] ?? 'reject', trustedSealers: new Set(['list.test']) }
 const limits = { greetingDelayMs: 0, messagesPerHour: 10_000 }
-const everybody = { ...limits, exempt: new Set<string>() }
+const others = { rules, isOwn: () => false }
 const silent: Dns = { validates: false, ask: () => new Promise<never>(() => {}) }
-const mx = await serveOn(mxService({ ...base, inbound: { dns: fakeDns(zones), rules }, limits: everybody }), 'starttls')
-const deaf = await serveOn(mxService({ ...base, inbound: { dns: silent, rules, verdictMs: 300 }, limits: everybody }), 'starttls')
-const own = await serveOn(mxService({ ...base, inbound: { dns: silent, rules }, limits }), 'starttls')
+const mx = await serveOn(mxService({ ...base, inbound: { dns: fakeDns(zones), ...others }, limits }), 'starttls')
+const deaf = await serveOn(mxService({ ...base, inbound: { dns: silent, ...others, verdictMs: 300 }, limits }), 'starttls')
+const hidden = await serveOn(mxService({ ...base, inbound: { dns: fakeDns(zones), ...others, isHidden: () => true }, limits }), 'starttls')
+const own = await serveOn(mxService({ ...base, inbound: { dns: silent, rules, isOwn: (address) => address === '127.0.0.1' }, limits }), 'starttls')
 after(async () => {
-  await Promise.all([mx, deaf, own].map((listener) => listener.drain(2_000)))
+  await Promise.all([mx, deaf, hidden, own].map((listener) => listener.drain(2_000)))
   await opened.close()
   await drivers.close()
   await db.close()
@@ -212,6 +213,16 @@ test('a DNS that says nothing is waited for within bounds', async () => {
   assert.match(await send(await signed('bank.test'), { port: deaf.port, from: 'ann@bank.test' }), /^250 /)
   assert.ok(performance.now() - started < 3_000)
   assert.match(results(await last('ann@example.org')), /spf=temperror .*; dkim=temperror .*; dmarc=temperror header\.from=bank\.test$/)
+})
+
+test('whose address is hidden is not refused for it, and a signature still counts', async () => {
+  const { port } = hidden
+  assert.match(await send(by('bank.test', 'X-Hidden: 1\r\n'), { port, from: 'ann@bank.test' }), /^250 /)
+  const text = await last('ann@example.org', 'Junk')
+  assert.ok(text.includes('X-Hidden: 1'))
+  assert.match(results(text), /spf=policy \(the address of the client is hidden\) smtp\.mailfrom=bank\.test; dkim=none; dmarc=fail/)
+  assert.match(await send(await signed('bank.test'), { port }), /^250 /)
+  assert.match(results(await last('ann@example.org')), /dmarc=pass/)
 })
 
 test('mail of this host itself is not asked for anything', async () => {

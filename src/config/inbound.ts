@@ -1,0 +1,27 @@
+/** The section `inbound`: what becomes of mail from other servers whose author cannot be who From says. */
+import { z } from 'zod'
+import { section } from './limits.ts'
+
+export const DMARC_ACTIONS = ['reject', 'junk', 'mark'] as const
+const MAX_SEALERS = 1_000
+
+const said = (expected: string) => ({ error: expected })
+const DOMAIN = 'a domain, such as example.org'
+
+/** `canonical`: the form of a domain that is compared; `domain` reads one. */
+export function inboundSection<D extends z.ZodType<string>>(domain: D, canonical: (text: string) => string | undefined) {
+  const action = z.enum(DMARC_ACTIONS, said(`one of ${DMARC_ACTIONS.join(', ')}`))
+  const byDomain = z.record(z.string(), action, said('a map of domains to actions, such as { example.org: junk }')).transform((given, ctx) => {
+    const entries = Object.entries(given).map(([name, what]) => [canonical(name), what, name] as const)
+    for (const [known, , name] of entries) if (known === undefined) ctx.addIssue({ code: 'custom', message: DOMAIN, path: [name] })
+    return Object.fromEntries(entries.map(([known, what, name]) => [known ?? name, what]))
+  })
+  return section({
+    authenticate: z.boolean(said('true or false')),
+    dmarc: action,
+    domains: byDomain,
+    trusted_sealers: z.array(domain, said('a list of domains')).max(MAX_SEALERS, said(`a list of at most ${MAX_SEALERS} domains`)),
+  })
+    .partial()
+    .optional()
+}
