@@ -179,6 +179,7 @@ export const RFCS: readonly Rfc[] = [
     'part',
     'AUTHENTICATIONFAILED, UNAVAILABLE, INUSE, LIMIT, ALREADYEXISTS, NONEXISTENT, CANNOT, SERVERBUG and others where they fit',
   ),
+  rfc(5782, 'DNS Blacklists and Whitelists', 'words', 'how `postern doctor` asks one, and how it knows one that lists everybody'),
   rfc(
     5802,
     'Salted Challenge Response Authentication Mechanism (SCRAM)',
@@ -190,6 +191,12 @@ export const RFCS: readonly Rfc[] = [
     imap: ['LIST-STATUS'],
   }),
   rfc(5891, 'Internationalized Domain Names in Applications: Protocol', 'part', 'domains are kept as A-labels'),
+  rfc(
+    5905,
+    'Network Time Protocol Version 4: Protocol and Algorithms Specification',
+    'words',
+    'one question of a simple client, in `postern doctor`',
+  ),
   rfc(5929, 'Channel Bindings for TLS', 'part', 'tls-server-end-point'),
   rfc(5957, 'Display-Based Address Sorting for the IMAP4 SORT Extension', 'full', 'DISPLAYFROM and DISPLAYTO', { imap: ['SORT=DISPLAY'] }),
   rfc(
@@ -263,6 +270,12 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['MULTISEARCH'] },
   ),
   rfc(7435, 'Opportunistic Security: Some Protection Most of the Time', 'words', 'without TLS rather than not at all, where nobody asked for it'),
+  rfc(
+    7489,
+    'Domain-based Message Authentication, Reporting, and Conformance (DMARC)',
+    'words',
+    'the record that `postern dns` prints and `postern doctor` reads',
+  ),
   rfc(7505, 'A Null MX No Service Resource Record for Domains That Accept No Mail', 'words', 'how it looks'),
   rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
     imap: ['AUTH=OAUTHBEARER', 'AUTH=XOAUTH2'],

@@ -22,6 +22,8 @@ export interface Arguments {
   readonly from: string | undefined
   readonly all: boolean
   readonly tell: boolean
+  readonly offline: boolean
+  readonly reach: string | undefined
   readonly help: boolean
   readonly version: boolean
   readonly words: readonly string[]
@@ -67,6 +69,8 @@ const OPTIONS = {
   from: { type: 'string' },
   all: { type: 'boolean' },
   tell: { type: 'boolean' },
+  offline: { type: 'boolean' },
+  reach: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const satisfies ParseArgsConfig['options']
@@ -97,6 +101,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
       from: values.from,
       all: values.all ?? false,
       tell: values.tell ?? false,
+      offline: values.offline ?? false,
+      reach: values.reach,
       help: values.help ?? false,
       version: values.version ?? false,
       words: positionals,

@@ -29,7 +29,8 @@ export const dns: Command = {
         await pool.close()
       }
     })
-    around.out(zoneText(domains, settingOf({ config, places, keys })))
+    const certificate = shownCertificate(config, places.configFile, places.dataDir)
+    around.out(zoneText(domains, settingOf({ config, places, keys, certificate })))
     return DONE
   },
 }
@@ -42,12 +43,10 @@ export function domainAsked(command: string, [, word, ...more]: readonly string[
   return domain
 }
 
-/** Throws TlsRefused where the certificate cannot be read. */
-export const settingOf = ({ config, places, keys }: Pick<Setting, 'config' | 'keys'> & { readonly places: Places }): Setting => ({
-  ...{ config, keys },
-  ports: portsOf(config, places.dataDir),
+export const settingOf = ({ places, ...known }: Pick<Setting, 'config' | 'keys' | 'certificate'> & { readonly places: Places }): Setting => ({
+  ...known,
+  ports: portsOf(known.config, places.dataDir),
   addresses: ownAddresses(),
-  certificate: shownCertificate(config, places.configFile, places.dataDir),
 })
 
 /** All of it can be loaded by a DNS server that has these zones; what belongs elsewhere, or is not known, is a comment. */

@@ -32,8 +32,8 @@ export function watchRoom(folder: string, log: Log): () => boolean {
   }
 }
 
-/** Octets that are free for others than root, and how many of them must be. */
-function roomOf(folder: string): { free: number; least: number } {
+/** Octets that are free for others than root, and how many of them must be; none and none: it cannot be told. */
+export function roomOf(folder: string): { free: number; least: number } {
   try {
     const { bavail, blocks, bsize } = statfsSync(folder)
     return { free: bavail * bsize, least: Math.min(LEAST_ROOM, blocks * bsize * LEAST_SHARE) }

@@ -118,7 +118,8 @@ const isReadable = (selector: number, octets: Buffer): boolean => {
 
 const keyOf = (spki: Buffer) => createPublicKey({ key: spki, format: 'der', type: 'spki' })
 
-function matches(certificate: X509Certificate, { selector, matchingType, certificate: wanted }: Tlsa): boolean {
+/** Whether a record is of this certificate, whatever its usage. */
+export function matches(certificate: X509Certificate, { selector, matchingType, certificate: wanted }: Tlsa): boolean {
   const octets = selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' })
   if (matchingType === 0) return octets.equals(wanted)
   return createHash(matchingType === 1 ? 'sha256' : 'sha512')
