@@ -7,6 +7,7 @@ import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 import { countFrom } from './author.ts'
 import { decide, type InboundRules, mild } from './decision.ts'
+import { type Findings, UNCHECKED } from './findings.ts'
 import { resultsOf } from './results.ts'
 import type { Verification } from './verify.ts'
 
@@ -39,7 +40,8 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
   const isHidden = o.isHidden?.(remote) === true
   const envelope = { ip: isHidden ? undefined : remote, helo: session.hostNameAppearsAs || 'unknown', from: transaction.from }
   const { startVerifying } = await import('./verify.ts')
-  const verification = await startVerifying(block, { envelope, dns: o.dns, hostname: o.hostname, over: over.signal })
+  const start = () => startVerifying(block, { envelope, dns: o.dns, hostname: o.hostname, over: over.signal })
+  const verification = await guarded(start, o.log)
   let header = block.length
   return {
     write(chunk) {
@@ -56,6 +58,21 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
       }
     },
     abort: () => over.abort(),
+  }
+}
+
+/** What is made to break the check gets no other verdict by it than suspicion. */
+export async function guarded(start: () => Promise<Verification>, log: Log): Promise<Verification> {
+  const failed = (err: unknown): Findings => {
+    log.error({ err }, 'a message could not be checked, and is suspicious')
+    return UNCHECKED
+  }
+  try {
+    const verification = await start()
+    return { body: (octets) => verification.body(octets), finish: () => verification.finish().catch(failed) }
+  } catch (err) {
+    const findings = failed(err)
+    return { body: () => undefined, finish: async () => findings }
   }
 }
 

@@ -27,12 +27,13 @@ export function authorOf(block: Buffer, others: readonly string[]): Author {
   const list = mailboxesOf(parseAddressList(Buffer.from(unfold(block, from.value, from.to), 'latin1').toString(), MAX_AUTHORS + 1))
   if (list.length === 0) return nobody('no address in From')
   if (list.length > MAX_AUTHORS) return nobody('too many addresses in From')
-  const domains = new Set(list.map(({ domain }) => canonicalDomain(withoutDot(domain))))
+  // `Foo, Bar <ann@example.org>` is what people get when a program does not quote their names.
+  const addresses = list.filter(({ local, domain }) => domain !== '' || local.includes('@'))
+  const domains = new Set(addresses.map(({ domain }) => canonicalDomain(withoutDot(domain))))
   const [domain] = domains
-  if (domains.has(undefined)) return nobody('an address without a domain in From')
+  if (domains.has(undefined) || domain === undefined) return nobody('an address without a domain in From')
   if (domains.size > 1) return nobody('From has addresses of several domains')
-  if (domain === undefined || !others.every((address) => domainAfter(address) === domain) || others.length === 0)
-    return nobody('From can be read in several ways')
+  if (others.length === 0 || !others.every((address) => domainAfter(address) === domain)) return nobody('From can be read in several ways')
   return { domain }
 }
 

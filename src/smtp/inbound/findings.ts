@@ -49,3 +49,12 @@ export interface Findings {
   readonly arc: ArcFinding
   readonly dmarc: DmarcFinding
 }
+
+/** Of a message at which the check itself fails: it is made to, or unlucky. */
+export const UNCHECKED: Findings = {
+  spf: { result: 'temperror', identity: 'smtp.mailfrom', domain: '' },
+  dkim: [],
+  ignored: 0,
+  arc: { result: 'none', sets: [] },
+  dmarc: { result: 'permerror', comment: 'it could not be checked', policy: 'none' },
+}

@@ -35,6 +35,8 @@ export async function startVerifying(block: Buffer, { envelope, dns, hostname, o
   const resolver = boundedResolver(dns, over)
   const verifier = new Verifier(resolver.resolve)
   const spfAsked = spfOf(envelope, hostname, resolver)
+  // Whoever waits for it hears of it; if the message ends before, nobody does.
+  spfAsked.catch(() => undefined)
   await verifier.emitHeaders(block)
   const author = authorOf(block, verifier.headerFrom)
   return {
