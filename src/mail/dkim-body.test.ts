@@ -35,3 +35,24 @@ test('both forms, the body in pieces of any size', () => {
       assert.equal(canonical(RelaxedBody, body, step), relaxed, JSON.stringify([body.slice(0, 40), step]))
     }
 })
+
+/** The rules as they are written, on the whole body at once. */
+const plainly = {
+  simple: (body: string): string => `${body.replace(/(?:\r\n)+$/, '')}\r\n`,
+  relaxed(body: string): string {
+    const lines = body.split('\r\n').map((line) => line.replace(/[ \t]+/g, ' ').replace(/ $/, ''))
+    const text = lines.join('\r\n').replace(/(?:\r\n)+$/, '')
+    return text === '' ? '' : `${text}\r\n`
+  },
+}
+
+test('random bodies come out as the rules say', () => {
+  const pieces = ['a', 'b', ' ', '\t', '\r\n', '\r\n', '\xe4', 'x'.repeat(30)]
+  for (let round = 0; round < 1_000; round++) {
+    const length = Math.floor(Math.random() * (round % 100 === 0 ? 4_000 : 20))
+    const body = Array.from({ length }, () => pieces[Math.floor(Math.random() * pieces.length)]).join('')
+    const step = 1 + Math.floor(Math.random() * (round % 100 === 0 ? 20_000 : 9))
+    assert.equal(canonical(SimpleBody, body, step), plainly.simple(body), JSON.stringify([body, step]))
+    assert.equal(canonical(RelaxedBody, body, step), plainly.relaxed(body), JSON.stringify([body, step]))
+  }
+})

@@ -16,24 +16,41 @@ export class RelaxedBody {
   /** Line ends that count only if something follows them in the body. */
   #ends = 0
   #cr = false
+  #any = false
 
   constructor(take: (octets: Buffer) => void) {
     this.#take = take
   }
 
   write(octets: Uint8Array): void {
-    for (const octet of octets) {
-      if (octet === LF && this.#cr) {
-        this.#cr = false
-        this.#space = false
-        this.#ends++
-        continue
+    const out = this.#out
+    for (let at = 0; at < octets.length; ) {
+      const octet = octets[at]!
+      if (octet > SP && !this.#cr) {
+        this.#begin()
+        // The loop that most octets go through.
+        const end = Math.min(octets.length, at + BLOCK - this.#used)
+        let used = this.#used
+        for (; at < end && octets[at]! > SP; at++) out[used++] = octets[at]!
+        this.#used = used
+      } else {
+        this.#step(octet)
+        at++
       }
-      if (this.#cr) this.#put(CR)
-      this.#cr = octet === CR
-      if (octet === SP || octet === TAB) this.#space = true
-      else if (octet !== CR) this.#put(octet)
     }
+  }
+
+  #step(octet: number): void {
+    if (octet === LF && this.#cr) {
+      this.#cr = false
+      this.#space = false
+      this.#ends++
+      return
+    }
+    if (this.#cr) this.#put(CR)
+    this.#cr = octet === CR
+    if (octet === SP || octet === TAB) this.#space = true
+    else if (octet !== CR) this.#put(octet)
   }
 
   /** A last line without an end gets one; empty lines at the end are none. */
@@ -46,19 +63,27 @@ export class RelaxedBody {
     this.#flush()
   }
 
-  #any = false
-
   #put(octet: number): void {
-    for (; this.#ends > 0; this.#ends--) {
-      this.#room(2)
-      this.#out[this.#used++] = CR
-      this.#out[this.#used++] = LF
-    }
+    this.#begin()
+    this.#out[this.#used++] = octet
+  }
+
+  /** Something follows: what was held back for it comes first, and there is room for an octet. */
+  #begin(): void {
+    if (this.#ends > 0) this.#lineEnds()
     this.#room(2)
     if (this.#space) this.#out[this.#used++] = SP
     this.#space = false
-    this.#out[this.#used++] = octet
     this.#any = true
+  }
+
+  #lineEnds(): void {
+    while (this.#ends > 0) {
+      this.#room(2)
+      const n = Math.min(this.#ends, (BLOCK - this.#used) >> 1, RUN.length / 2)
+      this.#used += RUN.copy(this.#out, this.#used, 0, n * 2)
+      this.#ends -= n
+    }
   }
 
   #room(n: number): void {
