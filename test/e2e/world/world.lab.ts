@@ -13,12 +13,15 @@ import { dataFolder, postern, startServer, type TestServer } from '../../support
 import { removeFolder, tempFolder } from '../../support/temp.ts'
 import { until } from '../outbound/house.ts'
 import { startDns, type WorldDns, ZONE } from './dns.ts'
+import { startExim } from './exim.ts'
+import type { Mta } from './mta.ts'
 import { startOpenDkim } from './opendkim.ts'
 import { type Postfix, startPostfix } from './postfix.ts'
 import type { Program } from './programs.ts'
 
 const OURS = { domain: `us.${ZONE}`, hostname: `mail.us.${ZONE}`, address: '10.88.0.1' }
 const POSTFIX = { domain: `postfix.${ZONE}`, hostname: `mail.postfix.${ZONE}`, address: '10.88.0.2', user: 'bob' }
+const EXIM = { domain: `exim.${ZONE}`, hostname: `mail.exim.${ZONE}`, address: '10.88.0.3', user: 'eve' }
 const MILTER_PORT = 8891
 const ANN = `ann@${OURS.domain}`
 const PASSWORD = 'correct horse'
@@ -26,12 +29,14 @@ const PASSWORD = 'correct horse'
 const root = makeAuthority()
 const ours = root.give({ names: [OURS.hostname] })
 const theirs = root.give({ names: [POSTFIX.hostname] })
+const exims = root.give({ names: [EXIM.hostname] })
 const dir = tempFolder('world')
 const data = dataFolder()
 let database: TestDatabase
 let server: TestServer
 let dns: WorldDns
 let postfix: Postfix
+let exim: Mta
 let milter: Program
 let keys = ''
 
@@ -46,8 +51,9 @@ const hostOf = ({ domain, hostname, address }: typeof OURS): string[] => [
 ]
 const records = (more: readonly string[] = [tlsa(POSTFIX, theirs)]): string[] => [
   ...hostOf(OURS),
-  ...hostOf(POSTFIX),
+  ...[POSTFIX, EXIM].flatMap(hostOf),
   tlsa(OURS, ours),
+  tlsa(EXIM, exims),
   keys,
   ...more,
 ]
@@ -66,7 +72,7 @@ limits: { smtp: { greeting_delay: 1 ms } }
 const cli = (...args: string[]) => postern([...args, '--data', data], { env: { DATABASE_URL: database.url } })
 
 before(async () => {
-  for (const { address } of [OURS, POSTFIX]) await succeed('ip', ['addr', 'add', `${address}/32`, 'dev', 'lo'])
+  for (const { address } of [OURS, POSTFIX, EXIM]) await succeed('ip', ['addr', 'add', `${address}/32`, 'dev', 'lo'])
   // This process has a file system view of its own: nobody outside sees it.
   writeFileSync(join(dir, 'resolv.conf'), 'nameserver 127.0.0.1\noptions trust-ad edns0\n', { mode: 0o644 })
   await succeed('mount', ['--bind', join(dir, 'resolv.conf'), '/etc/resolv.conf'])
@@ -83,11 +89,13 @@ before(async () => {
   dns = await startDns(dir, records())
   milter = await startOpenDkim({ dir, hostname: POSTFIX.hostname, port: MILTER_PORT })
   postfix = await startPostfix({ ...POSTFIX, dir: join(dir, 'postfix'), pem: theirs, milter: `inet:127.0.0.1:${MILTER_PORT}` })
+  exim = await startExim({ ...EXIM, dir: join(dir, 'exim'), pem: exims })
   server = await startServer({ dir: data, env: { DATABASE_URL: database.url }, args: ['--ports', 'standard'] })
 })
 after(async () => {
   await server?.close()
   await postfix?.close()
+  await exim?.close()
   await milter?.close()
   await dns?.close()
   await database?.close()
@@ -149,20 +157,12 @@ const submit = (subject: string, to: string): Promise<string> =>
     ],
     TEXT(subject),
   )
-/** To Postfix, as a program of its own host. */
-const hand = (subject: string, from: string): Promise<string> =>
+/** To another server, as a program of its own host. */
+const hand = (subject: string, { hostname, address, domain, user }: typeof POSTFIX): Promise<string> =>
   curl(
     [
-      '--resolve',
-      `${POSTFIX.hostname}:25:${POSTFIX.address}`,
-      '--ssl-reqd',
-      `smtp://${POSTFIX.hostname}/x.test`,
-      '--mail-from',
-      from,
-      '--mail-rcpt',
-      ANN,
-      '-T',
-      '-',
+      ...['--resolve', `${hostname}:25:${address}`, '--ssl-reqd', `smtp://${hostname}/x.test`],
+      ...['--mail-from', `${user}@${domain}`, '--mail-rcpt', ANN, '-T', '-'],
     ],
     TEXT(subject),
   )
@@ -190,16 +190,33 @@ test('from here to Postfix: over TLS that its TLSA record vouches for, octet for
   const results = /^Authentication-Results:(?:.*\n)(?:[ \t].*\n)*/gm
   const said = text!.match(results)?.join('') ?? ''
   assert.equal(said.match(/dkim=pass/g)?.length, 2, said || text!)
-  const [line] = server.output.split('\n').filter((one) => one.includes('delivered'))
-  assert.match(line ?? '', /mail\.postfix/)
+  await until('a word on it', () => server.output.split('\n').some((line) => line.includes(POSTFIX.hostname) && line.includes('"delivered"')))
 })
 
 test('from Postfix to here: it demands our TLSA record, and the octets are those that it sent', async () => {
   const subject = randomBytes(6).toString('hex')
-  await hand(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
+  await hand(subject, POSTFIX)
   await until('mail here', async () => named(subject)(await newest()))
   assert.equal(bodyOf(await newest()), bodyOf(TEXT(subject)))
   assert.match(readFileSync(postfix.log, 'utf8'), /Verified TLS connection established to mail\.us\.world\.test/)
+})
+
+test('from here to Exim: octet for octet, and it finds both signatures valid', async () => {
+  const subject = randomBytes(6).toString('hex')
+  await submit(subject, `${EXIM.user}@${EXIM.domain}`)
+  await until('mail at Exim', () => exim.mail().some(named(subject)))
+  const [text] = exim.mail().filter(named(subject))
+  assert.equal(bodyOf(text!), bodyOf(TEXT(subject)))
+  assert.match(text!, /^X-Passed:(?=.*rsa-sha256)(?=.*ed25519-sha256)/m)
+  assert.match(readFileSync(exim.log, 'utf8'), new RegExp(`<= ${ANN} .* X=TLS1\\.3`))
+})
+
+test('from Exim to here: it demands our TLSA record, and the octets are those that it sent', async () => {
+  const subject = randomBytes(6).toString('hex')
+  await hand(subject, EXIM)
+  await until('mail here', async () => named(subject)(await newest()))
+  assert.equal(bodyOf(await newest()), bodyOf(TEXT(subject)))
+  assert.match(readFileSync(exim.log, 'utf8'), new RegExp(`=> ${ANN} .* X=TLS1\\.3.* CV=dane`))
 })
 
 test('a TLSA record of another certificate, a server without TLS: the mail waits here, and goes when all is well', async () => {

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import { runInLab } from '../../faults/lab.ts'
 import { netnsMissing } from '../../support/netns.ts'
 import { missing } from '../../support/programs.ts'
+import { eximMissing } from './exim.ts'
 
-const skip = netnsMissing || missing('postfix', 'knotd', 'unbound', 'opendkim', 'curl')
+const skip = netnsMissing || missing('postfix', 'knotd', 'unbound', 'opendkim', 'curl') || eximMissing
 
-test('mail to and from Postfix', { skip, timeout: 120_000 }, (t) =>
+test('mail to and from Postfix and Exim', { skip, timeout: 120_000 }, (t) =>
   runInLab(t, new URL('world.lab.ts', import.meta.url), { hosts: [], form: 'short', within: 110_000 }),
 )
