@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { checkAddresses } from './addresses.ts'
 import { ConfigRefused, complain, complainAll, place, type Source } from './complain.ts'
 import { type Config, type ConfigSchema, type MailboxConfig, schemaFor, type Words } from './schema.ts'
 
@@ -115,6 +116,7 @@ function checkTogether(source: Source, config: Config, words: Words): void {
   }
   if (config.postmaster && !config.mailboxes.some((m) => m.address === config.postmaster))
     throw complain(source, ['postmaster'], `postmaster must be the address of one of the mailboxes, and ${config.postmaster} is none`)
+  checkAddresses(source, config, owners)
   checkPublic(source, config)
   for (const domain of Object.keys(config.inbound?.domains ?? {}))
     if (!local.has(domain)) throw complain(source, ['inbound', 'domains'], `${domain} is not among "domains": mail for it is not taken at all`)

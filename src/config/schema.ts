@@ -1,6 +1,7 @@
 /** What a config file may say. Every message completes the sentence "KEY must be …". */
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { addressSections, inboundSettings } from './address-sections.ts'
 import { inboundSection } from './inbound.ts'
 import { limits, section } from './limits.ts'
 import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
@@ -117,12 +118,14 @@ export function schemaFor(words: Words) {
       .max(MAX_APP_PASSWORDS, said(`a list of at most ${MAX_APP_PASSWORDS}`))
       .default([]),
     disable: disable.default([]),
+    ...inboundSettings,
   })
   return section({
     hostname: read(words.domain, 'the name of this host, such as mail.example.org'),
     domains: z.array(domain, said('a list of domains, such as [example.org]')).min(1, said('a list of at least one domain')),
     mailboxes: z.array(mailbox, said('a list of mailboxes')).default([]),
     postmaster: address.optional(),
+    ...addressSections,
     sharing: section({ enabled: yesNo.default(true) }).optional(),
     public: publicMailboxes(words.address).optional(),
     generation: z.int().min(1, said('a number from 1 on')).optional(),

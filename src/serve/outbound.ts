@@ -6,6 +6,7 @@ import type { Loaded } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Log } from '../log.ts'
+import { createSrs, type Srs } from '../mail/srs.ts'
 import { createDns } from '../net/dns/client.ts'
 import type { Dns } from '../net/dns/dns.ts'
 import { stsPolicies } from '../smtp/outbound/mta-sts/policies.ts'
@@ -13,6 +14,7 @@ import { createTlsPolicy } from '../smtp/outbound/policy.ts'
 import { createReporter } from '../smtp/outbound/report.ts'
 import type { RelayHost, RouteOptions } from '../smtp/outbound/route.ts'
 import { OutboundWorker, WORKER_LIMITS } from '../smtp/outbound/worker.ts'
+import type { Accounts } from '../store/accounts.ts'
 import type { OpenStore } from '../store/pg/index.ts'
 import { readAuthorities } from './refused.ts'
 
@@ -21,6 +23,21 @@ const SMTP_PORT = 25
 export const dnsOf = ({ dns }: Config): Dns => createDns({ servers: dns?.servers, validates: dns?.validating ?? false })
 
 export const sends = ({ outbound }: Config): boolean => outbound?.enabled !== false
+
+/** The key is asked for when it is first needed. */
+export function srsOf(accounts: Pick<Accounts, 'forwardingKey'>): () => Promise<Srs> {
+  let made: Promise<Srs> | undefined
+  return () => {
+    made ??= accounts.forwardingKey().then(
+      (key) => createSrs(key),
+      (err: unknown) => {
+        made = undefined
+        throw err
+      },
+    )
+    return made
+  }
+}
 
 /** Throws Refused where a file that it names cannot be read. */
 export function relaysOf({ config, source }: Loaded, { relayPassword, routePasswords }: Secrets): (domain: string) => RelayHost | undefined {
@@ -66,7 +83,16 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   const part = (whole: number): number => Math.ceil(whole / workers)
   const worker = new OutboundWorker({
     ...{ queue, store, accounts, route, hostname, owner, log },
-    reporter: createReporter({ queue, store, accounts, hostname, owner, log }),
+    reporter: createReporter({
+      queue,
+      store,
+      accounts,
+      srs: srsOf(accounts),
+      lifetime: outbound?.lifetime && outbound.lifetime / 1000,
+      hostname,
+      owner,
+      log,
+    }),
     limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain) },
   })
   worker.start()

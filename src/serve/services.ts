@@ -18,7 +18,7 @@ import { networkOf } from '../store/remote.ts'
 import { inboundOf } from './inbound.ts'
 import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
-import { sends } from './outbound.ts'
+import { sends, srsOf } from './outbound.ts'
 
 export interface ServiceDeps {
   readonly config: Config
@@ -51,6 +51,8 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     limits: { ...limits.smtp, ...(config.drain_seconds !== undefined && { drainMs: config.drain_seconds * 900 }) },
     inFlight: new InFlight(limits.smtp.inFlight),
     hasRoom,
+    ...(sends(config) && { queue: opened.queue, srs: srsOf(accounts) }),
+    lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
   }
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
   const submission = {
@@ -59,9 +61,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     authenticator,
     presence,
     mechanisms,
-    ...(sends(config) && { queue: opened.queue }),
     keysFor: publishedKeys({ keys: opened.signingKeys, dns, log }),
-    lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
   }
   const mailbox = { store, authenticator, presence, log, hostname }
   const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }

@@ -1,13 +1,15 @@
 /** The config file's mailboxes, as the store takes them. */
 
+import { resolveLists } from '../config/addresses.ts'
 import type { Pop3Config } from '../config/pop3.ts'
-import type { Config } from '../config/schema.ts'
-import type { WantedState } from '../store/accounts.ts'
+import type { Config, MailboxConfig } from '../config/schema.ts'
+import type { Inbound, WantedState } from '../store/accounts.ts'
 import type { Pop3Settings } from '../store/pop3-policy.ts'
 
-type Who = Pick<Config, 'domains' | 'mailboxes' | 'postmaster'> & Partial<Pick<Config, 'public'>>
+type Who = Pick<Config, 'domains' | 'mailboxes' | 'postmaster'> & Partial<Pick<Config, 'public' | 'lists' | 'catch_all'>>
 
-export function wantedState({ domains, mailboxes, postmaster, public: shared = [] }: Who): WantedState {
+export function wantedState(config: Who): WantedState {
+  const { domains, mailboxes, postmaster, public: shared = [], catch_all: catchAll = {} } = config
   // The store gives postmaster@ and abuse@ to the first account.
   const first = mailboxes.filter((m) => m.address === postmaster)
   const rest = mailboxes.filter((m) => m.address !== postmaster)
@@ -27,8 +29,11 @@ export function wantedState({ domains, mailboxes, postmaster, public: shared = [
         ...(pop3 && { pop3: pop3Settings(pop3) }),
       })),
       disable: m.disable,
+      inbound: inboundOf(m),
     })),
     public: shared,
+    lists: resolveLists(config),
+    catchAll,
   }
 }
 
@@ -44,4 +49,9 @@ function pop3Settings(pop3: Pop3Config): Pop3Settings {
     ...(login_delay !== undefined && { loginDelay: login_delay }),
     ...(outlook_repairs !== undefined && { outlookRepairs: outlook_repairs }),
   }
+}
+
+function inboundOf({ forward, block = [], allow = [] }: MailboxConfig): Inbound | undefined {
+  if (!forward && block.length === 0 && allow.length === 0) return undefined
+  return { ...(forward && { forward }), ...(block.length > 0 && { block }), ...(allow.length > 0 && { allow }) }
 }

@@ -13,13 +13,19 @@ export interface AcceptanceDeps {
   readonly queue?: Pick<Queue, 'enqueue'> | undefined
 }
 
-export interface Destinations {
+/** One envelope in the queue. */
+export interface Way {
   /** Whose the staged octets are. */
   readonly owner: AccountAccess
+  readonly mail: NewOutbound
+  /** Among the ways of the message. */
+  readonly name: string
+}
+
+export interface Destinations {
   /** No account twice. */
   readonly local: readonly Recipient[]
-  /** Absent: nobody is elsewhere. */
-  readonly remote?: NewOutbound | undefined
+  readonly ways: readonly Way[]
 }
 
 const NOBODY: ReadonlySet<AccountId> = new Set()
@@ -32,59 +38,87 @@ export interface Committed {
   readonly content: ContentId
 }
 
+interface Confirmable {
+  confirm(): void
+}
+
 export class Acceptance {
   readonly #deps: AcceptanceDeps
   readonly #to: Destinations
-  readonly #stage: ContentStage
-  #staged: StagedContent | undefined
+  /** One for each way; the first is for those here too. */
+  readonly #stages: readonly [ContentStage, ...ContentStage[]]
+  #staged: readonly StagedContent[] | undefined
   /** From here on it is the store's: even a failed commit may have happened. */
   #handedOver = false
 
   /** `maxSize` octets with the lines on top. */
   constructor(deps: AcceptanceDeps, to: Destinations, maxSize: number) {
+    const [first, ...more] = to.ways
+    const owner = first?.owner ?? to.local[0]?.access
+    if (owner === undefined) throw new Error('a message without an owner')
     this.#deps = deps
     this.#to = to
-    this.#stage = deps.store.stage(to.owner, maxSize)
+    this.#stages = [deps.store.stage(owner, maxSize), ...more.map((way) => deps.store.stage(way.owner, maxSize))]
   }
 
   write(chunk: Uint8Array): Promise<void> {
-    return this.#stage.write(chunk)
+    const [first, ...more] = this.#stages
+    return more.length === 0 ? first.write(chunk) : this.#writeAll(chunk)
+  }
+
+  async #writeAll(chunk: Uint8Array): Promise<void> {
+    for (const stage of this.#stages) await stage.write(chunk)
   }
 
   /** All octets are written, but for the lines on top: what can fail of a message for itself has failed after this. */
   async finish(top: Uint8Array): Promise<void> {
-    this.#staged = await this.#stage.finish(top)
+    const staged: StagedContent[] = []
+    for (const stage of this.#stages) staged.push(await stage.finish(top))
+    this.#staged = staged
   }
 
   /**
    * Durable for all when it resolves. `attempt` as `MailStore.deliver` has it: what was done before a failure is found again by it, so that the client's next try does
-   * only the rest. To those of `junk` who have a mailbox for it, it is junk.
+   * only the rest. To those of `junk` who have a mailbox for it, it is junk. `to`: some of the destinations, where that is known only now.
    */
-  async commit(internalDate: number, attempt: string, junk: ReadonlySet<AccountId> = NOBODY): Promise<Committed> {
+  async commit(
+    internalDate: number,
+    attempt: string,
+    { junk = NOBODY, to = this.#to }: { junk?: ReadonlySet<AccountId>; to?: Destinations } = {},
+  ): Promise<Committed> {
     const staged = this.#staged
     if (staged === undefined) throw new Error('commit before finish')
     this.#handedOver = true
-    const { local, remote, owner } = this.#to
     const { store, queue } = this.#deps
-    const queued = remote && (await queue!.enqueue(owner, staged, remote, attempt))
-    const stored = queued?.again === false
-    const to = local.map(({ access, inbox, junk: other }) => ({
+    const [first] = staged as readonly [StagedContent, ...StagedContent[]]
+    const done: Confirmable[] = []
+    let again = 0
+    let stored = false
+    for (const [at, way] of this.#to.ways.entries()) {
+      const still = to.ways.find(({ name }) => name === way.name)
+      if (!still) continue
+      const queued = await queue!.enqueue(way.owner, staged[at]!, still.mail, way.name === '' ? attempt : `${attempt} ${way.name}`)
+      done.push(queued)
+      if (queued.again) again += still.mail.recipients.length
+      else if (at === 0) stored = true
+    }
+    const deliveries = to.local.map(({ access, inbox, junk: other }) => ({
       to: access,
       mailbox: (junk.has(access.account) ? other : undefined) ?? inbox,
       knownBy: inbox,
       flags: [],
-      stored: stored && access.account === owner.account,
+      stored: stored && access.account === this.#to.ways[0]?.owner.account,
     }))
-    const delivered = to.length > 0 ? await store.deliver(staged, internalDate, to, attempt) : undefined
-    const confirm = (): void => {
-      queued?.confirm()
-      delivered?.confirm()
+    if (deliveries.length > 0) {
+      const delivered = await store.deliver(first, internalDate, deliveries, attempt)
+      done.push(delivered)
+      again += delivered.again
     }
-    return { again: (delivered?.again ?? 0) + (queued?.again ? remote!.recipients.length : 0), confirm, content: staged.id }
+    return { again, confirm: () => done.forEach((one) => void one.confirm()), content: first.id }
   }
 
   /** Forget it. After `commit` was called it changes nothing. */
   abort(): void {
-    if (!this.#handedOver) this.#stage.discard()
+    if (!this.#handedOver) for (const stage of this.#stages) stage.discard()
   }
 }

@@ -5,6 +5,7 @@ import type { Authenticator } from '../auth/login.ts'
 import { SASL_MECHANISMS } from '../auth/sasl/index.ts'
 import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
+import type { Srs } from '../mail/srs.ts'
 import type { Connection as Accepted, Serve } from '../net/connection.ts'
 import type { ServiceTls } from '../net/tls.ts'
 import type { Accounts } from '../store/accounts.ts'
@@ -47,6 +48,12 @@ export interface SmtpDeps {
   readonly inFlight?: InFlight
   /** Whether there is room for mail from elsewhere; absent: always. */
   readonly hasRoom?: () => boolean
+  /** Without one, mail goes to local recipients only. */
+  readonly queue?: Pick<Queue, 'enqueue' | 'sent'> | undefined
+  /** For what is sent on for people here; absent: nothing is. */
+  readonly srs?: (() => Promise<Srs>) | undefined
+  /** Seconds that a message for elsewhere is tried. */
+  readonly lifetime?: number | undefined
 }
 
 export interface MxDeps extends SmtpDeps {
@@ -60,13 +67,9 @@ export interface SubmissionDeps extends SmtpDeps {
   /** All that there are, if absent. */
   readonly mechanisms?: readonly SaslMechanism[]
   readonly service: 'submission' | 'submissions'
-  /** Without one, mail goes to local recipients only. */
-  readonly queue?: Pick<Queue, 'enqueue' | 'sent'> | undefined
   readonly revealClient?: boolean
   /** Absent: nothing is signed. */
   readonly keysFor?: KeysFor | undefined
-  /** Seconds that a message for elsewhere is tried. */
-  readonly lifetime?: number | undefined
 }
 
 /** Mail from other servers, for people here. Never a relay, never AUTH. */

@@ -6,6 +6,7 @@ import type { Recipient } from '../store/accounts.ts'
 import type { AccountId } from '../store/types.ts'
 import type { Connection } from './connection.ts'
 import type { MailWishes, Wish } from './notify.ts'
+import type { Onward } from './onward.ts'
 
 /** Who logged in. */
 export interface User {
@@ -36,6 +37,8 @@ export class Transaction {
   readonly local = new Map<AccountId, LocalRecipient>()
   /** Forward-paths of those elsewhere, and of those here whose message is held. */
   readonly remote = new Map<string, Wish>()
+  /** By the address here that leads there. */
+  readonly onward = new Map<string, Onward>()
   /** Forward-paths of those here whose sender wants to hear that they have it. */
   readonly confirmed = new Map<string, Wish>()
   wishes: MailWishes = { requireTls: false }

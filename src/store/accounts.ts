@@ -39,6 +39,28 @@ export interface WantedAccount {
   readonly appPasswords?: readonly AppPassword[]
   /** IMAP capabilities that it does without. */
   readonly disable?: readonly string[]
+  /** Absent: it just gets its mail. */
+  readonly inbound?: Inbound | undefined
+}
+
+/** What an account does with mail before it is its own. Addresses are canonical; those to forward to, forward-paths. */
+export interface Inbound {
+  /** `keep`: a copy stays here. */
+  readonly forward?: { readonly to: readonly string[]; readonly keep: boolean }
+  /** Senders, or domains of senders with those below them, whose mail is refused; those of `allow` never are. */
+  readonly block?: readonly string[]
+  readonly allow?: readonly string[]
+}
+
+/** An address of several people; whole, without lists in it. */
+export interface WantedList {
+  readonly address: string
+  /** The account that hears what became of its mail, by its own address. */
+  readonly owner: string
+  /** Accounts, by their own addresses. */
+  readonly members: readonly string[]
+  /** Members elsewhere: forward-paths. */
+  readonly onward: readonly string[]
 }
 
 /** A mailbox of nobody in particular. */
@@ -54,6 +76,10 @@ export interface WantedState {
   readonly accounts: readonly WantedAccount[]
   /** Absent: none. */
   readonly public?: readonly WantedPublic[]
+  /** Absent: none. */
+  readonly lists?: readonly WantedList[]
+  /** By local domain, the account that gets what is for no address of it. Absent: nobody. */
+  readonly catchAll?: Readonly<Record<string, string>>
 }
 
 /** Which file a state was read from: of two that differ the newer one counts. */
@@ -92,6 +118,19 @@ export interface Recipient {
   readonly junk?: MailboxId | undefined
   readonly used: number
   readonly quota: number | undefined
+  /** The account's own. */
+  readonly address?: string
+  /** Absent: it just gets its mail. */
+  readonly inbound?: Inbound | undefined
+  /** Absent: the address is of this account alone. Else this is the owner of a list. */
+  readonly list?: RecipientList | undefined
+}
+
+export interface RecipientList {
+  readonly address: string
+  readonly members: readonly Recipient[]
+  /** Forward-paths. */
+  readonly onward: readonly string[]
 }
 
 export interface Accounts {
@@ -108,7 +147,9 @@ export interface Accounts {
   decoy(name: string): Promise<Buffer>
   /** After the password was verified: the right to the account's mail. */
   grant(login: Login): AccountAccess
-  /** undefined: no such user here. `+tag` and aliases are resolved. Disabled accounts get no mail. */
+  /** Octets that key what leads back to senders of forwarded mail: the same in every process, and nobody else can tell them. */
+  forwardingKey(): Promise<Buffer>
+  /** undefined: no such user here. `+tag`, aliases, lists and what is for nobody are resolved, in this order. Disabled accounts get no mail. */
   recipient(address: string): Promise<Recipient | undefined>
   /** Whether the domain of this canonical address is served here. */
   isLocal(domain: string): Promise<boolean>

@@ -49,6 +49,43 @@ describe('accounts', () => {
   }
   const idOf = async (address: string) => (await accounts.login(address))!.account
 
+  test('an address leads to its account, that of its tag, its list, or what is left over; the closest counts', async () => {
+    const inbound = { forward: { to: ['Ann@else.test'], keep: false }, block: ['bad.test'] }
+    const list = { address: 'team@x.test', owner: 'ann@x.test', members: ['ben@x.test', 'off@x.test'], onward: ['Friend@else.test'] }
+    const all = [account('ann@x.test', { aliases: ['info@x.test', 'a+b@x.test'], inbound }), account('ben@x.test'), account('off@x.test')]
+    const wanted = { ...state(all), lists: [list], catchAll: { 'x.test': 'ben@x.test' } }
+    assert.equal(await accounts.reconcile(wanted), true)
+    assert.equal(await accounts.reconcile(wanted), false)
+    const leadsTo = async (address: string) => (await accounts.recipient(address))?.address
+    assert.deepEqual(await Promise.all(['info@x.test', 'info+t@x.test', 'a+b@x.test', 'a+c@x.test', 'zoe@x.test', 'x@y.test'].map(leadsTo)), [
+      ...['ann@x.test', 'ann@x.test', 'ann@x.test', 'ben@x.test', 'ben@x.test', undefined],
+    ])
+    assert.deepEqual((await accounts.recipient('ann@x.test'))?.inbound, inbound)
+    assert.equal((await accounts.recipient('ben@x.test'))?.inbound, undefined)
+    // The owner speaks for a list, and is no member of it.
+    const team = (await accounts.recipient('team+t@x.test'))!
+    assert.deepEqual(
+      [team.address, team.list?.address, team.list?.members.map((m) => m.address), team.list?.onward],
+      [...['ann@x.test', 'team@x.test', ['ben@x.test', 'off@x.test'], ['Friend@else.test']]],
+    )
+    // Changes of each count; who is gone is no member any more.
+    assert.equal(
+      await accounts.reconcile({ ...wanted, accounts: all.slice(0, 2), lists: [{ ...list, members: ['ben@x.test'] }], catchAll: {} }),
+      true,
+    )
+    assert.deepEqual(
+      (await accounts.recipient('team@x.test'))?.list?.members.map((m) => m.address),
+      ['ben@x.test'],
+    )
+    assert.equal(await leadsTo('zoe@x.test'), undefined)
+    assert.equal(await accounts.reconcile(state([account('ann@x.test'), account('ben@x.test')])), true)
+    assert.equal(await leadsTo('team@x.test'), undefined)
+    assert.equal((await accounts.recipient('ann@x.test'))?.inbound, undefined)
+    for (const lists of [[{ ...list, address: 'ben@x.test' }], [list, list]])
+      await assert.rejects(accounts.reconcile({ ...state(all), lists }), Refusal)
+    assert.deepEqual([...(await accounts.forwardingKey())], [...(await createAccounts(pool, createMemoryBus(silentLog())).forwardingKey())])
+  })
+
   test('the longest LOGIN-DELAY is that of any account or app password, but not of those that are disabled', async () => {
     const app = (name: string, loginDelay?: number) => ({
       ...{ name, hash: name, scopes: ['pop3' as const], disable: [] },

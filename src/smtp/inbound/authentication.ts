@@ -2,6 +2,7 @@
 import type { Log } from '../../log.ts'
 import { authenticationResults } from '../../mail/auth-results.ts'
 import type { Dns } from '../../net/dns/dns.ts'
+import { readersOf } from '../onward.ts'
 import type { Inspection } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
@@ -87,7 +88,7 @@ async function conclude(verification: Verification, { transaction, remote }: Vis
     dmarc: dmarc.result,
     from: dmarc.from,
   }
-  const decision = decide(findings, transaction.local.values(), isHidden?.(remote) ? mild(rules) : rules)
+  const decision = decide(findings, readersOf(transaction), isHidden?.(remote) ? mild(rules) : rules)
   if (decision.junk.size > 0 || decision.override)
     log.info({ ...seen, override: decision.override, junk: decision.junk.size }, 'message is taken for junk, or would be')
   return { lines: authenticationResults(hostname, resultsOf(findings, decision, remote)), junk: decision.junk }

@@ -43,7 +43,9 @@ export function decide(findings: Findings, recipients: Iterable<LocalRecipient>,
   // Who may be trusted says that it passed, but whether it is him cannot be told now.
   if (arc.result === 'temperror' && arc.sets[0] && trustedSealers.has(arc.sets[0].sealer)) return { junk: NOBODY, override: 'arc cannot be checked' }
   const all = [...recipients].map((recipient) => ({ account: recipient.access.account, action: actionOf(recipient.domain) }))
-  if (dmarc.policy === 'reject' && dmarc.result === 'fail' && all.every(({ action }) => action === 'reject')) throw refusal(`${dmarc.from}`)
+  // Nobody here: a notice for one who wrote through here.
+  if (all.length > 0 && dmarc.policy === 'reject' && dmarc.result === 'fail' && all.every(({ action }) => action === 'reject'))
+    throw refusal(`${dmarc.from}`)
   return { junk: new Set(all.filter(({ action }) => action !== 'mark').map(({ account }) => account)) }
 }
 

@@ -1,18 +1,27 @@
 /** Telling senders what became of their mail: into their mailbox here, or back to where forwarded mail came from. Never in answer to the null reverse-path. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
+import { domainOf, parseAddrSpec } from '../../mail/address.ts'
 import { type DsnRecipient, formatDsn } from '../../mail/dsn.ts'
+import { isSrs, type Srs } from '../../mail/srs.ts'
+import type { AccountAccess } from '../../store/access.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import type { MailStore } from '../../store/mailstore.ts'
-import { type Claim, type ClaimedMessage, NOTIFY, type Outcome, type Queue } from '../../store/queue.ts'
+import { type Claim, type ClaimedMessage, type NewOutbound, NOTIFY, type Outcome, type Queue } from '../../store/queue.ts'
 import type { ContentId } from '../../store/types.ts'
+import { needsUtf8 } from '../path.ts'
 import { returnPathLine } from '../trace.ts'
+import { LIFETIME_SECONDS } from './backoff.ts'
 import type { Reporter } from './worker.ts'
 
 export interface ReportDeps {
-  readonly queue: Pick<Queue, 'claimReport' | 'reported'>
+  readonly queue: Pick<Queue, 'claimReport' | 'reported' | 'enqueue'>
   readonly store: Pick<MailStore, 'stage' | 'deliver' | 'contents'>
   readonly accounts: Pick<Accounts, 'recipient'>
+  /** For senders of what was forwarded; absent: nothing is. */
+  readonly srs?: (() => Promise<Srs>) | undefined
+  /** Seconds that a report for elsewhere is tried. */
+  readonly lifetime?: number | undefined
   readonly hostname: string
   readonly owner: string
   readonly log: Log
@@ -60,7 +69,33 @@ async function send(message: ClaimedMessage, recipients: readonly DsnRecipient[]
   const { reversePath: to, envelopeId, queued: arrived, id } = message
   if (to === '') return
   const header = await headerOf(message, deps)
-  await put({ to, envelopeId, arrived, header, message: id, name: ids.join(' ') }, recipients, deps)
+  const of = { to, envelopeId, arrived, header, message: id, name: ids.join(' ') }
+  const local = parseAddrSpec(to)?.local ?? ''
+  if (isSrs(local) && deps.srs) await sendBack(of, { recipients, by: message.access, sender: (await deps.srs()).back(local) }, deps)
+  else await put(of, recipients, deps)
+}
+
+/** To who sent what was forwarded, the way that it came. */
+async function sendBack(
+  of: Delivered & Arrived,
+  { recipients, by, sender }: { readonly recipients: readonly DsnRecipient[]; readonly by: AccountAccess; readonly sender: string | undefined },
+  { store, queue, hostname, lifetime = LIFETIME_SECONDS, log }: ReportDeps,
+): Promise<void> {
+  const { message: id } = of
+  if (sender === undefined) return log.warn({ message: id.toString(36), to: of.to }, 'the sender of a forwarded message cannot be told any more')
+  const octets = octetsOf({ ...of, to: sender }, recipients, hostname)
+  const stage = store.stage(by, MAX_REPORT)
+  await stage.write(octets)
+  const content = await stage.finish()
+  const now = Date.now()
+  const mail: NewOutbound = {
+    ...{ reversePath: '', prefix: Buffer.alloc(0), skip: 0, eightBit: false, requireTls: false, notBefore: now, expires: now + lifetime * 1000 },
+    utf8: needsUtf8(sender),
+    counts: false,
+    recipients: [{ address: sender, domain: domainOf(sender), notify: NOTIFY.never }],
+  }
+  await queue.enqueue(by, content, mail, attemptOf(of, recipients))
+  log.info({ message: id.toString(36), to: sender, recipients: recipients.length, action: recipients[0]!.action }, 'the sender is told')
 }
 
 export interface Delivered {
@@ -93,9 +128,14 @@ export const tellDelivered = (
     deps,
   )
 
-type PutDeps = Omit<ReportDeps, 'queue' | 'owner' | 'store'> & { readonly store: Pick<MailStore, 'stage' | 'deliver'> }
+type PutDeps = Pick<ReportDeps, 'accounts' | 'hostname' | 'log'> & { readonly store: Pick<MailStore, 'stage' | 'deliver'> }
 
-async function put(of: Delivered & { readonly arrived: number }, recipients: readonly DsnRecipient[], deps: PutDeps): Promise<void> {
+interface Arrived {
+  /** Milliseconds since 1970. */
+  readonly arrived: number
+}
+
+async function put(of: Delivered & Arrived, recipients: readonly DsnRecipient[], deps: PutDeps): Promise<void> {
   const { store, accounts, hostname, log } = deps
   const { to, message: id } = of
   const recipient = await accounts.recipient(to)
@@ -103,18 +143,24 @@ async function put(of: Delivered & { readonly arrived: number }, recipients: rea
     log.warn({ message: id.toString(36), to }, 'nobody is here to be told what became of a message')
     return
   }
-  const unique = randomUUID()
-  const octets = formatDsn({
-    ...{ hostname, to, recipients, from: `MAILER-DAEMON@${hostname}`, messageId: `${unique}@${hostname}`, boundary: `report-${unique}` },
-    ...{ date: Date.now(), envelopeId: of.envelopeId, arrived: of.arrived, header: of.header },
-  })
+  const octets = octetsOf(of, recipients, hostname)
   const stage = store.stage(recipient.access, MAX_REPORT)
   await stage.write(Buffer.concat([Buffer.from(returnPathLine('')), octets]))
   const content = await stage.finish()
-  const attempt = createHash('sha256').update(`report ${recipients[0]!.action} ${of.name}`).digest('hex')
-  await store.deliver(content, Date.now(), [{ to: recipient.access, mailbox: recipient.inbox, flags: [] }], attempt)
+  await store.deliver(content, Date.now(), [{ to: recipient.access, mailbox: recipient.inbox, flags: [] }], attemptOf(of, recipients))
   log.info({ message: id.toString(36), to, recipients: recipients.length, action: recipients[0]!.action }, 'the sender was told')
 }
+
+function octetsOf({ to, envelopeId, arrived, header }: Delivered & Arrived, recipients: readonly DsnRecipient[], hostname: string): Buffer {
+  const unique = randomUUID()
+  return formatDsn({
+    ...{ hostname, to, recipients, from: `MAILER-DAEMON@${hostname}`, messageId: `${unique}@${hostname}`, boundary: `report-${unique}` },
+    ...{ date: Date.now(), envelopeId, arrived, header },
+  })
+}
+
+const attemptOf = ({ name }: Delivered, [first]: readonly DsnRecipient[]): string =>
+  createHash('sha256').update(`report ${first!.action} ${name}`).digest('hex')
 
 /** What the other side was shown of the header, within bounds: whole fields. */
 async function headerOf({ access, id, prefix, skip }: ClaimedMessage, { store }: ReportDeps): Promise<Buffer> {

@@ -30,8 +30,8 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts):
       const { ok } = await throttle.take(`smtp:mx:${networkOf(visit.remote)}`, perHour(limits.messagesPerHour))
       if (!ok) throw new Reply(450, '4.7.1', 'Too many messages from your address, try again later')
     },
-    async recipient(address, _wish, visit) {
-      if (!(await acceptLocal(address, visit, deps))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
+    async recipient(address, wish, visit) {
+      if (!(await acceptLocal(address, wish, visit, deps))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
     },
     async header() {
       return ''

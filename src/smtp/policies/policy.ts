@@ -1,4 +1,5 @@
 /** What a service decides about mail: who may send it, to whom, and what it must look like. Each throws Reply to refuse. */
+import type { Srs } from '../../mail/srs.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import type { Throttle } from '../../store/throttle.ts'
 import type { AccountId } from '../../store/types.ts'
@@ -47,6 +48,8 @@ export interface PolicyDeps {
   /** Whose postmaster is meant by one without a domain. */
   readonly primaryDomain: string
   readonly hasRoom?: () => boolean
+  /** For what is sent on; absent: nothing is. */
+  readonly srs?: (() => Promise<Srs>) | undefined
 }
 
 export const isExempt = ({ limits }: PolicyDeps, { remote }: Visit): boolean => limits.exempt.has(remote)

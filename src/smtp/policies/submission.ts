@@ -41,12 +41,12 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: Subm
       if (transaction.accepted.has(address)) return
       await ration(userOf(visit), deps)
       const held = queue !== undefined && transaction.wishes.holdUntil !== undefined
-      const others = transaction.local.size
-      if (await acceptLocal(address, visit, deps)) {
+      const here = await acceptLocal(address, wish, visit, deps)
+      if (here) {
         const path = forwardPath(address === 'postmaster' ? `postmaster@${deps.primaryDomain}` : address)
         // Who is here is delivered to at once, unless that is to wait; under several names once.
-        if (held && transaction.local.size > others) transaction.remote.set(path, wish)
-        else if (wish.notify & NOTIFY.success) transaction.confirmed.set(path, wish)
+        if (held) for (const { address: own = path } of here.fresh) transaction.remote.set(here.isList ? own : path, wish)
+        else if (wish.notify & NOTIFY.success && (here.isList || !here.leaves)) transaction.confirmed.set(path, wish)
         return
       }
       if (!queue) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')

@@ -11,10 +11,11 @@ import { domainOf } from '../../mail/address.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import type { NewOutbound, Queue } from '../../store/queue.ts'
 import type { AccountId, ContentId } from '../../store/types.ts'
-import { Acceptance, type Committed, type DeliveryStore, type Destinations } from '../deliver.ts'
+import { Acceptance, type Committed, type DeliveryStore, type Destinations, type Way } from '../deliver.ts'
 import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
+import { checkCircles, outboundOf, withoutJunk } from '../onward.ts'
 import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
 import { tellDelivered } from '../outbound/report.ts'
 import type { Inspection, Policy } from '../policies/policy.ts'
@@ -119,7 +120,8 @@ class Incoming {
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      return await Promise.race([acceptance.commit(Date.now(), attempt, junk), late.promise])
+      const to = junk && junk.size > 0 && this.#visit.transaction.onward.size > 0 ? this.#destinations(junk) : undefined
+      return await Promise.race([acceptance.commit(Date.now(), attempt, { ...(junk && { junk }), ...(to && { to }) }), late.promise])
     } finally {
       clearTimeout(timer)
     }
@@ -139,12 +141,13 @@ class Incoming {
     const start = this.#gate.take()
     const block = start.subarray(0, blockEnd(start))
     const added = await policy.header(block, checkHeader(block, limits), this.#visit)
+    if (this.#visit.transaction.onward.size > 0) checkCircles(block, this.#visit.transaction.onward)
     // A copy: the rest of the chunk is not to be kept.
     if (this.#visit.transaction.confirmed.size > 0) this.#header = Buffer.from(block)
     const returnPath = returnPathLine(this.#visit.transaction.from)
     this.#top = { returnPath, lines: receivedLine(this.#visit, this.#deps) + added }
     this.#inspection = await policy.inspect?.({ block, added }, this.#visit)
-    const acceptance = new Acceptance(this.#deps, this.#destinations(Buffer.byteLength(returnPath)), limits.messageSize + ROOM_FOR_LINES)
+    const acceptance = new Acceptance(this.#deps, this.#destinations(), limits.messageSize + ROOM_FOR_LINES)
     this.#acceptance = acceptance
     await this.#inspection?.write(start)
     const kept = policy.strip?.(block) ?? block
@@ -152,25 +155,34 @@ class Incoming {
     return acceptance
   }
 
-  /** `skip`: octets on top that only those here see. */
-  #destinations(skip: number): Destinations {
+  /** For those of `junk` nothing is sent on. */
+  #destinations(junk?: ReadonlySet<AccountId>): Destinations {
     const { transaction, session, user } = this.#visit
     const { wishes } = transaction
     const held = wishes.holdUntil !== undefined && transaction.remote.size > 0
     // What is held waits in the queue for everybody.
     const local = held ? [] : [...transaction.local.values()]
-    const owner = transaction.remote.size > 0 ? user?.access : local[0]?.access
-    if (owner === undefined) throw new Error('a message without an owner')
-    if (transaction.remote.size === 0) return { owner, local }
+    if (transaction.remote.size + transaction.onward.size === 0) return { local, ways: [] }
     const now = Date.now()
-    const remote: NewOutbound = {
-      ...{ reversePath: transaction.from, prefix: Buffer.alloc(0), skip, counts: true, notBefore: wishes.holdUntil ?? now },
+    const envelope = {
+      // What is on top is for those here.
+      ...{ skip: Buffer.byteLength(this.#top!.returnPath), notBefore: wishes.holdUntil ?? now },
       eightBit: session.envelope.bodyType === '8bitmime',
       utf8: session.envelope.smtpUtf8 === true,
       ...{ requireTls: wishes.requireTls, envelopeId: wishes.envelopeId, ret: wishes.ret },
       expires: (wishes.holdUntil ?? now) + (this.#deps.lifetime ?? LIFETIME_SECONDS) * 1000,
-      recipients: [...transaction.remote].map(([address, wish]) => ({ address, domain: domainOf(address), ...wish })),
     }
-    return { owner, local, remote }
+    const ways: Way[] = []
+    if (transaction.remote.size > 0) {
+      // Only who logged in names them.
+      if (!user) throw new Error('a message for elsewhere without an owner')
+      const recipients = [...transaction.remote].map(([address, wish]) => ({ address, domain: domainOf(address), ...wish }))
+      const mail: NewOutbound = { ...envelope, reversePath: transaction.from, prefix: Buffer.alloc(0), counts: true, recipients }
+      ways.push({ owner: user.access, mail, name: '' })
+    }
+    const onward = junk ? withoutJunk(transaction.onward, junk) : { ways: transaction.onward, here: [] }
+    for (const [name, way] of onward.ways) ways.push({ owner: way.owner, mail: outboundOf(way, envelope), name })
+    const here = onward.here.filter(({ access }) => !transaction.local.has(access.account))
+    return { local: here.length > 0 ? [...new Map([...local, ...here].map((one) => [one.access.account, one])).values()] : local, ways }
   }
 }

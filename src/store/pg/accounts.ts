@@ -1,8 +1,8 @@
 /** Accounts in Postgres. Every question is asked there: a changed password, alias or quota counts from the next one on, in every process. */
 import { createHmac, randomBytes } from 'node:crypto'
-import { withoutTag } from '../../mail/address.ts'
+import { domainOf, withoutTag } from '../../mail/address.ts'
 import { grantAccount } from '../access.ts'
-import type { Accounts, ConfigFile, Login, Recipient, WantedState } from '../accounts.ts'
+import type { Accounts, ConfigFile, Inbound, Login, Recipient, WantedState } from '../accounts.ts'
 import type { Bus } from '../bus.ts'
 import type { AfterDownload, Pop3Settings } from '../pop3-policy.ts'
 import type { AccountId, MailboxId } from '../types.ts'
@@ -10,7 +10,7 @@ import { policyOf } from './policies.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
 import type { PublicChange } from './public.ts'
 import { applyWanted, fromStored, type LoginChange, type StoredAppPassword } from './reconcile.ts'
-import type { Statement } from './rows.ts'
+import type { Row, Statement } from './rows.ts'
 
 const LOGIN: Statement = {
   name: 'account_login',
@@ -18,18 +18,21 @@ const LOGIN: Statement = {
          from account where address = $1`,
 }
 
-// $1 as it is written, $2 without its +tag; the address itself goes before the one that it is a tag of. Subqueries and no joins: they leave the planner no
-// choice but one account's own rows, also in a database that has no statistics yet.
+// $1 as it is written, $2 without its +tag, $3 the rest of its domain; what is named more closely goes first. A list gives its owner's row and its members'. Subqueries
+// and no joins: they leave the planner no choice but the accounts' own rows, also in a database that has no statistics yet.
 const RECIPIENT: Statement = {
   name: 'account_recipient',
-  text: `select a.account_id,
+  text: `with found as materialized (
+           select address, account_id, members, onward from address where address in ($1, $2, $3) order by address = $1 desc, address = $2 desc limit 1)
+         select a.account_id,
            (select id from mailbox where account_id = a.account_id and name = 'INBOX' and deleted_at is null),
            (select coalesce(sum(bytes), 0)::bigint from mailbox where account_id = a.account_id and deleted_at is null),
            coalesce(a.quota, -1),
            coalesce((select id from mailbox where account_id = a.account_id and deleted_at is null and (special_use = '\\Junk' or name = 'Junk')
-             order by (special_use = '\\Junk') desc nulls last limit 1), 0)
-         from account a
-         where a.enabled and a.account_id = (select account_id from address where address in ($1, $2) order by address = $1 desc limit 1)`,
+             order by (special_use = '\\Junk') desc nulls last limit 1), 0),
+           a.address, a.inbound::text,
+           (select case when members is null then '' else json_build_object('address', address, 'owner', account_id, 'members', members, 'onward', onward)::text end from found)
+         from account a where a.enabled and a.account_id = any((select account_id || coalesce(members, '{}') from found)::bigint[])`,
 }
 const IS_LOCAL: Statement = { name: 'account_is_local', text: 'select 1 from domain where domain = $1' }
 const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address where account_id = $1 and address in ($2, $3) limit 1' }
@@ -72,6 +75,12 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
       kick(account, why)
     }
   }
+
+  const remembered = (): Promise<Buffer> =>
+    decoySecret(pool).catch((err: unknown) => {
+      secret = undefined
+      throw err
+    })
 
   return {
     async again() {
@@ -124,10 +133,7 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
     },
 
     async decoy(name) {
-      secret ??= decoySecret(pool).catch((err: unknown) => {
-        secret = undefined
-        throw err
-      })
+      secret ??= remembered()
       return createHmac('sha256', await secret)
         .update(`decoy\0${name}`)
         .digest()
@@ -135,20 +141,52 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
 
     grant: (login) => grantAccount(login.account, login.address),
 
+    async forwardingKey() {
+      secret ??= remembered()
+      return createHmac('sha256', await secret)
+        .update('forwarding')
+        .digest()
+    },
+
     async recipient(address) {
-      let recipient: Recipient | undefined
-      await pool.rows(RECIPIENT, [address, withoutTag(address)], (row) => {
-        const access = grantAccount(row.long() as AccountId, 'delivery')
-        const inbox = row.int() as MailboxId
-        const used = row.long()
-        const quota = row.long()
-        const junk = row.int() as MailboxId
-        recipient = { access, inbox, junk: junk === 0 ? undefined : junk, used, quota: quota < 0 ? undefined : quota }
+      const found: Recipient[] = []
+      let list = ''
+      await pool.rows(RECIPIENT, [address, withoutTag(address), `@${domainOf(address)}`], (row) => {
+        found.push(recipientIn(row))
+        list = row.text()
       })
-      return recipient
+      return list === '' ? found[0] : listed(JSON.parse(list) as StoredList, found)
     },
 
     isLocal: async (domain) => (await pool.rows(IS_LOCAL, [domain])) > 0,
     owns: async (account, address) => (await pool.rows(OWNS, [account, address, withoutTag(address)])) > 0,
   }
+}
+
+function recipientIn(row: Row): Recipient {
+  const access = grantAccount(row.long() as AccountId, 'delivery')
+  const inbox = row.int() as MailboxId
+  const used = row.long()
+  const quota = row.long()
+  const junk = row.int() as MailboxId
+  const address = row.text()
+  const inbound = row.text()
+  return {
+    ...{ access, inbox, junk: junk === 0 ? undefined : junk, used, quota: quota < 0 ? undefined : quota, address },
+    inbound: inbound === '{}' ? undefined : (JSON.parse(inbound) as Inbound),
+  }
+}
+
+interface StoredList {
+  readonly address: string
+  readonly owner: number
+  readonly members: readonly number[]
+  readonly onward: readonly string[] | null
+}
+
+/** undefined: nobody is left to be told of its mail. */
+function listed({ address, owner, members, onward }: StoredList, found: readonly Recipient[]): Recipient | undefined {
+  const its = found.find(({ access }) => access.account === owner)
+  const isMember = new Set(members)
+  return its && { ...its, list: { address, members: found.filter(({ access }) => isMember.has(access.account)), onward: onward ?? [] } }
 }

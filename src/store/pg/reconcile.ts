@@ -34,20 +34,25 @@ export interface LoginChange {
 interface WantedAddress {
   readonly address: string
   readonly owner: string
-  readonly kind: 'own' | 'alias' | 'role'
+  readonly kind: 'own' | 'alias' | 'role' | 'list' | 'catch-all'
+  /** Of a list: accounts here, and addresses elsewhere. */
+  readonly members?: readonly string[]
+  readonly onward?: readonly string[]
 }
 
 /** Who gets what. Throws Refusal 'already-exists' where two accounts claim an address. */
-export function wantedAddresses({ domains, accounts }: WantedState): WantedAddress[] {
+export function wantedAddresses({ domains, accounts, lists = [], catchAll = {} }: WantedState): WantedAddress[] {
   const wanted = new Map<string, WantedAddress>()
   const claim = (of: WantedAddress): void => {
     const other = wanted.get(of.address)
-    if (other && (other.owner !== of.owner || of.kind === 'own'))
+    if (other && (other.owner !== of.owner || of.kind === 'own' || of.kind === 'list'))
       throw new Refusal('already-exists', `the address ${of.address} is given twice: to ${other.owner} and to ${of.owner}`)
     if (!other) wanted.set(of.address, of)
   }
   for (const { address } of accounts) claim({ address, owner: address, kind: 'own' })
   for (const { address, aliases } of accounts) for (const alias of aliases) claim({ address: alias, owner: address, kind: 'alias' })
+  for (const list of lists) claim({ ...list, kind: 'list' })
+  for (const [domain, owner] of Object.entries(catchAll)) claim({ address: `@${domain}`, owner, kind: 'catch-all' })
   const [first] = accounts
   if (first)
     for (const role of ROLES.flatMap((name) => domains.map((domain) => `${name}@${domain}`)))
@@ -56,15 +61,18 @@ export function wantedAddresses({ domains, accounts }: WantedState): WantedAddre
 }
 
 /** The order of accounts counts (the first one gets the roles), that of domains and aliases does not. */
-function hashOf({ domains, accounts, public: shared = [] }: WantedState): string {
+function hashOf({ domains, accounts, public: shared = [], lists = [], catchAll = {} }: WantedState): string {
   const each = accounts.map((a) => [a.address, [...a.aliases].sort(), a.passwordHash, a.displayName, a.quota, packPop3(pop3Of(a)), ...beside(a)])
-  const state = [FORMAT, [...domains].sort(), each, ...(shared.length > 0 ? [shared] : [])]
+  const further = lists.length > 0 || Object.keys(catchAll).length > 0 ? [{ lists, catchAll: Object.entries(catchAll).sort() }] : []
+  const state = [FORMAT, [...domains].sort(), each, ...(shared.length > 0 ? [shared] : []), ...further]
   return createHash('sha256').update(JSON.stringify(state)).digest('hex')
 }
 
 /** What a version that knew only passwords did not hash: a file without it has the hash that it had. */
-const beside = ({ scram = '', appPasswords = [], disable = [] }: WantedAccount): unknown[] =>
-  scram.length + appPasswords.length + disable.length > 0 ? [{ scram, appPasswords: appPasswords.map(toStored), disable }] : []
+const beside = ({ scram = '', appPasswords = [], disable = [], inbound }: WantedAccount): unknown[] => [
+  ...(scram.length + appPasswords.length + disable.length > 0 ? [{ scram, appPasswords: appPasswords.map(toStored), disable }] : []),
+  ...(inbound ? [{ inbound }] : []),
+]
 
 const pop3Of = ({ pop3 }: WantedAccount): Pop3Settings & { afterDownload: AfterDownload } => ({
   ...pop3,
@@ -114,7 +122,7 @@ function olderWords({ number, time }: ConfigFile, { number: appliedNumber, time:
   }`
 }
 
-const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, pop3_settings jsonb, quota bigint, scram text, app_passwords jsonb, disable jsonb))`
+const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, pop3_settings jsonb, quota bigint, scram text, app_passwords jsonb, disable jsonb, inbound jsonb))`
 
 // A password that its user changed since lives in password_hash and stays until the file says another one.
 const ADMIT: Statement = {
@@ -128,8 +136,9 @@ const ADMIT: Statement = {
 const DESCRIBE: Statement = {
   name: 'reconcile_describe',
   text: `with ${WANTED}
-         update account a set display_name = w.display_name, pop3_policy = w.pop3, pop3 = w.pop3_settings, quota = w.quota from wanted w
-         where w.address = a.address and (a.display_name, a.pop3_policy, a.pop3, a.quota) is distinct from (w.display_name, w.pop3, w.pop3_settings, w.quota)`,
+         update account a set display_name = w.display_name, pop3_policy = w.pop3, pop3 = w.pop3_settings, quota = w.quota, inbound = w.inbound
+         from wanted w where w.address = a.address
+           and (a.display_name, a.pop3_policy, a.pop3, a.quota, a.inbound) is distinct from (w.display_name, w.pop3, w.pop3_settings, w.quota, w.inbound)`,
 }
 // One that is narrowed counts as taken away: `@>` asks whether each of the old ones is within one of the new ones.
 const LOGINS: Statement = {
@@ -152,8 +161,8 @@ const CREATE: Statement = {
   text: `with ${WANTED},
          first as (select id, box ->> 'name' as name, box ->> 'use' as special_use from jsonb_array_elements($2::jsonb) with ordinality as f (box, id)),
          made as (
-           insert into account (address, display_name, password_hash, file_hash, pop3_policy, pop3, quota, next_mailbox, next_uidvalidity)
-           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.pop3_settings, w.quota, n.first + 1, extract(epoch from now())::bigint + n.first
+           insert into account (address, display_name, password_hash, file_hash, pop3_policy, pop3, quota, inbound, next_mailbox, next_uidvalidity)
+           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.pop3_settings, w.quota, w.inbound, n.first + 1, extract(epoch from now())::bigint + n.first
            from wanted w, (select count(*) as first from first) n where not exists (select 1 from account a where a.address = w.address)
            returning account_id, next_mailbox, next_uidvalidity),
          boxes as (
@@ -164,15 +173,19 @@ const CREATE: Statement = {
 }
 
 const DESIRED = `desired as (
-  select d.address, a.account_id, d.kind from jsonb_to_recordset($1::jsonb) as d (address text, owner text, kind text) join account a on a.address = d.owner)`
+  select d.address, a.account_id, d.kind, d.onward,
+    case when d.members is not null then array(select m.account_id from account m where m.address = any(d.members) order by 1) end as members
+  from jsonb_to_recordset($1::jsonb) as d (address text, owner text, kind text, members text[], onward text[]) join account a on a.address = d.owner)`
 const FORGET_ADDRESSES: Statement = {
   name: 'reconcile_forget_addresses',
   text: `with ${DESIRED}
-         delete from address x where not exists (select 1 from desired d where (d.address, d.account_id, d.kind) = (x.address, x.account_id, x.kind))`,
+         delete from address x where not exists (select 1 from desired d
+           where (d.address, d.account_id, d.kind, d.members, d.onward) is not distinct from (x.address, x.account_id, x.kind, x.members, x.onward))`,
 }
 const ADD_ADDRESSES: Statement = {
   name: 'reconcile_add_addresses',
-  text: `with ${DESIRED} insert into address (address, account_id, kind) select * from desired on conflict do nothing`,
+  text: `with ${DESIRED} insert into address (address, account_id, kind, members, onward)
+         select address, account_id, kind, members, onward from desired on conflict do nothing`,
 }
 const FORGET_DOMAINS: Statement = { name: 'reconcile_forget_domains', text: 'delete from domain where domain <> all ($1::text[])' }
 const ADD_DOMAINS: Statement = { name: 'reconcile_add_domains', text: 'insert into domain select unnest($1::text[]) on conflict do nothing' }
@@ -195,6 +208,7 @@ export async function applyWanted(
       scram: a.scram ?? '',
       app_passwords: (a.appPasswords ?? []).map(toStored),
       disable: a.disable ?? [],
+      inbound: a.inbound ?? {},
     })),
   )
   const hash = hashOf(wanted)

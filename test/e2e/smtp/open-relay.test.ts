@@ -1,13 +1,17 @@
 /** Nothing that a stranger can say makes 25 carry mail to another domain; this client sits on loopback, and that counts for nothing either. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { createSrs } from '../../../src/mail/srs.ts'
 import { Client, plain, type Running, startMx, startSubmission } from './harness.ts'
 
 let mx: Running
 let submission: Running
 before(async () => {
   // Any local user would do: `example.org` is served here, its user `ann` exists.
-  mx = await startMx({ limits: { unknownRecipients: { tarpitAfter: 1_000, delayMs: 0, held: 1, max: 1_000 } } })
+  // It may send on what the config names, and the SRS addresses are looked at.
+  const queue = { enqueue: async () => assert.fail('queued'), sent: async () => ({ hour: 0, day: 0 }) }
+  const srs = async () => createSrs(Buffer.alloc(32))
+  mx = await startMx({ queue, srs, limits: { unknownRecipients: { tarpitAfter: 1_000, delayMs: 0, held: 1, max: 1_000 } } })
   submission = await startSubmission()
 })
 after(() => Promise.all([mx.stop(), submission.stop()]))
@@ -56,6 +60,14 @@ const TARGETS = [
   'vic\u00adtim@example.org',
   'victim@example\u3002org.elsewhere.example',
   'victim@127.0.0.1',
+  'SRS0=AAAAAAAA=AA=elsewhere.example=victim@example.org',
+  'SRS0+AAAAAAAA=AA=elsewhere.example=victim@example.org',
+  'SRS1=AAAAAAAA=elsewhere.example==AAAA=AA=x.example=victim@example.org',
+  '"SRS0=AAAAAAAA=AA=elsewhere.example=victim"@example.org',
+  'SRS0=AAAAAAAA=AA=elsewhere.example=victim@elsewhere.example',
+  'SRS0=AAAAAAAA=AA=example.org=ann@example.org',
+  'SRS0=@example.org',
+  'SRS1=====@example.org',
   '"ann@example.org" victim@elsewhere.example',
 ]
 
