@@ -5,7 +5,7 @@ import { silentLog } from '../log.ts'
 import { canonicalDomain } from '../mail/address.ts'
 import { words } from '../serve/words.ts'
 import { createSigningKeys } from '../store/pg/dkim.ts'
-import { Pool } from '../store/pg/pool.ts'
+import { isUnknownTable, Pool } from '../store/pg/pool.ts'
 import { type Command, Usage } from './args.ts'
 import { withDatabase } from './backup/database.ts'
 import { DONE } from './failure.ts'
@@ -25,6 +25,10 @@ export const dns: Command = {
       const pool = new Pool({ connect, max: 1, log: silentLog() })
       try {
         return await createSigningKeys(pool).list()
+      } catch (err) {
+        // No server was ever started with it: there are no keys.
+        if (isUnknownTable(err)) return []
+        throw err
       } finally {
         await pool.close()
       }

@@ -13,6 +13,7 @@ import { checkConfig, parseConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { isRecordOf } from '../../src/mail/dkim-record.ts'
 import { words } from '../../src/serve/words.ts'
+import { readPolicy, stsIdOf } from '../../src/smtp/outbound/mta-sts/policy.ts'
 import type { SigningKey } from '../../src/store/dkim.ts'
 import { certificateFiles } from '../support/pem.ts'
 import { missing } from '../support/programs.ts'
@@ -119,7 +120,7 @@ test('what belongs into another zone, is off, or is not known is a comment', { s
   assert.deepEqual(
     lines.sort(),
     [
-      'example.test. 3600 IN TXT "v=spf1 mx -all"',
+      'example.test. 3600 IN TXT "v=spf1 mx ~all"',
       '_dmarc.example.test. 3600 IN TXT "v=DMARC1; p=none; rua=mailto:postmaster@example.test"',
       '_smtp._tls.example.test. 3600 IN TXT "v=TLSRPTv1; rua=mailto:postmaster@example.test"',
       '_submissions._tcp.example.test. 3600 IN SRV 0 1 465 mx.other.test.',
@@ -140,6 +141,9 @@ test('what belongs into another zone, is off, or is not known is a comment', { s
     'there is no certificate yet',
   ])
     assert.ok(text.includes(comment), comment)
+  const policy = text.split('\n').filter((line) => /^; (?:version|mode|mx|max_age): /.test(line))
+  assert.deepEqual(readPolicy(policy.map((line) => line.slice(2)).join('\r\n')), { mode: 'testing', mx: ['mx.other.test'], maxAge: 604_800 })
+  assert.ok(stsIdOf([...text.matchAll(/^; _mta-sts\.\S+ 3600 IN TXT "(.*)"$/gm)].map(([, record]) => record!)))
   // Each record has words above it.
   for (const [i, line] of text.split('\n').entries())
     if (line !== '' && !line.startsWith(';')) assert.match(text.split('\n')[i - 1]!, /^; |_domainkey/)

@@ -171,6 +171,15 @@ export function certificateFindings(
 
 const knownAuthorities = (): string[] => [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
 
+/** A system may have some that this Node cannot read. */
+function readable(pem: string): X509Certificate[] {
+  try {
+    return [new X509Certificate(pem)]
+  } catch {
+    return []
+  }
+}
+
 /** Each signed by the next one, the last one by an authority. */
 function chainTrouble(chain: readonly X509Certificate[], authorities: readonly string[]): Pick<Finding, 'verdict' | 'words'> | undefined {
   for (const [i, one] of chain.slice(0, -1).entries())
@@ -180,7 +189,7 @@ function chainTrouble(chain: readonly X509Certificate[], authorities: readonly s
         words: `number ${i + 2} of its chain did not sign number ${i + 1}: the file has to hold the host's certificate first, then each one's issuer ("fullchain.pem")`,
       }
   const last = chain.at(-1)!
-  const known = authorities.map((text) => new X509Certificate(text))
+  const known = authorities.flatMap(readable)
   if (known.some((root) => root.fingerprint256 === last.fingerprint256 || (last.checkIssued(root) && last.verify(root.publicKey)))) return undefined
   return chain.length === 1
     ? {

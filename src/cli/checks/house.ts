@@ -8,7 +8,7 @@ import { roomOf } from '../../serve/room.ts'
 import type { SigningKey } from '../../store/dkim.ts'
 import { createSigningKeys } from '../../store/pg/dkim.ts'
 import { checkSettings } from '../../store/pg/migrate.ts'
-import type { Pool } from '../../store/pg/pool.ts'
+import { isUnknownTable, type Pool } from '../../store/pg/pool.ts'
 import { type QueueState, stateOf } from '../../store/pg/queue/state.ts'
 import { about, type Finding, messageOf } from './check.ts'
 
@@ -30,6 +30,7 @@ export async function factsOf(pool: Pool): Promise<Facts> {
 /** `facts`: or why there are none. */
 export function databaseFindings(facts: Facts | Error): Finding[] {
   const { ok, wrong } = about('database')
+  if (isUnknownTable(facts)) return [wrong('it is empty, or of an older Postern: the next start of the server brings it up to date')]
   if (facts instanceof Error) return [wrong(`it cannot be asked: ${messageOf(facts)}`)]
   return [facts.complaint === undefined ? ok('its settings keep what was acknowledged') : wrong(facts.complaint)]
 }

@@ -46,16 +46,16 @@ function mx(domain: string, { config: { hostname }, ports }: Setting): Entry {
 }
 
 function spf(domain: string, { config: { relay, outbound } }: Setting): Entry {
+  const strict = txt(domain, 'v=spf1 mx -all')
+  const by = relay?.host ?? outbound?.routes?.find(({ host }) => host !== undefined)?.host
   if (outbound?.enabled === false)
-    return {
-      words: 'SPF: mail to other domains is refused here ("outbound.enabled"), so none of it comes from us.',
-      records: [txt(domain, 'v=spf1 mx -all')],
-    }
-  if (!relay) return { words: `SPF: only the MX hosts of ${domain} send its mail.`, records: [txt(domain, 'v=spf1 mx -all')] }
+    return { words: 'SPF: mail to other domains is refused here ("outbound.enabled"), so none of it comes from us.', records: [strict] }
+  if (by === undefined) return { words: `SPF: only the MX hosts of ${domain} send its mail.`, records: [strict] }
   return {
-    words: `SPF: who sends mail of ${domain}. Yours leaves by ${relay.host}: its provider says which include: it wants; take the second line then, with that in it.`,
-    records: [txt(domain, 'v=spf1 mx -all')],
-    perhaps: [txt(domain, `v=spf1 mx include:${relay.host} -all`)],
+    // What is loaded as it stands must not have mail refused.
+    words: `SPF: who sends mail of ${domain}. Yours leaves by ${by}, too: its provider says which include: it wants. With that in it take the second line instead, which lets nobody else.`,
+    records: [txt(domain, 'v=spf1 mx ~all')],
+    perhaps: [txt(domain, `v=spf1 mx include:${by} -all`)],
   }
 }
 
@@ -90,9 +90,9 @@ function mtaSts(domain: string, { config: { hostname } }: Setting): Entry {
   const policy = ['version: STSv1', 'mode: testing', `mx: ${hostname}`, 'max_age: 604800']
   const id = createHash('sha256').update(policy.join('\n')).digest('hex').slice(0, 20)
   return {
-    words: `MTA-STS: only if you have a web server for it, which Postern is not. https://mta-sts.${domain}/.well-known/mta-sts.txt has to say "${policy.join('\\r\\n')}" ("mode: enforce" when the reports are good), with a certificate for that name; the id changes with the text.`,
+    words: `MTA-STS: only if you have a web server for it, which Postern is not: the record, and what https://mta-sts.${domain}/.well-known/mta-sts.txt has to say, as text/plain ("mode: enforce" when the reports are good; the id changes with the text).`,
     records: [],
-    perhaps: [txt(`_mta-sts.${domain}`, `v=STSv1; id=${id}`)],
+    perhaps: [txt(`_mta-sts.${domain}`, `v=STSv1; id=${id}`), ...policy],
   }
 }
 

@@ -322,6 +322,9 @@ const LOST_CODES = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ENOENT', 'ET
 /** Deadlock or serialisation failure: rolled back for certain, worth trying again. */
 export const isConflict = (err: unknown): boolean => ['40001', '40P01'].includes(codeOf(err) ?? '')
 
+/** A schema that is not there yet, or not up to this program's. */
+export const isUnknownTable = (err: unknown): boolean => codeOf(err) === '42P01'
+
 export const isUniqueViolation = (err: unknown): boolean => codeOf(err) === '23505'
 
 /** Not now: no connection, no room, no time, shutting down. */
