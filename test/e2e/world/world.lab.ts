@@ -109,9 +109,9 @@ const OLD_RECORDS_MS = 2_500
 const OLD_CONNECTIONS_MS = 5_500
 
 /** Everything that is changed on the way by who is careless: dots, long lines, spaces at the end, octets of no meaning, empty lines last. */
-const TEXT = (subject: string): string =>
+const TEXT = (subject: string, from = ANN): string =>
   [
-    `From: ann <${ANN}>`,
+    `From: <${from}>`,
     `To: <${POSTFIX.user}@${POSTFIX.domain}>`,
     `Date: Sun, 29 Nov 2026 12:00:00 +0000`,
     `Message-ID: <${subject}@${OURS.domain}>`,
@@ -164,7 +164,7 @@ const hand = (subject: string, { hostname, address, domain, user }: typeof POSTF
       ...['--resolve', `${hostname}:25:${address}`, '--ssl-reqd', `smtp://${hostname}/x.test`],
       ...['--mail-from', `${user}@${domain}`, '--mail-rcpt', ANN, '-T', '-'],
     ],
-    TEXT(subject),
+    TEXT(subject, `${user}@${domain}`),
   )
 /** Ann's newest message, octets as characters. */
 async function newest(): Promise<string> {
