@@ -12,6 +12,7 @@ import { words } from '../../src/serve/words.ts'
 import type { SigningKey } from '../../src/store/dkim.ts'
 import { fakeDns, type Zone } from '../e2e/outbound/peer.ts'
 import { certificateFiles } from '../support/pem.ts'
+import { seeded } from '../support/random.ts'
 import { removeFolder } from '../support/temp.ts'
 
 const IP = '198.51.100.7'
@@ -297,4 +298,77 @@ test('what strangers wrote into the DNS does nothing to a terminal', async () =>
   const [line = ''] = await differs({ zones: { '_dmarc.example.test': txt(`v=DMARC1; p=\u001b[2J\u0007\r\n${'x'.repeat(5_000)}`) } })
   assert.match(line, /^wrong {4}DMARC [\x20-\x7e]+$/)
   assert.ok(line.length < 700)
+})
+
+/** What a record is made of, put together in any order. */
+const PIECES = [
+  ...[
+    'v=spf1 ',
+    'all',
+    '+',
+    'include:',
+    'redirect=',
+    '%{i}',
+    'exists:',
+    'mx',
+    'a:',
+    '/',
+    '99',
+    'ip4:',
+    'ip6:',
+    '::',
+    'v=DMARC1;',
+    'p=',
+    'sp=',
+    'rua=',
+  ],
+  ...[
+    'mailto:',
+    '@',
+    '!',
+    ';',
+    '=',
+    'v=STSv1;',
+    'id=',
+    'v=TLSRPTv1;',
+    '\u0000',
+    '\u001b',
+    'é',
+    '"',
+    '\\',
+    ' ',
+    'x'.repeat(300),
+    'example.test',
+    '.',
+    '..',
+    '%',
+  ],
+]
+
+test('whatever the DNS says, each check comes to an end with words', async () => {
+  const upTo = seeded(20261129)
+  const rubbish = (): string => Array.from({ length: upTo(9) }, () => PIECES[upTo(PIECES.length)]).join('')
+  const spoilt = ([name, zone]: [string, Zone]): [string, Zone][] => [
+    [
+      name,
+      {
+        ...zone,
+        TXT: [['v=spf1 ', 'v=DMARC1;', 'v=STSv1;', 'v=TLSRPTv1;', ''][upTo(5)] + rubbish(), ...(upTo(2) ? [rubbish()] : [])],
+        ...(upTo(2) && { MX: [{ preference: upTo(9), exchange: rubbish() }] }),
+        ...(zone.PTR && { PTR: [rubbish()] }),
+        ...(zone.SRV && srv(rubbish(), upTo(70_000))),
+        ...(zone.TLSA && { TLSA: [{ usage: upTo(5), selector: upTo(3), matchingType: upTo(4), certificate: Buffer.alloc(upTo(40)) }] }),
+      },
+    ],
+  ]
+  let notOk = 0
+  for (let round = 0; round < 150; round++) {
+    const zones = Object.fromEntries(Object.entries(HEALTHY).flatMap((entry) => (upTo(3) ? [] : spoilt(entry))))
+    for (const finding of await examine(seen({ zones }))) {
+      assert.doesNotMatch(finding.words, /could not be looked at/, JSON.stringify(zones))
+      assert.doesNotMatch(lineOf(finding), /\p{Cc}/u)
+      if (finding.verdict !== 'ok') notOk++
+    }
+  }
+  assert.ok(notOk > 150, String(notOk))
 })
