@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { silentLog } from '../../src/log.ts'
 import { startEmbedded } from '../../src/store/pg/embedded.ts'
@@ -96,6 +97,18 @@ async function template(connect: TestConnect): Promise<string> {
   return name
 }
 
+/** A worker of Postgres's own, which cleans a table up at this moment, is not ours to send away, and done soon. */
+async function dropDatabase(client: pg.Client, database: string): Promise<void> {
+  for (let tries = 1; ; tries++)
+    try {
+      await client.query(`drop database if exists ${database} with (force)`)
+      return
+    } catch (err) {
+      if (tries >= 20 || !(err instanceof Error && 'code' in err && err.code === '42501')) throw err
+      await sleep(250)
+    }
+}
+
 export async function testDatabase(): Promise<TestDatabase> {
   databases++
   const connect = await admin()
@@ -109,7 +122,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     connect: { ...connect, database },
     url: `postgres://${connect.user}:${encodeURIComponent(connect.password)}@localhost:${connect.port}/${database}?host=${encodeURIComponent(connect.host)}`,
     async close() {
-      await onAdmin(connect, (client) => client.query(`drop database if exists ${database} with (force)`))
+      await onAdmin(connect, (client) => dropDatabase(client, database))
       await stopOwn()
     },
   }
