@@ -180,6 +180,9 @@ async function newest(): Promise<string> {
 }
 const named = (subject: string) => (text: string) => text.includes(`Subject: ${subject}`)
 
+/** Of what we say ourselves. */
+const SPF_PASS = new RegExp(`^Authentication-Results: ${OURS.hostname};(?:.*\\r\\n[ \\t])*.*spf=pass`, 'm')
+
 test('from here to Postfix: over TLS that its TLSA record vouches for, octet for octet, with both signatures valid', async () => {
   const subject = randomBytes(6).toString('hex')
   await submit(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
@@ -197,7 +200,9 @@ test('from Postfix to here: it demands our TLSA record, and the octets are those
   const subject = randomBytes(6).toString('hex')
   await hand(subject, POSTFIX)
   await until('mail here', async () => named(subject)(await newest()))
-  assert.equal(bodyOf(await newest()), bodyOf(TEXT(subject)))
+  const text = await newest()
+  assert.equal(bodyOf(text), bodyOf(TEXT(subject)))
+  assert.match(text, SPF_PASS)
   assert.match(readFileSync(postfix.log, 'utf8'), /Verified TLS connection established to mail\.us\.world\.test/)
 })
 
@@ -215,7 +220,9 @@ test('from Exim to here: it demands our TLSA record, and the octets are those th
   const subject = randomBytes(6).toString('hex')
   await hand(subject, EXIM)
   await until('mail here', async () => named(subject)(await newest()))
-  assert.equal(bodyOf(await newest()), bodyOf(TEXT(subject)))
+  const text = await newest()
+  assert.equal(bodyOf(text), bodyOf(TEXT(subject)))
+  assert.match(text, SPF_PASS)
   assert.match(readFileSync(exim.log, 'utf8'), new RegExp(`=> ${ANN} .* X=TLS1\\.3.* CV=dane`))
 })
 
