@@ -59,9 +59,9 @@ export async function outboundHouse(zones: Record<string, Zone> = {}) {
       await queue.enqueue(by, content, mail, `attempt ${attempts++}`)
       return content
     },
-    /** Texts in the INBOX of one of the two. */
-    async inbox(of = anna): Promise<string[]> {
-      const mailbox = await store.open(of, 'INBOX', false)
+    /** Texts in a mailbox of one of the two. */
+    async inbox(of = anna, name = 'INBOX'): Promise<string[]> {
+      const mailbox = await store.open(of, name, false)
       await using selected = await store.select(mailbox, { changed() {}, gone() {} })
       const texts: string[] = []
       for (const { segment, from, to } of selected.view.exists > 0 ? selected.view.spans('msn', [1, selected.view.exists]) : [])

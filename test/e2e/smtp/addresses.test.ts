@@ -9,14 +9,14 @@ import { mxService } from '../../../src/smtp/server.ts'
 import type { Inbound, WantedState } from '../../../src/store/accounts.ts'
 import { type House, outboundHouse, until } from '../outbound/house.ts'
 import { type Peer, startPeer } from '../outbound/peer.ts'
-import { Client, openThrottle, pair, serveOn } from './harness.ts'
+import { Client, openThrottle, pair, people, plain, serveOn, startSubmission } from './harness.ts'
 
 const HOSTNAME = 'mail.example.test'
 const mx = { MX: [{ preference: 10, exchange: 'mx.elsewhere.example' }] }
 let house: House
 let peer: Peer
 let port: number
-let stop: () => Promise<unknown>
+const closers: (() => Promise<unknown>)[] = []
 
 const account = (name: string, inbound?: Inbound, quota?: number) => ({
   ...{ address: `${name}@example.test`, aliases: [], passwordHash: '$argon2id$none', quota },
@@ -38,7 +38,7 @@ before(async () => {
     'starttls',
   )
   port = listener.port
-  stop = () => listener.drain(1_000)
+  closers.push(() => listener.drain(1_000))
   const reporter = createReporter({ queue, store, accounts, srs, hostname: HOSTNAME, owner: 'reporter', log: silentLog() })
   house.work(peer.port, { reporter })
 })
@@ -47,13 +47,13 @@ beforeEach(() => {
   peer.script = () => undefined
 })
 after(async () => {
-  await stop?.()
+  await Promise.all(closers.map((close) => close()))
   await peer?.close()
   await house?.close()
 })
 
-async function mail(from: string, to: readonly string[], text = 'Subject: hello\r\n\r\nbody', code = '250'): Promise<string> {
-  const client = await Client.connect(port)
+async function mail(from: string, to: readonly string[], text = 'Subject: hello\r\n\r\nbody', code = '250', at = port): Promise<string> {
+  const client = await Client.connect(at)
   await client.reply()
   await client.expect(['EHLO c.example', '250'], [`MAIL FROM:<${from}>`, '250'])
   for (const one of to) await client.expect([`RCPT TO:<${one}>`, '250'])
@@ -192,4 +192,64 @@ test('senders that an account does not want; its own word for one of them goes f
   for (const sender of ['', 'good@sub.writer.example', 'x@notwriter.example', 'y@other.example'])
     assert.match(await rcpt(sender, 'anna@example.test'), /^250/, sender)
   assert.match(await rcpt('x@writer.example', 'ben@example.test'), /^250/)
+})
+
+test('what is junk for who forwards it, or for who owns a list, stays here', async () => {
+  const forward = { to: ['ben@elsewhere.example'], keep: false }
+  const list = { address: 'team@example.test', owner: 'anna@example.test', members: ['anna@example.test'], onward: ['friend@elsewhere.example'] }
+  await reconcile({ accounts: [account('anna'), account('ben', { forward })], lists: [list] })
+  const { store, accounts, queue, dns } = house
+  Object.assign(dns.zones, { 'bank.example': { TXT: ['v=spf1 -all'] }, '_dmarc.bank.example': { TXT: ['v=DMARC1; p=quarantine'] } })
+  const listener = await serveOn(
+    mxService({
+      ...{ store, accounts, queue, srs: srsOf(accounts), hostname: HOSTNAME, primaryDomain: 'example.test', log: silentLog() },
+      ...{ throttle: openThrottle().throttle, tls: createTls(pair).service('mx'), limits: { greetingDelayMs: 0 } },
+      inbound: { dns, rules: { dmarc: () => 'junk', trustedSealers: new Set() }, isOwn: () => false },
+    }),
+    'starttls',
+  )
+  const to = ['team@example.test', 'ben@example.test']
+  closers.push(() => listener.drain(1_000))
+  await mail('x@bank.example', to, 'From: x@bank.example\r\nSubject: forged\r\n\r\nbody', '250', listener.port)
+  assert.deepEqual(await house.queue.list({ limit: 9 }), [])
+  for (const one of [house.anna, house.ben]) {
+    assert.equal((await house.inbox(one, 'Junk')).length, 1)
+    assert.equal(having(await house.inbox(one), 'forged').length, 0)
+  }
+  await mail('x@writer.example', to, 'From: x@writer.example\r\nSubject: real\r\n\r\nbody', '250', listener.port)
+  await sent(2)
+})
+
+test('who logged in writes to a list and to a stranger at once, and lets it wait', async () => {
+  const list = { address: 'team@example.test', owner: 'ben@example.test', members: ['ben@example.test'], onward: ['friend@elsewhere.example'] }
+  await reconcile({ lists: [list] })
+  const { store, accounts, queue } = house
+  const login = async () => ({ kind: 'ok' as const, access: house.anna, login: (await accounts.login('anna@example.test'))! })
+  const authenticator = { ...people([]).authenticator, login }
+  const running = await startSubmission({ store, accounts, queue, srs: srsOf(accounts), authenticator, primaryDomain: 'example.test' })
+  closers.push(() => running.stop())
+  for (const [wait, subject] of [
+    ['', 'now'],
+    [' HOLDFOR=1', 'later'],
+  ]) {
+    const client = await Client.connectTls(running.port)
+    await client.reply()
+    await client.expect(
+      ['EHLO c', '250'],
+      [`AUTH PLAIN ${plain('anna@example.test')}`, '235'],
+      [`MAIL FROM:<anna@example.test>${wait}`, '250'],
+      ['RCPT TO:<team@example.test>', '250'],
+      ['RCPT TO:<other@elsewhere.example>', '250'],
+      ['DATA', '354'],
+    )
+    assert.match(await client.say(`From: anna@example.test\r\nSubject: ${subject}\r\n\r\nbody\r\n.`), /^250 /)
+    client.close()
+    await arrives(`Subject: ${subject}`, house.ben)
+    await sent(2)
+    const envelopes = peer.took.splice(0).map(({ from, to, text }) => `${from} ${to} ${/^[\w-]+/.exec(text)?.[0]}`)
+    assert.deepEqual(envelopes.sort(), [
+      'anna@example.test other@elsewhere.example Received',
+      'ben@example.test friend@elsewhere.example Delivered-To',
+    ])
+  }
 })
