@@ -86,7 +86,9 @@ export class Visits {
 
   #mayBeTaken({ sentAt, sentMs }: Visit, others: readonly Visit[]): boolean {
     return others.some(({ state, since, sinceMs }) => {
-      if (state === 'outside' || state === 'over') return false
+      if (state === 'outside') return false
+      // While the login was under way its lease may have held still.
+      if (state === 'over') return since > sentAt
       if (state === 'dead' || state === 'perhaps' || state === 'entering' || state === 'in' || state === 'leaving') return true
       return since > sentAt || (state === 'dropped' && sentMs - sinceMs < GRACE)
     })
