@@ -136,6 +136,11 @@ test('an answer is kept for its time, one that there is nothing too, trouble is 
   assert.equal(asked, 7)
 })
 
+test('where there is no way there is no answer, and no more than that', async () => {
+  for (const nowhere of ['255.255.255.255', '[ff00::1]', '[::ffff:255.255.255.255]', '0.0.0.0:1', '127.0.0.1:1'])
+    await assert.rejects(dns({ servers: [nowhere] }).ask('x.test', 'A'), DnsTrouble, nowhere)
+})
+
 test('a server that is away is passed over', async () => {
   reply = answering([{ type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.7' }])
   assert.deepEqual((await dns({ servers: ['127.0.0.1:1', server] }).ask('x.test', 'A')).records, ['192.0.2.7'])

@@ -149,7 +149,8 @@ function byUdp(question: Question, { server, timeout, validates }: Asking): Prom
         fail(err)
       }
     })
-    socket.connect(server.port, server.host, () => socket.send(encodeQuestion(question)))
+    // It is called as well when there is no way there at all; that the question was refused comes as an error of the socket.
+    socket.connect(server.port, server.host, ((err?: Error) => (err ? fail(err) : socket.send(encodeQuestion(question)))) as () => void)
   })
 }
 
