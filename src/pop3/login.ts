@@ -12,8 +12,9 @@ import { ReadAhead } from './message.ts'
 import { type Done, No } from './reply.ts'
 import type { OpenMaildrop, Session } from './session.ts'
 
-/** How often it is tried to let a lease go. */
-const RELEASE_AGAIN_SECONDS = 2
+/** After a release that failed: at once, since one that meets a connection which ended finds another the next time; then less and less often. Milliseconds. */
+const RELEASE_AGAIN_MS = 50
+const RELEASE_AGAIN_MOST_MS = 2_000
 
 /** `+OK` with the maildrop open (RFC 1939 §4), or No. Whatever was taken on the way is given back when it fails. */
 export async function logIn(session: Session, result: LoginResult): Promise<Done> {
@@ -129,8 +130,9 @@ export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Lo
 
 /** The database was away: its user should not have to wait for the lease's end once it is back. */
 async function releaseLater(leases: Leases, lease: Lease): Promise<void> {
-  for (let waited = 0; waited < LEASE_SECONDS; waited += RELEASE_AGAIN_SECONDS) {
-    await sleep(RELEASE_AGAIN_SECONDS * 1000, undefined, { ref: false })
+  const until = performance.now() + LEASE_SECONDS * 1000
+  for (let pause = RELEASE_AGAIN_MS; performance.now() < until; pause = Math.min(pause * 2, RELEASE_AGAIN_MOST_MS)) {
+    await sleep(pause, undefined, { ref: false })
     const released = await leases.release(lease).then(
       () => true,
       () => false,

@@ -80,17 +80,19 @@ export class Visits {
     const wasTaken = others.some(({ state, since }) => state === 'in' && since < visit.sentAt)
     if (wasTaken) this.#tally.check('lock', isInUse || excused, () => `${by} is told ${said}, and the maildrop is in use`)
     else this.#tally.check('words', isInUse || excused, () => `${by} is told ${said}`)
-    if (isInUse) this.#tally.check('free', this.#mayBeTaken(visit, others), () => `${by} is told that ${box} is in use, and ${describe(others)}`)
+    if (isInUse)
+      this.#tally.check('free', this.#mayBeTaken(visit, others, excused), () => `${by} is told that ${box} is in use, and ${describe(others)}`)
     this.move(visit, 'outside')
   }
 
-  #mayBeTaken({ sentAt, sentMs }: Visit, others: readonly Visit[]): boolean {
+  /** `excused`: a lease is let go when the database can be asked again. */
+  #mayBeTaken({ sentAt, sentMs }: Visit, others: readonly Visit[], excused: boolean): boolean {
     return others.some(({ state, since, sinceMs }) => {
       if (state === 'outside') return false
       // While the login was under way its lease may have held still.
       if (state === 'over') return since > sentAt
       if (state === 'dead' || state === 'perhaps' || state === 'entering' || state === 'in' || state === 'leaving') return true
-      return since > sentAt || (state === 'dropped' && sentMs - sinceMs < GRACE)
+      return since > sentAt || ((state === 'dropped' || excused) && sentMs - sinceMs < GRACE)
     })
   }
 
