@@ -1,5 +1,6 @@
 /** Queued mail for people here: what was to wait before it goes, and what was queued before its domain came to us. */
 import { createHash } from 'node:crypto'
+import { canonical } from '../../mail/address.ts'
 import type { Accounts, Recipient } from '../../store/accounts.ts'
 import { Refusal } from '../../store/errors.ts'
 import type { MailStore } from '../../store/mailstore.ts'
@@ -26,7 +27,7 @@ export async function deliverHere({ domain, message, recipients }: Claim, deps: 
 }
 
 async function toOne(message: ClaimedMessage, { id, address }: ClaimedRecipient, deps: LocalDeps): Promise<Said> {
-  const to = await deps.accounts.recipient(address.toLowerCase())
+  const to = await deps.accounts.recipient(canonical(address) ?? address)
   if (!to) return new Failure('No such user here', { permanent: true, status: '5.1.1' })
   if (to.quota !== undefined && to.used + message.size > to.quota) return new Failure('The mailbox is full', { permanent: false, status: '4.2.2' })
   try {

@@ -1,7 +1,7 @@
 /** Telling senders what became of their mail: into their mailbox here, or back to where forwarded mail came from. Never in answer to the null reverse-path. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
-import { domainOf, parseAddrSpec } from '../../mail/address.ts'
+import { canonical, domainOf, parseAddrSpec } from '../../mail/address.ts'
 import { type DsnRecipient, formatDsn } from '../../mail/dsn.ts'
 import { isSrs, type Srs } from '../../mail/srs.ts'
 import type { AccountAccess } from '../../store/access.ts'
@@ -138,7 +138,7 @@ interface Arrived {
 async function put(of: Delivered & Arrived, recipients: readonly DsnRecipient[], deps: PutDeps): Promise<void> {
   const { store, accounts, hostname, log } = deps
   const { to, message: id } = of
-  const recipient = await accounts.recipient(to)
+  const recipient = await accounts.recipient(canonical(to) ?? to)
   if (!recipient) {
     log.warn({ message: id.toString(36), to }, 'nobody is here to be told what became of a message')
     return

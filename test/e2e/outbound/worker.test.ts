@@ -250,3 +250,14 @@ test('queued mail for people here is put into their mailbox, once, with what is 
   )
   assert.equal(peer.connections, 0)
 })
+
+test('names are known however they are written: of the sender who is told, and of who is here', async () => {
+  peer.script = (line) => (line.startsWith('RCPT') ? '550 5.1.1 no' : undefined)
+  const [before, own] = [(await house.inbox()).length, (await house.inbox(house.ben)).length]
+  work()
+  await house.send(['x@one.test', 'BeN@example.test'], { reversePath: 'AnnA@example.test' })
+  await until('settled', async () => (await left()).every(({ state }) => state === 'failed'))
+  await house.sql('update queue set run_at = now() where state = 3')
+  assert.match(await told(before), /Final-Recipient: rfc822; x@one\.test/)
+  assert.equal((await house.inbox(house.ben)).length, own + 1)
+})
