@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AccountId, ContentId } from '../types.ts'
+import { accountsDue } from './account-pages.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 import { STRUCTURE_VERSION } from './stage.ts'
@@ -27,20 +28,7 @@ const DUE: Statement = {
 }
 
 /** Accounts that may have structures of an older version, page by page through all. */
-export async function* accountsToRenew(on: Queryable, page = ACCOUNTS): AsyncGenerator<AccountId[]> {
-  let last: AccountId | undefined = 0 as AccountId
-  while (last !== undefined) {
-    const found: AccountId[] = []
-    const after: AccountId = last
-    last = undefined
-    await on.rows(DUE, [after, page], (row) => {
-      const account = row.long() as AccountId
-      if (row.int() === 1) found.push(account)
-      else last = account
-    })
-    yield found
-  }
-}
+export const accountsToRenew = (on: Queryable, page = ACCOUNTS): AsyncGenerator<AccountId[]> => accountsDue(on, DUE, page)
 
 // Who died at it is waited for no longer than the claim says. Who is of an older version leaves it to the newer one.
 const CLAIM: Statement = {

@@ -10,6 +10,7 @@ import { type SearchText, TextCollector } from '../../mail/text.ts'
 import { type AccountAccess, grantAccount } from '../access.ts'
 import type { ContentRow } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
+import { accountsDue } from './account-pages.ts'
 import { byteaArray, int4Array } from './arrays.ts'
 import { readContents, readRange } from './contents.ts'
 import type { Pool, Queryable } from './pool.ts'
@@ -37,20 +38,7 @@ const DUE: Statement = {
 }
 
 /** Accounts that may have a block's worth of contents that are not indexed, page by page through all. */
-export async function* accountsToIndex(on: Queryable, page = ACCOUNTS): AsyncGenerator<AccountId[]> {
-  let last: AccountId | undefined = 0 as AccountId
-  while (last !== undefined) {
-    const found: AccountId[] = []
-    const after: AccountId = last
-    last = undefined
-    await on.rows(DUE, [after, page], (row) => {
-      const account = row.long() as AccountId
-      if (row.int() === 1) found.push(account)
-      else last = account
-    })
-    yield found
-  }
-}
+export const accountsToIndex = (on: Queryable, page = ACCOUNTS): AsyncGenerator<AccountId[]> => accountsDue(on, DUE, page)
 
 // Who died at it is waited for no longer than the claim says; each block renews it.
 const CLAIM: Statement = {
