@@ -3,7 +3,7 @@ import type { Log } from '../../log.ts'
 import { authenticationResults } from '../../mail/auth-results.ts'
 import type { Dns } from '../../net/dns/dns.ts'
 import { readersOf } from '../onward.ts'
-import type { Inspection } from '../policies/policy.ts'
+import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 import { countFrom } from './author.ts'
@@ -22,9 +22,6 @@ export interface InboundParts {
   /** From the last octet on; VERDICT_MS if absent. */
   readonly verdictMs?: number
 }
-
-/** From the last octet to a verdict: what is not known then stays unknown. */
-const VERDICT_MS = 20_000
 
 export interface AuthenticationOptions extends InboundParts {
   /** The authserv-id. */

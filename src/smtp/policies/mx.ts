@@ -4,8 +4,9 @@ import { withoutResultsOf } from '../../mail/auth-results.ts'
 import { networkOf } from '../../store/remote.ts'
 import { authentication, type InboundParts } from '../inbound/authentication.ts'
 import { NO_ROOM, Reply } from '../reply.ts'
+import { sideBySide } from './inspections.ts'
 import { acceptLocal } from './local.ts'
-import { isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
+import { type Inspection, isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
 
 export interface MxParts {
   /** The authserv-id. */
@@ -39,7 +40,9 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts):
     strip: (block) => withoutResultsOf(hostname, block),
     // Of mail that a program of this host hands in no domain need know.
     async inspect({ block }, visit) {
-      return inbound && !inbound.isOwn(visit.remote) ? authentication(block, visit, { ...inbound, hostname, log }) : undefined
+      const all: Inspection[] = []
+      if (inbound && !inbound.isOwn(visit.remote)) all.push(await authentication(block, visit, { ...inbound, hostname, log }))
+      return sideBySide(all)
     },
   }
 }

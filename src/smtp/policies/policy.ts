@@ -30,11 +30,14 @@ export interface Policy {
   inspect?(message: { readonly block: Buffer; readonly added: string }, visit: Visit): Promise<Inspection | undefined>
 }
 
+/** From the last octet to a verdict, whoever looks (RFC 1047): what is not known then stays unknown. */
+export const VERDICT_MS = 20_000
+
 /** Sees every octet of one message, in order, before the store does. */
 export interface Inspection {
   /** The chunk may be changed once it resolves. Throws Reply to refuse. */
   write(chunk: Buffer): Promise<void> | void
-  /** After the last octet, within the time that an answer may take (RFC 1047). Throws Reply to refuse. `lines` go on top, each with CRLF; for accounts of `junk` it is junk. */
+  /** After the last octet, within VERDICT_MS. Throws Reply to refuse. `lines` go on top, each with CRLF; for accounts of `junk` it is junk. */
   finish(): Promise<{ readonly lines: string; readonly junk?: ReadonlySet<AccountId> }>
   /** Nobody wants to know any more. */
   abort(): void

@@ -9,6 +9,7 @@ import { Reply } from '../reply.ts'
 import { type KeysFor, signing } from '../signing.ts'
 import { dateLine, messageIdLine } from '../trace.ts'
 import type { User, Visit } from '../visit.ts'
+import { sideBySide } from './inspections.ts'
 import { acceptLocal } from './local.ts'
 import { type Policy, type PolicyDeps, perDay, perHour } from './policy.ts'
 
@@ -67,7 +68,7 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: Subm
     async inspect(message) {
       const [from] = sendersOf(message.block)
       const keys = from === undefined ? [] : ((await keysFor?.(domainOf(from))) ?? [])
-      return keys.length > 0 ? signing(keys, message, log) : undefined
+      return sideBySide(keys.length > 0 ? [signing(keys, message, log)] : [])
     },
   }
 }
