@@ -3,6 +3,8 @@
  * session's own changes and for others' alike. It runs before a command's tagged line and in IDLE, never in between: so sequence numbers stand
  * still while a command runs (RFC 9051 §5.2, §7.5.1).
  */
+
+import { LineWriter } from '../net/line-writer.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 import { SYSTEM_FLAGS } from '../store/flags.ts'
 import { namesWithin } from '../store/rights.ts'
@@ -10,7 +12,6 @@ import { formatRanges, normalise, outside, toRanges, type UidRanges } from '../s
 import type { News, Told } from '../store/view.ts'
 import type { SyncLevel } from './command.ts'
 import { changedItems, MODSEQ, UID } from './fetch/items.ts'
-import { LineWriter } from './fetch/line.ts'
 import { IndexLines } from './fetch/lines.ts'
 import { beyond, membership } from './fetch/ranges.ts'
 import { FetchRow } from './fetch/row.ts'

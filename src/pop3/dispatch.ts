@@ -1,18 +1,20 @@
 /** One command line: found, checked, run, answered. No command is known here by name. */
 import { Disconnected } from '../net/connection.ts'
 import { DottedWriter } from '../net/dots.ts'
+import { LineWriter, Phrase } from '../net/line-writer.ts'
 import { IdleTimeout, LineTooLong } from '../net/lines.ts'
 import { BLOCK, WriteStalled } from '../net/output.ts'
 import type { AnyCommand } from './command.ts'
 import type { Registry } from './registry.ts'
-import { Bad, type Done, errLine, FAULT, type MessageBody, refused } from './reply.ts'
+import { Bad, type Done, errLine, FAULT, type Listing, type MessageBody, refused } from './reply.ts'
 import type { Session } from './session.ts'
 
 /** What follows a line that was answered. */
 export type Next = 'go on' | 'start TLS' | 'end'
 
-/** Characters of lines that are written together. */
-const TEXT = 4096
+/** Lines of a listing after which is seen whether the client takes them; with the longest unique-ids no more than a few blocks. */
+const LINES_AT_ONCE = 1_000
+const CRLF = new Phrase('\r\n')
 
 /** A browser that was led here speaks first, and would show what we answer (ALPACA). */
 const HTTP_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'PRI'])
@@ -86,23 +88,28 @@ function refuse(session: Session, err: unknown): Next {
 }
 
 /** What it returns, if anything, must be waited for. */
-function answer(session: Session, { ok, lines, message }: Done): Promise<void> | undefined {
+function answer(session: Session, { ok, lines, listing, message }: Done): Promise<void> | undefined {
   session.out.write(`+OK ${ok}\r\n`)
   if (message) return sendMessage(session, message)
-  return lines && sendLines(session, lines)
+  if (listing) return sendListing(session, listing)
+  if (lines) session.out.write(`${[...lines, '.'].join('\r\n')}\r\n`)
+  return undefined
 }
 
-async function sendLines(session: Session, lines: Iterable<string>): Promise<void> {
+async function sendListing(session: Session, { numbers, room, write }: Listing): Promise<void> {
   const { out } = session
-  let text = ''
-  for (const line of lines) {
-    text += `${line}\r\n`
-    if (text.length < TEXT) continue
-    out.write(text)
-    text = ''
+  const line = new LineWriter(out)
+  let lines = 0
+  for (const number of numbers) {
+    line.room(room + CRLF.length)
+    write(line, number)
+    line.phrase(CRLF)
+    if (++lines % LINES_AT_ONCE !== 0) continue
+    line.give()
     if (out.queued >= BLOCK) await session.flush()
   }
-  out.write(`${text}.\r\n`)
+  line.give()
+  out.write('.\r\n')
 }
 
 function sendMessage(session: Session, { octets, regular, sent }: MessageBody): Promise<void> | undefined {

@@ -97,8 +97,8 @@ const unwatched: MailboxWatcher = { changed: () => undefined, gone: () => undefi
 
 async function readMaildrop({ store, services }: Session, mailbox: MailboxAccess, { pop3, importedUidls }: Login): Promise<Maildrop> {
   await using selected = await store.select(mailbox, unwatched)
-  const gains = await store.crlfGains(mailbox)
-  const uidls = importedUidls ? await store.importedUidls(mailbox.by) : undefined
+  // After the messages: of none of them is it missing.
+  const [gains, uidls] = await Promise.all([store.crlfGains(mailbox), importedUidls ? store.importedUidls(mailbox.by) : undefined])
   const mended = pop3.outlookRepairs ? { mended: await services.blankLines.lackingIn(mailbox) } : {}
   return freeze(selected, { gains, uidls, ...mended, max: pop3.maxListed })
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { keptOutput } from '../../test/support/messages.ts'
+import { LineWriter } from '../net/line-writer.ts'
 import type { MailboxAccess } from '../store/access.ts'
 import { type IndexHead, MailboxIndex } from '../store/index.ts'
 import type { SelectedMailbox } from '../store/mailstore.ts'
 import type { ContentId } from '../store/types.ts'
 import { View } from '../store/view.ts'
-import { freeze, Maildrop, uniqueId } from './maildrop.ts'
+import { freeze, Maildrop, UNIQUE_ID_ROOM, uniqueId } from './maildrop.ts'
 import { No } from './reply.ts'
 
 /** UIDs 10, 11, 12, 20; the third gains 5 octets by line ends. */
@@ -20,9 +22,28 @@ const maildrop = (): Maildrop =>
     mended: new Set([1]),
   })
 
-test('unique-ids are 14 hex digits of the mid', () => {
-  for (const mid of [0, 1, 255, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 7 * 2 ** 32 + 5, (2 ** 20 - 1) * 2 ** 32 + 2 ** 32 - 1, 2 ** 53 - 1])
-    assert.equal(uniqueId(mid), mid.toString(16).padStart(14, '0'))
+test('unique-ids are 14 hex digits of the mid, said alone and written in a list', async () => {
+  const mids = [0, 1, 255, 2 ** 28 - 1, 2 ** 28, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 7 * 2 ** 32 + 5, (2 ** 20 - 1) * 2 ** 32 + 2 ** 32 - 1, 2 ** 53 - 1]
+  const said = mids.map(uniqueId)
+  assert.deepEqual(said[5], '00000080000000')
+  assert.ok(said.every((id, at) => /^[0-9a-f]{14}$/.test(id) && Number.parseInt(id, 16) === mids[at]))
+  const rows = {
+    uids: new Uint32Array(11),
+    mids: Float64Array.from(mids),
+    contents: new BigInt64Array(11),
+    sizes: new Uint32Array(11),
+    gains: new Map(),
+  }
+  const drop = new Maildrop({} as MailboxAccess, { ...rows, uidls: [undefined, undefined, 'x'.repeat(UNIQUE_ID_ROOM)], mended: new Set() })
+  const out = keptOutput()
+  const line = new LineWriter(out.output)
+  for (const number of drop.numbers()) {
+    line.room(UNIQUE_ID_ROOM + 1)
+    drop.writeUniqueId(line, number)
+    line.byte(0x20)
+  }
+  line.release()
+  assert.equal(await out.text(), `${said.with(2, 'x'.repeat(70)).join(' ')} `)
 })
 
 test('numbers stay when messages are marked', () => {

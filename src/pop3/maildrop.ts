@@ -2,6 +2,7 @@
  * The maildrop as it stood at login: numbers, sizes and unique-ids that do not change while the session lasts, whatever others do to the mailbox
  * (RFC 1939 §3), and the marks that this session put on them. Nothing here touches the store.
  */
+import type { LineWriter } from '../net/line-writer.ts'
 import type { MailboxAccess } from '../store/access.ts'
 import { flagsOf } from '../store/flags.ts'
 import type { ImportedUidls, SelectedMailbox } from '../store/mailstore.ts'
@@ -76,6 +77,13 @@ export class Maildrop {
     return this.#rows.uidls[number - 1] ?? uniqueId(this.#rows.mids[number - 1]!)
   }
 
+  /** `uniqueId`, written into UNIQUE_ID_ROOM. */
+  writeUniqueId(line: LineWriter, number: number): void {
+    const own = this.#rows.uidls[number - 1]
+    if (own === undefined) writeMid(line, this.#rows.mids[number - 1]!)
+    else line.bytes(Buffer.from(own, 'latin1'))
+  }
+
   /** Number and octets of what is not marked as deleted. */
   total(): { messages: number; octets: number } {
     let messages = 0
@@ -122,13 +130,22 @@ export class Maildrop {
   }
 }
 
-const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'))
+/** Octets of a message number or a size, at most. */
+export const NUMBER_ROOM = 10
+/** Octets of a unique-id, at most. RFC 1939 §7. */
+export const UNIQUE_ID_ROOM = 70
+const HEX = Buffer.from('0123456789abcdef', 'latin1')
+const MID_DIGITS = 14
 
 /** A mid is given once in an account's life and moves with its message; its 53 bits as 14 hex digits. No unique-id that is imported looks so. */
-export function uniqueId(mid: number): string {
-  // By octets: Number's own toString(16) takes microseconds above 2^31.
-  const high = Math.floor(mid / 2 ** 32)
-  return `${HEX[high >>> 16]}${HEX[(high >>> 8) & 255]}${HEX[high & 255]}${HEX[(mid >>> 24) & 255]}${HEX[(mid >>> 16) & 255]}${HEX[(mid >>> 8) & 255]}${HEX[mid & 255]}`
+export const uniqueId = (mid: number): string => mid.toString(16).padStart(MID_DIGITS, '0')
+
+function writeMid(line: LineWriter, mid: number): void {
+  // Two numbers of 28 bits: beyond 2^31 a division is one of doubles.
+  const high = Math.floor(mid / 2 ** 28)
+  const low = mid - high * 2 ** 28
+  for (let shift = 24; shift >= 0; shift -= 4) line.byte(HEX[(high >>> shift) & 15]!)
+  for (let shift = 24; shift >= 0; shift -= 4) line.byte(HEX[(low >>> shift) & 15]!)
 }
 
 const NONE: ReadonlySet<ContentId> = new Set()

@@ -1,4 +1,5 @@
 /** How a command ends: what `run` returns, what may be thrown anywhere, and the one place that turns faults into `-ERR`. */
+import type { LineWriter } from '../net/line-writer.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
 
 /** RFC 2449 §8, RFC 3206. */
@@ -10,10 +11,21 @@ export interface Done {
   readonly ok: string
   /** Makes it a multi-line response, RFC 1939 §3. Lines without line ends, none of which begins with a dot … */
   readonly lines?: Iterable<string>
+  /** … or a line for each of many messages … */
+  readonly listing?: Listing
   /** … or octets of a message. */
   readonly message?: MessageBody
   /** After `+OK` the handshake begins; nothing is unread. */
   readonly startTls?: boolean
+}
+
+export interface Listing {
+  /** Of the messages that have a line. */
+  readonly numbers: Iterable<number>
+  /** Octets that `write` needs at most. */
+  readonly room: number
+  /** The line without its line end. */
+  write(line: LineWriter, number: number): void
 }
 
 export interface MessageBody {

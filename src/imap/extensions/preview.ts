@@ -1,8 +1,8 @@
 import { MAX_PREVIEW } from '../../mail/preview.ts'
+import { type LineWriter, Phrase } from '../../net/line-writer.ts'
 import { LOGGED_IN } from '../command.ts'
 import { extension } from '../extension.ts'
 import type { FetchItem, ValueItem } from '../fetch/item.ts'
-import { type LineWriter, Phrase } from '../fetch/line.ts'
 import type { AtomNode } from '../wire/node.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 

@@ -1,6 +1,7 @@
 /** INTERNALDATE as digits: ` 5-Nov-2020 09:00:00 +0000` (RFC 9051 §9 date-time). In UTC: the store keeps the moment, not the zone it was said in. */
+
+import { type LineWriter, Phrase } from '../../net/line-writer.ts'
 import { formatDateTime } from '../wire/date.ts'
-import { type LineWriter, Phrase } from './line.ts'
 
 const DAY_MS = 86_400_000
 /** `"` and the date up to the blank before the time. */

@@ -1,10 +1,10 @@
 /** Octets of a part without its Content-Transfer-Encoding, as BINARY items send them. RFC 3516 §4.2, §4.3. */
 import type { Encoding } from '../../mail/entity.ts'
 import { type TransferDecoder, transferDecoder } from '../../mail/transfer.ts'
+import type { LineWriter } from '../../net/line-writer.ts'
 import type { Output } from '../../net/output.ts'
 import type { PartPlaces, Place } from './checkpoints.ts'
 import { FLUSH_AT } from './job.ts'
-import type { LineWriter } from './line.ts'
 import { cut, type Range, writeLiteralHead } from './octets.ts'
 import type { Partial } from './section.ts'
 

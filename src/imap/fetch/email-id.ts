@@ -1,6 +1,7 @@
 /** EMAILID: the id of the content, which COPY and MOVE hand on, as `M` and 16 hexadecimal digits. RFC 8474 §5.1. */
+
+import type { LineWriter } from '../../net/line-writer.ts'
 import type { Segment } from '../../store/index.ts'
-import type { LineWriter } from './line.ts'
 
 const EMAIL_ID = /^M([0-9a-f]{8})([0-9a-f]{8})$/
 /** `(M0123456789abcdef)`. */

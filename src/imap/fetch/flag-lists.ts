@@ -1,7 +1,8 @@
 /** Flag lists as octets, made once per combination: a mailbox of 100,000 messages has a handful. */
+
+import { Phrase } from '../../net/line-writer.ts'
 import { flagNames } from '../../store/flags.ts'
 import { flagsWire } from '../wire/write.ts'
-import { Phrase } from './line.ts'
 
 /** Places for combinations, a power of two. Two that fall on the same place take it from each other. */
 const PLACES = 512

@@ -1,9 +1,10 @@
 /** What a FETCH item is: where its value comes from and how it is written. */
+
+import type { LineWriter } from '../../net/line-writer.ts'
 import type { ContentColumn } from '../../store/mailstore.ts'
 import type { AtomNode } from '../wire/node.ts'
 import type { ArgumentReader } from '../wire/read.ts'
 import type { Encoded } from './decoded.ts'
-import type { LineWriter } from './line.ts'
 import type { FetchRow } from './row.ts'
 import type { Partial } from './section.ts'
 

@@ -1,8 +1,9 @@
 /** FETCH responses that the index alone answers: the hottest loop of the server. RFC 9051 §7.5.2. */
+
+import { type LineWriter, Phrase } from '../../net/line-writer.ts'
 import type { Span } from '../../store/view.ts'
 import type { Reports } from '../reports.ts'
 import type { FetchItem, ValueItem } from './item.ts'
-import { type LineWriter, Phrase } from './line.ts'
 import type { FetchRow } from './row.ts'
 
 const UNTAGGED = new Phrase('* ')

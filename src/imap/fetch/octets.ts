@@ -1,7 +1,8 @@
 /** The octets of body items: which of a message, from where, and how they go on the wire. */
+
+import type { LineWriter } from '../../net/line-writer.ts'
+import { Phrase } from '../../net/line-writer.ts'
 import type { ContentRow } from '../../store/mailstore.ts'
-import type { LineWriter } from './line.ts'
-import { Phrase } from './line.ts'
 import type { Partial } from './section.ts'
 
 /** From … to (exclusive). */

@@ -1,12 +1,12 @@
 /** One message as FETCH renders it. A single row object is moved from message to message: items read the index's columns through it. */
 import { type Part, unpackParts } from '../../mail/parts.ts'
+import type { Phrase } from '../../net/line-writer.ts'
 import type { Place, Segment } from '../../store/index.ts'
 import type { ContentRow } from '../../store/mailstore.ts'
 import type { Reports } from '../reports.ts'
 import { DateTimeWriter } from './date.ts'
 import { ContentIds } from './email-id.ts'
 import { FlagLists } from './flag-lists.ts'
-import type { Phrase } from './line.ts'
 
 /** What a row asks of the selected mailbox. */
 export interface RowSource {

@@ -1,4 +1,6 @@
 /** Answers FETCH for a set of messages: from the index alone where that is enough, else with what the store keeps of their contents. */
+
+import { LineWriter } from '../../net/line-writer.ts'
 import { SEEN } from '../../store/flags.ts'
 import type { FlagsDone } from '../../store/mailstore.ts'
 import { toRanges, type UidRanges } from '../../store/uidset.ts'
@@ -7,7 +9,6 @@ import type { Selected } from '../selected.ts'
 import { ContentFetch } from './contents.ts'
 import type { ValueItem } from './item.ts'
 import { type Fetch, type FetchContext, FLUSH_AT } from './job.ts'
-import { LineWriter } from './line.ts'
 import { IndexLines } from './lines.ts'
 import { beyond } from './ranges.ts'
 import { FetchRow } from './row.ts'

@@ -1,6 +1,7 @@
 /** Lists of numbers, however long: in pieces, as fast as the client takes them. */
+
+import { LineWriter, Phrase } from '../../net/line-writer.ts'
 import type { Output } from '../../net/output.ts'
-import { LineWriter, Phrase } from '../fetch/line.ts'
 import type { ResponseWriter } from '../wire/write.ts'
 
 const BEGIN = { SEARCH: new Phrase('* SEARCH'), SORT: new Phrase('* SORT') }

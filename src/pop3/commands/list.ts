@@ -1,6 +1,9 @@
+import type { LineWriter } from '../../net/line-writer.ts'
 import { optionalNumber } from '../arguments.ts'
 import { command } from '../command.ts'
-import type { Maildrop } from '../maildrop.ts'
+import { NUMBER_ROOM } from '../maildrop.ts'
+
+const SPACE = 0x20
 
 /** LIST [msg]: octets as RETR sends them, before dots are doubled. RFC 1939 §5. */
 export const list = command({
@@ -11,10 +14,15 @@ export const list = command({
   run({ open: { maildrop } }, number) {
     if (number !== undefined) return { ok: `${number} ${maildrop.entry(number).octets}` }
     const { messages, octets } = maildrop.total()
-    return { ok: `${messages} messages (${octets} octets)`, lines: scanListings(maildrop) }
+    const listing = {
+      numbers: maildrop.numbers(),
+      room: 2 * NUMBER_ROOM + 1,
+      write(line: LineWriter, of: number) {
+        line.number(of)
+        line.byte(SPACE)
+        line.number(maildrop.octets(of))
+      },
+    }
+    return { ok: `${messages} messages (${octets} octets)`, listing }
   },
 })
-
-function* scanListings(maildrop: Maildrop): Generator<string> {
-  for (const number of maildrop.numbers()) yield `${number} ${maildrop.octets(number)}`
-}

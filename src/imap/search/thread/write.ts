@@ -1,5 +1,5 @@
 /** `* THREAD (2)(3 6 (4 23)(44 7 96))`, however deep. RFC 5256 §4, §5. */
-import { LineWriter, Phrase } from '../../fetch/line.ts'
+import { LineWriter, Phrase } from '../../../net/line-writer.ts'
 import type { ResponseWriter } from '../../wire/write.ts'
 import type { Work } from '../../work.ts'
 import { ROOT, type ThreadTree } from './tree.ts'

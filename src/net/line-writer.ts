@@ -2,7 +2,7 @@
  * Writes responses octet by octet into the block of the connection's output: no strings and no buffers per line. This is what a FETCH of a whole
  * mailbox spends its time in.
  */
-import { BLOCK, type Output } from '../../net/output.ts'
+import { BLOCK, type Output } from './output.ts'
 
 /** Octets beyond its length that writing a `Phrase` may scribble on; what comes next overwrites them. */
 const SPILL = 3
