@@ -73,6 +73,7 @@ export const limits = section({
     noop_rate: rate,
     idle_time: time,
     sessions_per_account: count,
+    in_use_wait: time,
   }),
 }).partial()
 

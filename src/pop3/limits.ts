@@ -11,6 +11,8 @@ export interface Pop3Limits {
   readonly idleTime: number
   /** Sessions of one account, those included that only find the maildrop in use. */
   readonly sessionsPerAccount: number
+  /** How long a login waits for a maildrop that another session has open: mail programs take a refusal for a wrong password. */
+  readonly inUseWait: number
   /** NOOPs: how many at once, and how many a second after that. */
   readonly idleCommands: { readonly burst: number; readonly perSecond: number }
 }
@@ -26,5 +28,6 @@ export const POP3_LIMITS: Pop3Limits = {
   loginTime: 60 * SECOND,
   idleTime: 10 * MINUTE + 10 * SECOND,
   sessionsPerAccount: 3,
+  inUseWait: 3 * SECOND,
   idleCommands: { burst: 200, perSecond: 50 },
 }

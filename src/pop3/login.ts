@@ -15,6 +15,8 @@ import type { OpenMaildrop, Session } from './session.ts'
 /** After a release that failed: at once, since one that meets a connection which ended finds another the next time; then less and less often. Milliseconds. */
 const RELEASE_AGAIN_MS = 50
 const RELEASE_AGAIN_MOST_MS = 2_000
+/** While a maildrop is in use. Milliseconds. */
+const ASK_AGAIN_MS = 250
 
 /** `+OK` with the maildrop open (RFC 1939 §4), or No. Whatever was taken on the way is given back when it fails. */
 export async function logIn(session: Session, result: LoginResult): Promise<Done> {
@@ -73,7 +75,7 @@ async function openMaildrop(
 ): Promise<OpenMaildrop> {
   const { store, leases } = session.services
   const { mailbox, account, login, leave } = who
-  const lease = await leases.acquire(mailbox)
+  const lease = await acquire(session, mailbox)
   const release = keepLease(leases, lease, { log: session.log, lost: () => session.stop.abort() })
   try {
     const maildrop = await readMaildrop(session, mailbox, login)
@@ -89,6 +91,21 @@ async function openMaildrop(
   } catch (err) {
     await release()
     throw err
+  }
+}
+
+/** Asks again for a while where it is in use: most sessions are over in a moment. */
+async function acquire({ services: { leases, limits }, stop, gone }: Session, mailbox: MailboxAccess): Promise<Lease> {
+  const until = performance.now() + limits.inUseWait
+  const signal = AbortSignal.any([stop.signal, gone])
+  for (;;) {
+    try {
+      return await leases.acquire(mailbox)
+    } catch (err) {
+      const left = until - performance.now()
+      if (!(err instanceof Refusal && err.reason === 'in-use') || left <= 0 || signal.aborted) throw err
+      await sleep(Math.min(ASK_AGAIN_MS, left), undefined, { signal }).catch(() => undefined)
+    }
   }
 }
 

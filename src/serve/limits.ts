@@ -47,6 +47,7 @@ export function allLimits(c: LimitsConfig = {}, gateways: readonly string[] = []
       loginTime: login?.time,
       idleTime: c.pop3?.idle_time,
       sessionsPerAccount: c.pop3?.sessions_per_account,
+      inUseWait: c.pop3?.in_use_wait,
       idleCommands: rate(c.pop3?.noop_rate),
     }),
   }

@@ -90,7 +90,7 @@ export async function configFor(users: readonly string[], extra: readonly string
     '  connections: { per_address: 1000, new_per_minute: 100000 }',
     '  smtp: { messages_per_hour: 1000000, recipients_per_hour: 1000000, recipients_per_day: 1000000 }',
     '  imap: { poll_time: 2 s, noop_rate: { burst: 1000, per_second: 1000 } }',
-    '  pop3: { sessions_per_account: 20 }',
+    '  pop3: { sessions_per_account: 20, in_use_wait: 200 ms }',
     ...extra,
     '',
   ].join('\n')

@@ -1,14 +1,23 @@
-/** Leases on Postgres's clock, one statement each. A row stays when its lease ends, so that its epoch never begins anew. */
+/**
+ * Leases on Postgres's clock, one statement each. A row stays when its lease ends, so that its epoch never begins anew.
+ *
+ * Nobody waits for the disk: a crash of Postgres may forget the last moments of them. A holder whose lease was forgotten changes nothing any more, as one whose lease ran
+ * out, since the fence asks for his row, and his name is nobody else's; a release that was forgotten is waited out.
+ */
 import { randomBytes } from 'node:crypto'
 import { Refusal, Unavailable } from '../errors.ts'
 import { LEASE_SECONDS, type Lease, type Leases } from '../lease.ts'
 import type { Pool } from './pool.ts'
 import type { Statement } from './rows.ts'
 
+const WITHOUT_DISK = "select set_config('synchronous_commit', 'off', true)"
+
 // clock_timestamp, not now: a statement that waited for the row must not count from when it began.
 const ACQUIRE: Statement = {
   name: 'lease_acquire',
-  text: `insert into lease as l (account_id, mailbox_id, owner, expires_at) values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
+  text: `with quick as (${WITHOUT_DISK})
+         insert into lease as l (account_id, mailbox_id, owner, expires_at)
+         select $1::int8, $2::int4, $3, clock_timestamp() + make_interval(secs => $4) from quick
          on conflict (account_id, mailbox_id) do update
          set owner = excluded.owner, epoch = l.epoch + 1, expires_at = clock_timestamp() + make_interval(secs => $4)
          where l.expires_at < clock_timestamp() or l.owner = excluded.owner
@@ -18,13 +27,15 @@ const ACQUIRE: Statement = {
 // A lease that ran out and that nobody took is still this holder's: its epoch stands. One that was released is not.
 const RENEW: Statement = {
   name: 'lease_renew',
-  text: `update lease set expires_at = clock_timestamp() + make_interval(secs => $5)
+  text: `with quick as (${WITHOUT_DISK})
+         update lease set expires_at = clock_timestamp() + make_interval(secs => $5) from quick
          where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4 and expires_at > '-infinity' returning 1`,
 }
 
 const RELEASE: Statement = {
   name: 'lease_release',
-  text: `update lease set expires_at = '-infinity' where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4`,
+  text: `with quick as (${WITHOUT_DISK})
+         update lease set expires_at = '-infinity' from quick where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4`,
 }
 
 export function createLeases(pool: Pool, seconds: number = LEASE_SECONDS): Leases {

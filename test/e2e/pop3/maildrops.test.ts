@@ -1,6 +1,7 @@
 /** Which mailbox is the maildrop and what of it is listed; what each policy does with what a session took, and what it does not; unique-ids for life. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { generateAppPassword, hashAppPassword } from '../../../src/auth/app-password.ts'
 import { hashPassword } from '../../../src/auth/password.ts'
 import type { Listener } from '../../../src/net/listener.ts'
@@ -18,6 +19,7 @@ const USERS = {
   anna: { folder: 'Reports' },
   newest: { maxListed: 3, afterDownload: 'keep' },
   ids: {},
+  waits: {},
   away: {},
   bin: { folder: 'Trash', afterDownload: 'trash' },
   attic: { folder: 'Archive', afterDownload: 'archive' },
@@ -222,6 +224,23 @@ test('two app passwords with two maildrops are open at once; two with the same o
   await quit(office[0])
   assert.deepEqual([await state('apps', 'Sent'), await state('apps', 'Drafts')], [['2'], ['1']])
   await house.changePassword(PASSWORD)
+})
+
+test('a login waits for the session before it, and sees what that one left; one whose client goes away takes nothing', async () => {
+  await house.append('waits', messages(2))
+  const first = await Client.login(house, listener, 'waits')
+  const [gone, second] = [await Client.connect(house, listener), await Client.connect(house, listener)]
+  for (const client of [gone, second]) await client.ok('USER waits@example.test')
+  await first.ok('DELE 1')
+  const leaving = gone.command(`PASS ${PASSWORD}`).catch(() => undefined)
+  const entering = second.command(`PASS ${PASSWORD}`)
+  await sleep(300)
+  gone.drop()
+  await leaving
+  await quit(first)
+  assert.match(await entering, /^\+OK .* 1 messages/)
+  await quit(second)
+  await quit(await Client.login(house, listener, 'waits'))
 })
 
 test('max_listed: the newest, in STAT, LIST and UIDL alike; what is not listed is not touched and comes up as others go', async () => {
