@@ -386,6 +386,7 @@ export const RFCS: readonly Rfc[] = [
     'part',
     'mail from other servers is checked, and refused or taken for junk as its domain asks; no reports are sent',
   ),
+  rfc(9990, 'Domain-Based Message Authentication, Reporting, and Conformance (DMARC) Aggregate Reporting', 'part', 'reports are read, none sent'),
   rfc(
     10022,
     'IMAP UIDBATCHES Extension',

@@ -1,4 +1,4 @@
-/** Where mail for our addresses goes, as the file says it: `lists`, `catch_all`, and of a mailbox `forward`, `block` and `allow`. */
+/** Where mail for our addresses goes, as the file says it: `lists`, `catch_all`, `reports`, and of a mailbox `forward`, `block` and `allow`. */
 import { z } from 'zod'
 import { canonical, canonicalDomain, formatAddrSpec, parseAddrSpec } from '../mail/address.ts'
 import { section } from './limits.ts'
@@ -65,4 +65,5 @@ export const addressSections = {
     .record(z.string(), address, said('a map of domains to mailboxes, such as { example.org: ann@example.org }'))
     .transform((given) => Object.fromEntries(Object.entries(given).map(([domain, to]) => [canonicalDomain(domain) ?? domain, to])))
     .optional(),
+  reports: section({ to: address }).optional(),
 }

@@ -93,6 +93,7 @@ export function checkAddresses(source: Source, config: Config, owners: ReadonlyM
     if (!config.domains.includes(domain)) throw complain(source, ['catch_all'], `catch_all is for local domains, and ${domain} is none of them`)
     if (!mailboxes.has(to)) throw complain(source, ['catch_all', domain], `catch_all needs the address of one of the mailboxes, and ${to} is none`)
   }
+  checkReports(source, config)
   for (const [i, { forward }] of config.mailboxes.entries())
     for (const [n, to] of (forward?.to ?? []).entries()) {
       const at = ['mailboxes', i, 'forward', 'to', n]
@@ -100,6 +101,18 @@ export function checkAddresses(source: Source, config: Config, owners: ReadonlyM
         throw complain(source, at, `${to} is an address here, and "forward" is for addresses elsewhere: use "aliases" or a list`)
       mustSend(source, config, { at, to })
     }
+}
+
+/** What is not kept here cannot be read here. */
+function checkReports(source: Source, config: Config): void {
+  const { to } = config.reports ?? {}
+  if (to === undefined) return
+  const names = new Names(config)
+  const own = names.isHere(to) && names.list(to) === undefined ? names.mailbox(to) : undefined
+  if (own === undefined)
+    throw complain(source, ['reports', 'to'], `reports.to must be the address or an alias of one of the mailboxes, and ${to} is none`)
+  if (config.mailboxes.find(({ address }) => address === own)?.forward?.keep === false)
+    throw complain(source, ['reports', 'to'], `the mail of ${own} goes elsewhere and none stays here ("forward"): reports have to stay`)
 }
 
 interface Known {

@@ -127,6 +127,9 @@ describe('what is wrong is said with its place and what would be right', () => {
       'the list a@example.test leads back to a@example.test',
     ],
     ['a catch-all elsewhere', `${GOOD}catch_all: {example.net: bob@example.test}`, '9:12', 'catch_all is for local domains, and example.net is none'],
+    ['reports to nobody', `${GOOD}reports: {to: nobody@example.test}`, '9:15', 'reports.to must be the address or an alias of one of the mailboxes'],
+    ['reports elsewhere', `${GOOD}reports: {to: bob@example.net}`, '9:15', 'reports.to must be the address or an alias of one of the mailboxes'],
+    ['reports to no address', `${GOOD}reports: {to: x}`, '9:15', 'reports.to must be an address'],
     ['a catch-all for nobody', `${GOOD}catch_all: {example.test: info@example.test}`, '9:27', 'catch_all needs the address of one of the mailboxes'],
     ['forwarding to nobody', `${GOOD}    forward: {to: []}`, '9:19', 'mailboxes[2].forward.to must be a list of at least one address'],
     [

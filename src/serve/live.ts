@@ -154,6 +154,7 @@ const WAITS = [
   'relay',
   'outbound',
   'inbound',
+  'reports',
   'dns',
   'oidc',
   'disable',

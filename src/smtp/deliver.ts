@@ -77,6 +77,12 @@ export class Acceptance {
     this.#staged = staged
   }
 
+  /** As those here will have it, after `finish`. */
+  get content(): ContentId {
+    if (this.#staged === undefined) throw new Error('a content before finish')
+    return this.#staged[0]!.id
+  }
+
   /**
    * Durable for all when it resolves. `attempt` as `MailStore.deliver` has it: what was done before a failure is found again by it, so that the client's next try does
    * only the rest. To those of `junk` who have a mailbox for it, it is junk. `to`: some of the destinations, where that is known only now.

@@ -23,6 +23,7 @@ import { mxPolicy } from './policies/mx.ts'
 import type { Policy } from './policies/policy.ts'
 import { submissionPolicy } from './policies/submission.ts'
 import { Reply, replyTo } from './reply.ts'
+import type { ReportInbox } from './reports.ts'
 import type { KeysFor } from './signing.ts'
 import { type AuthRequest, authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
@@ -59,6 +60,8 @@ export interface SmtpDeps {
 export interface MxDeps extends SmtpDeps {
   /** Absent: SPF, DKIM and DMARC are not asked for. */
   readonly inbound?: InboundParts | undefined
+  /** Absent: nobody collects reports of other servers. */
+  readonly reports?: ReportInbox | undefined
 }
 
 export interface SubmissionDeps extends SmtpDeps {

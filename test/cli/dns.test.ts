@@ -158,6 +158,22 @@ test('the host of its own domain, and several domains: each zone by itself', { s
   for (const [, zone] of text.matchAll(/^; == (\S+) ==$/gm)) assert.ok(compiled(zone!, zoneText([zone!], setting)).length >= 9, zone)
 })
 
+test('reports come to the address of the config, and its domain agrees to those on others', { skip }, () => {
+  const mailbox = `{ address: "anna!@example.test", password_hash: "$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}" }`
+  const yaml = `hostname: mail.example.test\ndomains: [example.test, other.test]\nmailboxes: [${mailbox}]\nreports: { to: "anna!@example.test" }\n`
+  const setting = settingFor(yaml)
+  const [own, other] = ['example.test', 'other.test'].map((zone) => compiled(zone, zoneText([zone], setting)))
+  for (const [zone, lines] of [['example.test', own!] as const, ['other.test', other!] as const]) {
+    assert.match(txtIn(lines, `_dmarc.${zone}`).join(), /^v=DMARC1; p=\w+; rua=mailto:anna%21@example\.test$/)
+    assert.deepEqual(txtIn(lines, `_smtp._tls.${zone}`), ['v=TLSRPTv1; rua=mailto:anna%21@example.test'])
+  }
+  assert.deepEqual(txtIn(own!, 'other.test._report._dmarc.example.test'), ['v=DMARC1'])
+  assert.deepEqual(
+    other!.filter((line) => line.includes('_report._dmarc')),
+    [],
+  )
+})
+
 test('which ports, which addresses', () => {
   const config = configOf('hostname: mail.example.test\ndomains: [example.test]\nlisteners: { imaps: { port: 1993 } }\nroles: [mx]\n')
   assert.deepEqual(

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import type { ServiceName } from '../../config/schema.ts'
+import { domainOf } from '../../mail/address.ts'
 import { dkimRecord, dkimRecordName, quotedStrings } from '../../mail/dkim-record.ts'
 import type { Tlsa } from '../../net/dns/dns.ts'
 import type { Setting, ShownCertificate } from './setting.ts'
@@ -26,7 +27,8 @@ export function domainEntries(domain: string, setting: Setting): Entry[] {
     spf(domain, setting),
     dkim(domain, setting),
     dmarc(domain, setting),
-    tlsReports(domain),
+    tlsReports(domain, setting),
+    ...reportsElsewhere(domain, setting),
     mtaSts(domain, setting),
   ].concat(...SRV.map((srv) => serviceEntry(domain, srv, setting)))
 }
@@ -70,20 +72,40 @@ function dkim(domain: string, { keys }: Setting): Entry {
 }
 
 /** A policy that costs mail is for those whose mail is signed: what is forwarded passes by DKIM alone. */
-function dmarc(domain: string, { keys }: Setting): Entry {
+function dmarc(domain: string, { keys, config }: Setting): Entry {
   const signed = keys?.some((key) => key.domain === domain) === true
   return {
     words: signed
       ? 'DMARC: what claims to be from here and proves it by neither DKIM nor SPF goes to the spam folder. With the DKIM records in place for a week or two and no surprises in the reports, p=reject.'
       : 'DMARC: p=none only asks for reports, as mail is not signed yet. With DKIM in place p=quarantine, which is what large receivers want to see.',
-    records: [txt(`_dmarc.${domain}`, `v=DMARC1; p=${signed ? 'quarantine' : 'none'}; rua=mailto:postmaster@${domain}`)],
+    records: [txt(`_dmarc.${domain}`, `v=DMARC1; p=${signed ? 'quarantine' : 'none'}; rua=${reportsTo(domain, config)}`)],
   }
 }
 
-const tlsReports = (domain: string): Entry => ({
+const tlsReports = (domain: string, { config }: Setting): Entry => ({
   words: 'TLS-RPT: where other servers report trouble with TLS on the way here (RFC 8460).',
-  records: [txt(`_smtp._tls.${domain}`, `v=TLSRPTv1; rua=mailto:postmaster@${domain}`)],
+  records: [txt(`_smtp._tls.${domain}`, `v=TLSRPTv1; rua=${reportsTo(domain, config)}`)],
 })
+
+/** What a mailto URI of RFC 7489 §6.2 may not have as it is is percent-encoded: `!` and `,` mean something else there. */
+function reportsTo(domain: string, { reports }: Setting['config']): string {
+  if (!reports) return `mailto:postmaster@${domain}`
+  const local = reports.to.slice(0, reports.to.lastIndexOf('@'))
+  return `mailto:${encodeURIComponent(local).replaceAll('!', '%21')}@${domainOf(reports.to)}`
+}
+
+/** Where reports on other domains come to an address of this one, it has to agree (RFC 7489 §7.1). */
+function reportsElsewhere(domain: string, { config: { reports, domains } }: Setting): Entry[] {
+  if (!reports || domainOf(reports.to) !== domain) return []
+  const others = domains.filter((other) => other !== domain && !other.startsWith('['))
+  if (others.length === 0) return []
+  return [
+    {
+      words: `DMARC: reports on other domains come to an address of ${domain} ("reports.to"), and it says that it wants them.`,
+      records: others.map((other) => txt(`${other}._report._dmarc.${domain}`, 'v=DMARC1')),
+    },
+  ]
+}
 
 /** RFC 8461 §3: a record and a file by HTTPS, which this server does not serve. */
 function mtaSts(domain: string, { config: { hostname } }: Setting): Entry {

@@ -20,6 +20,7 @@ import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
 import { tellDelivered } from '../outbound/report.ts'
 import type { Inspection, Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
+import { noteReport, type ReportInbox } from '../reports.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
 import type { MessageStream } from '../wire.ts'
@@ -31,6 +32,8 @@ export interface DataDeps extends TraceOptions {
   readonly queue?: Pick<Queue, 'enqueue'> | undefined
   /** Seconds that a message for elsewhere is tried; LIFETIME_SECONDS if absent. */
   readonly lifetime?: number | undefined
+  /** Absent: nobody collects reports of other servers. */
+  readonly reports?: ReportInbox | undefined
   readonly policy: Policy
   readonly limits: SmtpLimits
   readonly log: Log
@@ -100,7 +103,9 @@ class Incoming {
     const found = await this.#inspection?.finish()
     await acceptance.finish(Buffer.from(returnPath + (found?.lines ?? '') + lines))
     const attempt = this.#attempt.digest('hex')
+    const noted = this.#deps.reports && (await noteReport(transaction, acceptance.content, this.#deps))
     const { again, confirm, content } = await this.#commit(acceptance, attempt, found?.junk)
+    noted?.()
     await this.#confirmed(content, attempt)
     return { words: `2.0.0 Accepted as ${transaction.id} ${content.toString(36)}`, again, heard: confirm }
   }

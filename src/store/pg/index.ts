@@ -7,6 +7,7 @@ import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
 import type { StsPolicies } from '../mta-sts.ts'
 import type { Queue } from '../queue.ts'
+import type { Reports } from '../reports.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
 import { createSigningKeys } from './dkim.ts'
@@ -17,6 +18,7 @@ import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
 import { createStsPolicies } from './mta-sts.ts'
 import { type Connect, Pool } from './pool.ts'
+import { createReports } from './reports/index.ts'
 
 export type { Connect } from './pool.ts'
 
@@ -50,6 +52,7 @@ export interface OpenStore {
   readonly queue: Queue
   readonly signingKeys: SigningKeys
   readonly stsPolicies: StsPolicies
+  readonly reports: Reports
   readonly accounts: Accounts
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
@@ -97,6 +100,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     queue: store.queue,
     signingKeys: createSigningKeys(pool),
     stsPolicies: createStsPolicies(pool),
+    reports: createReports(pool),
     accounts,
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),
