@@ -81,6 +81,7 @@ async function lookByPop3(run: Run, drop: Maildrop): Promise<Set<string>> {
   const tokens = new Set<string>()
   const until = performance.now() + GRACE + 1_000
   let looks = 0
+  let last = ''
   while (looks < 2 && performance.now() < until) {
     const visit = run.visits.begin(`look ${looks}`, drop.box, drop.host.name)
     const wire = await Wire.open(drop.host.where('pop3s'))
@@ -94,6 +95,7 @@ async function lookByPop3(run: Run, drop: Maildrop): Promise<Set<string>> {
       const from = run.book.now()
       run.visits.move(visit, 'entering')
       const said = await say(`PASS ${drop.password}`)
+      last = said
       run.visits.answered(visit, said, run.isDisturbed)
       if (!said.startsWith('+OK')) {
         await sleep(10)
@@ -110,7 +112,7 @@ async function lookByPop3(run: Run, drop: Maildrop): Promise<Set<string>> {
       wire.close()
     }
   }
-  run.tally.check('free', looks === 2, () => `nobody is let into ${drop.box}`)
+  run.tally.check('free', looks === 2, () => `nobody is let into ${drop.box}: ${last}; ${run.visits.describe(drop.box)}`)
   return tokens
 }
 

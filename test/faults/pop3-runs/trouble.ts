@@ -63,12 +63,12 @@ export class Trouble {
         home.proxy.sever()
         return
       case 'kill':
-        visits.died(host.name)
+        visits.died(host.name, 'killed')
         home.ready = host.restart()
         this.#under.push(this.#afterDeath(false))
         return
       case 'stand':
-        visits.died(host.name)
+        visits.died(host.name, 'stands')
         this.#under.push(this.#stand(host.hold()))
         return
       case 'drain':

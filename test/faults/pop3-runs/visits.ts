@@ -23,6 +23,8 @@ export class Visit {
   hasEnded: () => boolean = () => false
   /** PASS was not answered when its process died, or stood still: that may answer it yet. */
   wasEntering = false
+  /** Its process will never go on. */
+  wasKilled = false
   /** PASS was sent. */
   sentAt = 0
   sentMs = 0
@@ -66,6 +68,7 @@ export class Visits {
     const others = this.#all.filter((one) => one !== visit && one.box === box)
     // It may have been let in before its process stood still, and hear of it now.
     if (visit.state === 'dead' || visit.state === 'over' || visit.state === 'perhaps') {
+      if (visit.wasKilled && said.startsWith('+OK')) return
       this.move(visit, said.startsWith('+OK') ? 'perhaps' : 'outside')
       return
     }
@@ -97,11 +100,12 @@ export class Visits {
   }
 
   /** A host's process was killed, or stands still: what was in a maildrop, or had been dropped a moment ago, may hold it. */
-  died(host: string): void {
+  died(host: string, how: 'killed' | 'stands'): void {
     for (const visit of this.#all) {
       const { state } = visit
       if (visit.host === host && (state === 'entering' || state === 'in' || state === 'leaving' || state === 'dropped')) {
         visit.wasEntering = state === 'entering'
+        visit.wasKilled = how === 'killed'
         this.move(visit, 'dead')
       }
     }
@@ -120,6 +124,11 @@ export class Visits {
   /** Mailboxes in which the dead may hold a lease. */
   heldByDead(): string[] {
     return [...new Set(this.#all.filter(({ state }) => state === 'dead').map(({ box }) => box))]
+  }
+
+  /** Everybody who was in it last, in words. */
+  describe(box: string): string {
+    return describe(this.#all.filter((one) => one.box === box))
   }
 
   /** Whether somebody who lives is in it, or may get in at this moment. `host` does not live. */
