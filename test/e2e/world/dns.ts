@@ -8,13 +8,15 @@ export const ZONE = 'world.test'
 const KNOT_PORT = 5301
 
 export interface WorldDns {
+  /** One more resolver, on another port of 127.0.0.1, that knows `unanswered` to be a zone whose server says nothing, and `refused` one that has none. */
+  resolver(port: number, zones: { readonly unanswered: { readonly zone: string; readonly port: number }; readonly refused: string }): Promise<Program>
   /** Other records from now on. */
   publish(records: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
 export async function startDns(dir: string, records: readonly string[]): Promise<WorldDns> {
-  for (const folder of ['knot', 'unbound']) mkdirSync(join(dir, folder), { recursive: true })
+  mkdirSync(join(dir, 'knot'), { recursive: true })
   const zone = join(dir, 'knot/zone')
   const config = join(dir, 'knot/knot.conf')
   let serial = 1
@@ -52,37 +54,15 @@ zone:
   )
   const knot = await startProgram('knotd', { args: ['-c', config], log: join(dir, 'knot/log'), at: { host: '127.0.0.1', port: KNOT_PORT } })
   let unbound: Program | undefined
+  let ds: string | undefined
   const close = async (): Promise<void> => {
     await unbound?.close()
     await knot.close()
   }
   try {
     const { out } = await succeed('keymgr', ['-c', config, ZONE, 'ds'])
-    const [ds] = out.split('\n').filter((line) => / 13 2 /.test(line))
-    const file = join(dir, 'unbound/unbound.conf')
-    writeFileSync(
-      file,
-      `server:
-  directory: "${dir}/unbound"
-  chroot: ""
-  username: ""
-  pidfile: "${dir}/unbound/pid"
-  use-syslog: no
-  interface: 127.0.0.1
-  do-daemonize: no
-  do-not-query-localhost: no
-  local-zone: "test." nodefault
-  trust-anchor: "${ds}"
-  cache-max-negative-ttl: 1
-  cache-max-ttl: 1
-remote-control:
-  control-enable: no
-stub-zone:
-  name: "${ZONE}"
-  stub-addr: 127.0.0.1@${KNOT_PORT}
-`,
-    )
-    unbound = await startProgram('unbound', { args: ['-d', '-c', file], log: join(dir, 'unbound/log'), at: { host: '127.0.0.1', port: 53 } })
+    ds = out.split('\n').find((line) => / 13 2 /.test(line))
+    unbound = await startUnbound(join(dir, 'unbound'), { port: 53, ds, stubs: [[ZONE, KNOT_PORT]] })
   } catch (err) {
     await close()
     throw err
@@ -92,6 +72,51 @@ stub-zone:
       write(lines)
       await succeed('knotc', ['-c', config, '-b', 'zone-reload', ZONE])
     },
+    resolver: (port, { unanswered, refused }) =>
+      startUnbound(join(dir, `unbound-${port}`), {
+        ...{ port, ds },
+        stubs: [
+          [ZONE, KNOT_PORT],
+          [unanswered.zone, unanswered.port],
+          [refused, NOBODY],
+        ],
+      }),
     close,
   }
+}
+
+/** Nobody listens there. */
+const NOBODY = 9
+
+interface Resolver {
+  readonly port: number
+  readonly ds: string | undefined
+  /** Zones, and where their servers are on 127.0.0.1. */
+  readonly stubs: readonly (readonly [string, number])[]
+}
+
+function startUnbound(folder: string, { port, ds, stubs }: Resolver): Promise<Program> {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, 'unbound.conf')
+  writeFileSync(
+    file,
+    `server:
+  directory: "${folder}"
+  chroot: ""
+  username: ""
+  pidfile: "${folder}/pid"
+  use-syslog: no
+  interface: 127.0.0.1@${port}
+  do-daemonize: no
+  do-not-query-localhost: no
+  local-zone: "test." nodefault
+  local-zone: "_dmarc.test." static
+  trust-anchor: "${ds}"
+  cache-max-negative-ttl: 1
+  cache-max-ttl: 1
+remote-control:
+  control-enable: no
+${stubs.map(([zone, at]) => `stub-zone:\n  name: "${zone}"\n  stub-addr: 127.0.0.1@${at}\n`).join('')}`,
+  )
+  return startProgram('unbound', { args: ['-d', '-c', file], log: join(folder, 'log'), at: { host: '127.0.0.1', port } })
 }

@@ -7,6 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Program {
   /** What it wrote so far. */
   readonly output: string
+  /** It stands still, as if the network to it were cut. */
+  pause(): void
+  resume(): void
   close(): Promise<void>
 }
 
@@ -41,6 +44,8 @@ export async function startProgram(program: string, { args, log, at }: Start): P
     get output() {
       return output()
     },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     close: () => stop(child),
   }
 }
@@ -49,6 +54,7 @@ async function stop(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const exited = new Promise((done) => child.once('exit', done))
   child.kill('SIGTERM')
+  child.kill('SIGCONT')
   const timer = setTimeout(() => child.kill('SIGKILL'), 3_000)
   await exited
   clearTimeout(timer)

@@ -1,6 +1,6 @@
 /** Postern and others in one network: each has an address with port 25 of its own, and all ask one validating resolver. Run by world.test.ts. */
 import assert from 'node:assert/strict'
-import { createHash, randomBytes, X509Certificate } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -14,6 +14,7 @@ import { removeFolder, tempFolder } from '../../support/temp.ts'
 import { until } from '../outbound/house.ts'
 import { startDns, type WorldDns, ZONE } from './dns.ts'
 import { startExim } from './exim.ts'
+import { ownNetwork, recordsOf, tlsaOf } from './hosts.ts'
 import type { Mta } from './mta.ts'
 import { startOpenDkim } from './opendkim.ts'
 import { type Postfix, startPostfix } from './postfix.ts'
@@ -40,20 +41,11 @@ let exim: Mta
 let milter: Program
 let keys = ''
 
-const tlsa = ({ hostname }: { hostname: string }, { cert }: { cert: string }): string => {
-  const spki = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })
-  return `_25._tcp.${hostname}. TLSA 3 1 1 ${createHash('sha256').update(spki).digest('hex')}`
-}
-const hostOf = ({ domain, hostname, address }: typeof OURS): string[] => [
-  `${domain}. MX 10 ${hostname}.`,
-  `${hostname}. A ${address}`,
-  `${domain}. TXT "v=spf1 ip4:${address} -all"`,
-]
-const records = (more: readonly string[] = [tlsa(POSTFIX, theirs)]): string[] => [
-  ...hostOf(OURS),
-  ...[POSTFIX, EXIM].flatMap(hostOf),
-  tlsa(OURS, ours),
-  tlsa(EXIM, exims),
+const records = (more: readonly string[] = [tlsaOf(POSTFIX, theirs)]): string[] => [
+  ...recordsOf(OURS),
+  ...[POSTFIX, EXIM].flatMap(recordsOf),
+  tlsaOf(OURS, ours),
+  tlsaOf(EXIM, exims),
   keys,
   ...more,
 ]
@@ -72,10 +64,7 @@ limits: { smtp: { greeting_delay: 1 ms } }
 const cli = (...args: string[]) => postern([...args, '--data', data], { env: { DATABASE_URL: database.url } })
 
 before(async () => {
-  for (const { address } of [OURS, POSTFIX, EXIM]) await succeed('ip', ['addr', 'add', `${address}/32`, 'dev', 'lo'])
-  // This process has a file system view of its own: nobody outside sees it.
-  writeFileSync(join(dir, 'resolv.conf'), 'nameserver 127.0.0.1\noptions trust-ad edns0\n', { mode: 0o644 })
-  await succeed('mount', ['--bind', join(dir, 'resolv.conf'), '/etc/resolv.conf'])
+  await ownNetwork(dir, [OURS, POSTFIX, EXIM])
   writeFileSync(join(dir, 'cert.pem'), ours.cert)
   writeFileSync(join(dir, 'key.pem'), ours.key, { mode: 0o600 })
   database = await testDatabase()
@@ -234,7 +223,7 @@ test('a TLSA record of another certificate, a server without TLS: the mail waits
     await cli('queue', 'retry', '--all')
     await until(`a word like ${words}`, () => words.test(server.output.slice(before)))
   }
-  await dns.publish(records([tlsa(POSTFIX, root.give({ names: [POSTFIX.hostname] }))]))
+  await dns.publish(records([tlsaOf(POSTFIX, root.give({ names: [POSTFIX.hostname] }))]))
   await sleep(OLD_CONNECTIONS_MS)
   await submit(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
   await until('a word on TLSA', () => /none that its TLSA records name/.test(server.output))
