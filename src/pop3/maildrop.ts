@@ -4,11 +4,12 @@
  */
 import type { LineWriter } from '../net/line-writer.ts'
 import type { MailboxAccess } from '../store/access.ts'
-import { flagsOf } from '../store/flags.ts'
+import { type Flags, flagsOf } from '../store/flags.ts'
 import type { ImportedUidls, SelectedMailbox } from '../store/mailstore.ts'
 import { HIDDEN, type Took } from '../store/pop3-policy.ts'
 import type { ContentId } from '../store/types.ts'
 import { toRanges } from '../store/uidset.ts'
+import type { Span } from '../store/view.ts'
 import { BLANK_LINE } from './outlook.ts'
 import { No } from './reply.ts'
 
@@ -165,9 +166,8 @@ export interface Listing {
 export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls, mended = NONE, max = Number.POSITIVE_INFINITY }: Listing): Maildrop {
   const hidden = flagsOf([HIDDEN], index.keywords)
   const { lo, hi } = hidden.unknown.length > 0 ? { lo: 0, hi: 0 } : hidden.flags
-  const spans = view.exists > 0 ? [...view.spans('msn', [1, view.exists])] : []
-  let shown = 0
-  for (const { segment, from, to } of spans) for (let row = from; row < to; row++) if (!(segment.lo[row]! & lo || segment.hi[row]! & hi)) shown++
+  const runs = view.exists > 0 ? [...shownRuns(view.spans('msn', [1, view.exists]), { lo, hi })] : []
+  const shown = runs.reduce((sum, { from, to }) => sum + to - from, 0)
   const count = Math.min(shown, max)
   const rows = {
     uids: new Uint32Array(count),
@@ -175,26 +175,52 @@ export function freeze({ access, index, view }: SelectedMailbox, { gains, uidls,
     contents: new BigInt64Array(count),
     sizes: new Uint32Array(count),
     gains: new Map<number, number>(),
-    uidls: new Array<string | undefined>(uidls ? count : 0),
+    uidls: uidls ? new Array<string | undefined>(count) : [],
     mended: new Set<number>(),
   }
   // Places of those that are older than the newest `max` are below 0.
-  let at = count - shown
-  for (const { segment, from, to } of spans) {
-    for (let row = from; row < to; row++) {
-      if (segment.lo[row]! & lo || segment.hi[row]! & hi || at++ < 0) continue
-      const place = at - 1
-      rows.uids[place] = segment.uids[row]!
-      rows.mids[place] = segment.mids[row]!
-      rows.contents[place] = segment.contents[row]!
-      rows.sizes[place] = segment.sizes[row]!
-      const content = segment.contents[row]! as ContentId
-      const mends = mended.size > 0 && mended.has(content)
-      if (mends) rows.mended.add(place)
-      const gain = (gains.get(content) ?? 0) + (mends ? BLANK_LINE.length : 0)
-      if (gain > 0) rows.gains.set(place, gain)
-      if (uidls) rows.uidls[place] = uidls.of(segment.mids[row]!)
-    }
+  let end = count - shown
+  for (const { segment, from, to } of runs) {
+    end += to - from
+    const start = Math.max(from, to - end)
+    if (start >= to) continue
+    const place = end - (to - start)
+    rows.uids.set(segment.uids.subarray(start, to), place)
+    rows.mids.set(segment.mids.subarray(start, to), place)
+    rows.contents.set(segment.contents.subarray(start, to), place)
+    rows.sizes.set(segment.sizes.subarray(start, to), place)
   }
+  if (uidls) for (let place = 0; place < count; place++) rows.uidls[place] = uidls.of(rows.mids[place]!)
+  // Most maildrops have neither, and to take a content's number out of the column costs an object.
+  if (gains.size > 0 || mended.size > 0) noteGains(rows, gains, mended)
   return new Maildrop(access, rows)
+}
+
+/** The rows that are not hidden, as they stand beside each other. */
+function* shownRuns(spans: Iterable<Span>, { lo, hi }: Flags): Generator<Omit<Span, 'msn'>> {
+  for (const { segment, from, to } of spans) {
+    const isShown = (row: number): boolean => !(segment.lo[row]! & lo || segment.hi[row]! & hi)
+    if ((lo | hi) === 0) yield { segment, from, to }
+    else
+      for (let start = from, row = from; row < to; start = ++row) {
+        while (row < to && isShown(row)) row++
+        if (row > start) yield { segment, from: start, to: row }
+      }
+  }
+}
+
+interface Gained {
+  readonly contents: BigInt64Array
+  readonly gains: Map<number, number>
+  readonly mended: Set<number>
+}
+
+function noteGains(rows: Gained, gains: Gains, mended: ReadonlySet<ContentId>): void {
+  for (const [place, id] of rows.contents.entries()) {
+    const content = id as ContentId
+    const mends = mended.has(content)
+    if (mends) rows.mended.add(place)
+    const gain = (gains.get(content) ?? 0) + (mends ? BLANK_LINE.length : 0)
+    if (gain > 0) rows.gains.set(place, gain)
+  }
 }
