@@ -337,7 +337,7 @@ export const RFCS: readonly Rfc[] = [
     8689,
     'SMTP Require TLS Option',
     'part',
-    'kept with a message, and asked of the next server, which has to promise the rest; the header field TLS-Required is not looked at',
+    'kept with a message, and asked of the next server, which has to promise the rest; with `TLS-Required: No` neither DANE nor MTA-STS holds a message up',
     { smtp: ['REQUIRETLS'] },
   ),
   rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),

@@ -92,7 +92,19 @@ test('only the store makes an access', () => {
 
 test('every key of the schema begins with the account, but for the small reference tables', () => {
   // What is claimed together lies together: by the domain that it goes to.
-  const REFERENCE = ['server', 'incarnation', 'domain', 'account', 'address', 'queue', 'queue_domain', 'dkim_key', 'mta_sts']
+  const REFERENCE = [
+    'server',
+    'incarnation',
+    'domain',
+    'account',
+    'address',
+    'queue',
+    'queue_domain',
+    'dkim_key',
+    'mta_sts',
+    'tls_session',
+    'tls_report',
+  ]
   const sql = globSync('src/store/pg/migrations/*.sql')
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')

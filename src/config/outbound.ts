@@ -7,6 +7,8 @@ import { time } from './units.ts'
 const MAX_SERVERS = 10
 const MAX_ROUTES = 100
 const MAX_ROUTE_DOMAINS = 1_000
+const MAX_TLS_RULES = 10_000
+export const TLS_RULES = ['opportunistic', 'encrypt', 'verify', 'dane'] as const
 
 const said = (expected: string) => ({ error: expected })
 const text = (expected: string) => z.string(said(expected)).min(1, said(expected))
@@ -30,8 +32,8 @@ export const dns = section({
   .partial()
   .optional()
 
-/** `domain`: reads the canonical form of one. */
-export function outboundSections<D extends z.ZodType>(domain: D) {
+/** `domain` reads the canonical form of one, `canonical` is it. */
+export function outboundSections<D extends z.ZodType>(domain: D, canonical: (text: string) => string | undefined) {
   const relay = {
     host: domain,
     port: port.default(587),
@@ -57,6 +59,26 @@ export function outboundSections<D extends z.ZodType>(domain: D) {
   return {
     dns,
     relay: section(relay).optional(),
-    outbound: section({ enabled: yesNo, port, private_addresses: yesNo, lifetime: time, routes }).partial().optional(),
+    outbound: section({
+      ...{ enabled: yesNo, port, private_addresses: yesNo, lifetime: time, routes },
+      ...{ dane: yesNo, mta_sts: yesNo, tls: tlsRules(canonical) },
+    })
+      .partial()
+      .optional(),
   }
 }
+
+const tlsRules = (canonical: (text: string) => string | undefined) =>
+  z
+    .record(
+      z.string(),
+      z.enum(TLS_RULES, said(`one of ${TLS_RULES.join(', ')}`)),
+      said('a map of domains to rules, such as { example.com: encrypt }'),
+    )
+    .transform((given, ctx) => {
+      const entries = Object.entries(given).map(([name, rule]) => [canonical(name), rule, name] as const)
+      for (const [known, , name] of entries)
+        if (known === undefined) ctx.addIssue({ code: 'custom', message: 'a domain, such as example.org', path: [name] })
+      if (entries.length > MAX_TLS_RULES) ctx.addIssue({ code: 'custom', message: `a map of at most ${MAX_TLS_RULES} domains` })
+      return Object.fromEntries(entries.map(([known, rule, name]) => [known ?? name, rule]))
+    })

@@ -153,7 +153,7 @@ export function schemaFor(words: Words) {
       ),
     }).optional(),
     tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
-    ...outboundSections(domain),
+    ...outboundSections(domain, words.domain),
     inbound: inboundSection(domain, words.domain),
     oidc: section({
       issuer: webAddress,

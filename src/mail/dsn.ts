@@ -35,6 +35,8 @@ export interface Dsn {
   /** Shown as text/rfc822-headers, CRLF line ends. */
   readonly header: Buffer
   readonly recipients: readonly DsnRecipient[]
+  /** What it tells of had `TLS-Required: No` (RFC 8689 §3), and so has this. */
+  readonly tlsOptional?: boolean
 }
 
 /** Recipients of one report that the words for people name; the part for machines has all. */
@@ -67,6 +69,7 @@ export function formatDsn(dsn: Dsn): Buffer {
     `Message-ID: <${dsn.messageId}>`,
     // RFC 3834 §5: nobody answers this.
     'Auto-Submitted: auto-replied',
+    ...(dsn.tlsOptional ? ['TLS-Required: No'] : []),
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`,
     ...(utf8 ? ['Content-Transfer-Encoding: 8bit'] : []),

@@ -78,7 +78,11 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   const log = parent.child({ service: 'queue' })
   const owner = `${machine()} ${process.pid} ${randomBytes(8).toString('hex')}`
   const privateAddresses = outbound?.private_addresses ?? false
-  const tlsPolicy = createTlsPolicy({ dns, log, policyOf: stsPolicies({ policies, dns, privateAddresses, log }) })
+  const rules = new Map(Object.entries(outbound?.tls ?? {}))
+  const tlsPolicy = createTlsPolicy({
+    ...{ dns, log, policyOf: stsPolicies({ policies, dns, privateAddresses, log }) },
+    ...{ dane: outbound?.dane, mtaSts: outbound?.mta_sts, ruleFor: (domain) => rules.get(domain) },
+  })
   const route: RouteOptions = { dns, hostname, relayFor, port: outbound?.port ?? SMTP_PORT, privateAddresses, tlsPolicy }
   const part = (whole: number): number => Math.ceil(whole / workers)
   const worker = new OutboundWorker({

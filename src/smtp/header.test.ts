@@ -39,8 +39,17 @@ test('a header that does not end', () => {
 
 test('what a header has', () => {
   const facts = (block: string) => checkHeader(Buffer.from(block), LIMITS)
-  assert.deepEqual(facts('Date: x\r\nMESSAGE-ID : <y>\r\n\r\n'), { hasDate: true, hasMessageId: true })
-  assert.deepEqual(facts('X-Date: x\r\n\r\n'), { hasDate: false, hasMessageId: false })
+  assert.deepEqual(facts('Date: x\r\nMESSAGE-ID : <y>\r\n\r\n'), { hasDate: true, hasMessageId: true, tlsOptional: false })
+  assert.deepEqual(facts('X-Date: x\r\n\r\n'), { hasDate: false, hasMessageId: false, tlsOptional: false })
+  for (const no of ['TLS-Required: No\r\n', 'tls-required:no\r\n', 'TLS-Required:\r\n NO \r\n']) assert.ok(facts(`${no}\r\n`).tlsOptional, no)
+  for (const other of [
+    'TLS-Required: Yes\r\n',
+    'TLS-Required:\r\n',
+    'TLS-Required: No\r\nTLS-Required: No\r\n',
+    'X-TLS-Required: No\r\n',
+    'TLS-Required: No, no\r\n',
+  ])
+    assert.ok(!facts(`${other}\r\n`).tlsOptional, other)
   assert.throws(() => facts('received: x\r\n'.repeat(4)), { responseCode: 554 })
   assert.throws(() => facts('a: b\r\n'.repeat(11)), { responseCode: 552 })
   assert.throws(() => facts(`a: ${'b'.repeat(60)}\r\n ${'c'.repeat(60)}\r\n`), { responseCode: 552 })

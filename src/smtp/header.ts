@@ -62,6 +62,8 @@ export function blockEnd(message: Buffer): number {
 export interface HeaderFacts {
   readonly hasDate: boolean
   readonly hasMessageId: boolean
+  /** `TLS-Required: No`, and nothing else of this name: RFC 8689 §3. */
+  readonly tlsOptional: boolean
 }
 
 /** Bounds for every message: lines, field lengths, hops. Throws Reply. */
@@ -72,15 +74,19 @@ export function checkHeader(block: Buffer, limits: Pick<SmtpLimits, 'headerLines
   let hops = 0
   let hasDate = false
   let hasMessageId = false
-  for (const { name, from, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
+  const tlsRequired: string[] = []
+  for (const { name, from, value, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
     if (to - from > limits.headerField) throw new Reply(552, '5.6.0', `A header field exceeds ${limits.headerField} octets`)
     if (name === 'received') hops++
     else if (name === 'date') hasDate = true
     else if (name === 'message-id') hasMessageId = true
+    else if (name === 'tls-required') tlsRequired.push(unfold(block, value, to))
   }
   if (hops > limits.hops) throw new Reply(554, '5.4.6', `More than ${limits.hops} Received lines: the message goes in circles`)
-  return { hasDate, hasMessageId }
+  return { hasDate, hasMessageId, tlsOptional: tlsRequired.length === 1 && isNo(tlsRequired[0]!) }
 }
+
+const isNo = (value: string): boolean => value.trim().toLowerCase() === 'no'
 
 /**
  * Every line a field or its continuation, no NUL. Two readers of a broken header may see two senders, so what is submitted here has none. Throws Reply.

@@ -37,6 +37,8 @@ export interface OutboundMessage {
   readonly utf8: boolean
   /** RFC 8689. */
   readonly requireTls: boolean
+  /** `TLS-Required: No` of RFC 8689: what the recipient's domain demands of TLS does not hold it up. */
+  readonly tlsOptional?: boolean
   readonly envelopeId?: string | undefined
   readonly ret?: 'FULL' | 'HDRS' | undefined
 }

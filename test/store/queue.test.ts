@@ -70,7 +70,15 @@ const settleAll = async (claims: readonly Claim[], what: Parameters<typeof outco
 }
 
 test('what was queued comes out as it went in, its recipients together by their domain', async () => {
-  const more = { prefix: Buffer.from('A: b\r\n'), skip: 3, eightBit: true, requireTls: true, envelopeId: 'e+2B1', ret: 'HDRS' } as const
+  const more = {
+    prefix: Buffer.from('A: b\r\n'),
+    skip: 3,
+    eightBit: true,
+    requireTls: true,
+    tlsOptional: true,
+    envelopeId: 'e+2B1',
+    ret: 'HDRS',
+  } as const
   const { content } = await enqueue(
     anna,
     [to('a@one.test', NOTIFY.never), { ...to('b@two.test'), original: 'rfc822;B@two.test' }, to('c@one.test')],
@@ -86,8 +94,8 @@ test('what was queued comes out as it went in, its recipients together by their 
   )
   const { message } = claims[0]!
   assert.deepEqual(
-    [message.id, message.reversePath, message.eightBit, message.utf8, message.requireTls, message.envelopeId, message.ret],
-    [...[content.id, 'anna@example.test', true, false, true, 'e+2B1', 'HDRS']],
+    [message.id, message.reversePath, message.eightBit, message.utf8, message.requireTls, message.tlsOptional, message.envelopeId, message.ret],
+    [...[content.id, 'anna@example.test', true, false, true, true, 'e+2B1', 'HDRS']],
   )
   const octets: Buffer[] = [message.prefix]
   for await (const piece of store.read(message.access, message.id, message.skip, content.size)) octets.push(piece)

@@ -52,12 +52,12 @@ async function send(claim: Claim, deps: AttemptDeps): Promise<{ said: readonly W
   const all = (word: Word): readonly Word[] => claim.recipients.map(() => word)
   let way: Way
   try {
-    way = await wayTo(claim.domain, deps.route)
+    way = await wayTo(claim.domain, deps.route, claim.message.tlsOptional ? 'optional' : 'default')
   } catch (err) {
     const failure = failureOf(err, claim.domain)
     return { said: all(failure), unreachable: failure.permanent ? undefined : failure.said }
   }
-  const kept = deps.connections.take(way)
+  const kept = await deps.connections.take(way)
   // One that waited may have been closed meanwhile: that says nothing about the host.
   const first = kept && (await over(claim, kept, way, deps))
   if (first && (!first.retry || first.inDoubt)) return { said: first.said, unreachable: undefined }
@@ -85,7 +85,7 @@ interface Sent {
 
 async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner }: AttemptDeps): Promise<Sent> {
   const { message, recipients } = claim
-  const { client, messages } = connected
+  const { client, hop, messages } = connected
   const remote = client.host
   const mail: OutgoingMail = { ...message, recipients }
   let dot = false
@@ -104,11 +104,11 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
       dot = await queue.noteDot(claim, recipients, owner)
       return dot
     })
-    connections.keep(way, { client, messages: messages + 1 })
+    connections.keep(way, { client, hop, messages: messages + 1 })
     return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote })), retry: false, inDoubt: false }
   } catch (err) {
     const failure = failureOf(err, remote)
-    connections.keep(way, { client, messages: messages + 1 })
+    connections.keep(way, { client, hop, messages: messages + 1 })
     // What our own store does not give says nothing about the host.
     if (ours !== undefined) return { said: recipients.map(() => NO_OCTETS), retry: false, inDoubt: false }
     // After the final dot without an answer nobody knows: no other host is asked now, or it comes twice for certain.

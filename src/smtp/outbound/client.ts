@@ -4,6 +4,7 @@ import { DottedWriter } from '../../net/dots.ts'
 import { LineReader } from '../../net/lines.ts'
 import { BLOCK, Output } from '../../net/output.ts'
 import { NOTIFY } from '../../store/queue.ts'
+import type { TlsFault } from '../../store/tls-sessions.ts'
 import { type Answer, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
 import { Failure, failureOf } from './failure.ts'
 import { demandsTls, type Secured, secure, type TlsDemand, type TlsStart } from './tls.ts'
@@ -39,6 +40,8 @@ export interface ClientOptions {
   readonly localAddress?: string | undefined
   /** Gives up what is not open yet. */
   readonly signal?: AbortSignal | undefined
+  /** Told once what came of STARTTLS, where it is asked for; `from`: our address. */
+  readonly onTls?: ((came: { readonly from: string; readonly fault: TlsFault | undefined }) => void) | undefined
 }
 
 export interface OutgoingRecipient {
@@ -126,7 +129,18 @@ export class SmtpClient {
     const greeting = await this.#answer(this.#timeouts.greeting)
     if (greeting.code !== 220) throw refusal(greeting, this.host, { aboutHost: true })
     await this.#hello()
-    if (!this.#secured && this.#options.tls.kind !== 'none') await this.#startTls()
+    if (!this.#secured && this.#options.tls.kind !== 'none') {
+      const from = this.#socket.localAddress ?? ''
+      const { onTls } = this.#options
+      try {
+        const fault = await this.#startTls()
+        onTls?.({ from, fault })
+      } catch (err) {
+        if (err instanceof Failure && err.fault) onTls?.({ from, fault: err.fault })
+        throw err
+      }
+      if (this.#secured) await this.#hello()
+    }
     if (this.#options.login) await this.#logIn(this.#options.login)
   }
 
@@ -142,10 +156,13 @@ export class SmtpClient {
     if (helo.code !== 250) throw refusal(helo, this.host, { aboutHost: true })
   }
 
-  async #startTls(): Promise<void> {
+  /** Resolves to what was amiss where it goes on all the same. */
+  async #startTls(): Promise<TlsFault | undefined> {
     const { tls } = this.#options
-    const no = (why: string): void => {
-      if (demandsTls(tls)) throw new Failure(why, { permanent: false, status: '4.7.4', remote: this.host, elsewhere: true })
+    const no = (reason: string): TlsFault => {
+      const fault = { result: 'starttls-not-supported', reason } as const
+      if (demandsTls(tls)) throw new Failure(reason, { permanent: false, status: '4.7.4', remote: this.host, elsewhere: true, fault })
+      return fault
     }
     if (!this.has('STARTTLS')) return no(`${this.host} does not offer TLS, which has to be`)
     const ready = await this.#ask('STARTTLS')
@@ -153,17 +170,15 @@ export class SmtpClient {
     // What came in the clear behind the reply was not written by the one that we are about to know.
     if (this.#lines.detach().length > 0)
       throw new Failure(`${this.host} wrote before TLS what belongs behind it`, {
-        permanent: false,
-        status: '4.7.0',
-        remote: this.host,
-        elsewhere: true,
+        ...{ permanent: false, status: '4.7.0', remote: this.host, elsewhere: true },
+        fault: { result: 'validation-failure', reason: 'octets in the clear behind the reply to STARTTLS' },
       })
     const { socket, secured } = await secure(this.#socket, { host: this.host, demand: tls, timeout: this.#timeouts.handshake })
     this.#socket = socket
     this.#secured = secured
     this.#lines = new LineReader(socket)
     this.#out.through(socket)
-    await this.#hello()
+    return secured.fault
   }
 
   async #logIn({ user, password }: { user: string; password: string }): Promise<void> {

@@ -1,8 +1,10 @@
 /** Connections to other servers: opened host by host until one takes us, and kept for a moment for the next message that goes the same way. */
 import type { Log } from '../../log.ts'
+import type { AppliedPolicy, TlsFault } from '../../store/tls-sessions.ts'
 import { type ClientOptions, type ClientTimeouts, SmtpClient } from './client.ts'
 import { Failure, failureOf } from './failure.ts'
 import type { Hop, Way } from './route.ts'
+import { demandName } from './tls.ts'
 
 /** Milliseconds that a connection may wait for its next message, and messages that one connection carries. */
 const IDLE_MS = 5_000
@@ -12,16 +14,27 @@ const MAX_HOPS = 6
 /** Of all that wait. */
 const MAX_IDLE = 100
 
-interface Idle {
+export interface Connected {
   readonly client: SmtpClient
+  /** That it was made for. */
+  readonly hop: Hop
+  /** Messages that it has carried. */
   readonly messages: number
+}
+
+interface Idle extends Connected {
   readonly timer: NodeJS.Timeout
 }
 
-export interface Connected {
-  readonly client: SmtpClient
-  /** Messages that it has carried. */
-  readonly messages: number
+/** One connection, or one that was not to be, and what came of TLS. */
+export interface TlsSession {
+  readonly policy: AppliedPolicy
+  readonly fault: TlsFault | undefined
+  /** Our address; '' where there was no connection. */
+  readonly from: string
+  readonly host: string
+  /** Its address; '' where there was no connection. */
+  readonly address: string
 }
 
 export interface ConnectionsOptions {
@@ -29,6 +42,8 @@ export interface ConnectionsOptions {
   readonly timeouts?: Partial<ClientTimeouts> | undefined
   readonly localAddress?: string | undefined
   readonly log: Log
+  /** Counts connections; must not throw. */
+  readonly onTls?: ((session: TlsSession) => void) | undefined
 }
 
 export class Connections {
@@ -43,8 +58,9 @@ export class Connections {
     this.#options = options
   }
 
-  /** One that waits; undefined where there is none. */
-  take({ key }: Pick<Way, 'key'>): Connected | undefined {
+  /** One that waits, and would be made as it was if it were made now; undefined where there is none. */
+  async take(way: Way): Promise<Connected | undefined> {
+    const { key } = way
     for (;;) {
       const idle = this.#idle.get(key)?.pop()
       if (!idle) {
@@ -53,11 +69,12 @@ export class Connections {
       }
       clearTimeout(idle.timer)
       this.#waiting--
-      if (idle.client.usable) {
-        this.#busy.add(idle.client)
-        return { client: idle.client, messages: idle.messages }
+      const { client, hop, messages } = idle
+      if (client.usable && (!way.changes || (await stillHolds(way, hop))) && client.usable) {
+        this.#busy.add(client)
+        return { client, hop, messages }
       }
-      idle.client.close()
+      void client.quit()
     }
   }
 
@@ -70,14 +87,16 @@ export class Connections {
       try {
         hops = await way.hops(host)
       } catch (err) {
-        last = worse(last, failureOf(err, host))
+        const failure = failureOf(err, host)
+        if (failure.policy) this.#told({ policy: failure.policy, fault: failure.fault, from: '', host, address: '' })
+        last = worse(last, failure)
       }
       for (const hop of hops) {
         if (tried++ >= MAX_HOPS || this.aborted) break
         try {
           const client = await this.#reach(hop)
           this.#busy.add(client)
-          yield { client, messages: 0 }
+          yield { client, hop, messages: 0 }
         } catch (err) {
           last = worse(last, failureOf(err, host))
         }
@@ -88,7 +107,12 @@ export class Connections {
 
   async #reach(hop: Hop): Promise<SmtpClient> {
     const { hostname, timeouts, localAddress, log } = this.#options
-    const options: ClientOptions = { ...hop, hostname, ...(timeouts && { timeouts }), localAddress, signal: this.#abort.signal }
+    const { policy, fault: before, ...to } = hop
+    const options: ClientOptions = {
+      ...{ ...to, hostname, ...(timeouts && { timeouts }), localAddress, signal: this.#abort.signal },
+      // What is wrong with the policy is told before what came of it.
+      ...(policy && { onTls: ({ from, fault }) => this.#told({ policy, fault: before ?? fault, from, host: hop.host, address: hop.address }) }),
+    }
     try {
       return await SmtpClient.open(options)
     } catch (err) {
@@ -97,12 +121,16 @@ export class Connections {
       // Without TLS rather than not at all, where nobody asked for it (RFC 7435): its TLS may be broken.
       if (hop.tls.kind !== 'opportunistic' || failure.status !== '4.7.5') throw failure
       log.info({ host: hop.host, why: failure.said }, 'TLS failed, going on without')
-      return SmtpClient.open({ ...options, tls: { kind: 'none' } })
+      return SmtpClient.open({ ...options, tls: { kind: 'none' }, onTls: undefined })
     }
   }
 
+  #told(session: TlsSession): void {
+    if (!this.aborted) this.#options.onTls?.(session)
+  }
+
   /** Back, for the next message; closed where it has carried enough. */
-  keep({ key }: Pick<Way, 'key'>, { client, messages }: Connected): void {
+  keep({ key }: Pick<Way, 'key'>, { client, hop, messages }: Connected): void {
     this.#busy.delete(client)
     if (!client.usable || this.aborted || messages >= MAX_MESSAGES || this.#waiting >= MAX_IDLE) return void client.quit()
     const waiting = this.#idle.get(key) ?? []
@@ -113,7 +141,7 @@ export class Connections {
       this.#waiting--
       void client.quit()
     }, IDLE_MS).unref()
-    waiting.push({ client, messages, timer })
+    waiting.push({ client, hop, messages, timer })
     this.#idle.set(key, waiting)
     this.#waiting++
   }
@@ -139,6 +167,13 @@ export class Connections {
     this.#idle.clear()
     this.#waiting = 0
   }
+}
+
+/** A policy that came or went meanwhile, another certificate that is demanded, a host that is the domain's no more: then a new one is made. */
+async function stillHolds({ hosts, hops }: Way, { host, address, tls }: Hop): Promise<boolean> {
+  if (!hosts.includes(host)) return false
+  const now = await hops(host).catch(() => [])
+  return now.some((hop) => hop.address === address && demandName(hop.tls) === demandName(tls))
 }
 
 /** Of two hosts' failures the one that leaves hope counts. */

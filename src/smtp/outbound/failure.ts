@@ -1,5 +1,6 @@
 /** How a delivery to another server can fail, and what that means for the message. */
 import type { Told } from '../../store/queue.ts'
+import type { AppliedPolicy, TlsFault } from '../../store/tls-sessions.ts'
 
 export interface FailureOptions {
   /** Try again later, or give up now. */
@@ -11,6 +12,10 @@ export interface FailureOptions {
   /** It is about this host or the way to it: another host of the domain may do better, and where none is left the whole domain waits. */
   readonly elsewhere?: boolean
   readonly cause?: unknown
+  /** It is about TLS. */
+  readonly fault?: TlsFault | undefined
+  /** What was not kept to, where that was known before there was a connection. */
+  readonly policy?: AppliedPolicy | undefined
 }
 
 export class Failure extends Error implements Told {
@@ -19,12 +24,16 @@ export class Failure extends Error implements Told {
   readonly status: string
   readonly remote: string
   readonly elsewhere: boolean
-  constructor(said: string, { permanent, status, remote = '', elsewhere = false, cause }: FailureOptions) {
+  readonly fault: TlsFault | undefined
+  readonly policy: AppliedPolicy | undefined
+  constructor(said: string, { permanent, status, remote = '', elsewhere = false, cause, fault, policy }: FailureOptions) {
     super(said, cause === undefined ? undefined : { cause })
     this.permanent = permanent
     this.status = status
     this.remote = remote
     this.elsewhere = elsewhere
+    this.fault = fault
+    this.policy = policy
   }
 
   get said(): string {

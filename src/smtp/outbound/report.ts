@@ -4,7 +4,6 @@ import type { Log } from '../../log.ts'
 import { canonical, domainOf, parseAddrSpec } from '../../mail/address.ts'
 import { type DsnRecipient, formatDsn } from '../../mail/dsn.ts'
 import { isSrs, type Srs } from '../../mail/srs.ts'
-import type { AccountAccess } from '../../store/access.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import { type Claim, type ClaimedMessage, type NewOutbound, NOTIFY, type Outcome, type Queue } from '../../store/queue.ts'
@@ -71,20 +70,21 @@ async function send(message: ClaimedMessage, recipients: readonly DsnRecipient[]
   const header = await headerOf(message, deps)
   const of = { to, envelopeId, arrived, header, message: id, name: ids.join(' ') }
   const local = parseAddrSpec(to)?.local ?? ''
-  if (isSrs(local) && deps.srs) await sendBack(of, { recipients, by: message.access, sender: (await deps.srs()).back(local) }, deps)
+  if (isSrs(local) && deps.srs) await sendBack(of, { recipients, by: message, sender: (await deps.srs()).back(local) }, deps)
   else await put(of, recipients, deps)
 }
 
 /** To who sent what was forwarded, the way that it came. */
 async function sendBack(
   of: Delivered & Arrived,
-  { recipients, by, sender }: { readonly recipients: readonly DsnRecipient[]; readonly by: AccountAccess; readonly sender: string | undefined },
+  { recipients, by, sender }: { readonly recipients: readonly DsnRecipient[]; readonly by: ClaimedMessage; readonly sender: string | undefined },
   { store, queue, hostname, lifetime = LIFETIME_SECONDS, log }: ReportDeps,
 ): Promise<void> {
   const { message: id } = of
+  const { access, tlsOptional = false } = by
   if (sender === undefined) return log.warn({ message: id.toString(36), to: of.to }, 'the sender of a forwarded message cannot be told any more')
-  const octets = octetsOf({ ...of, to: sender }, recipients, hostname)
-  const stage = store.stage(by, MAX_REPORT)
+  const octets = octetsOf({ ...of, to: sender, tlsOptional }, recipients, hostname)
+  const stage = store.stage(access, MAX_REPORT)
   await stage.write(octets)
   const content = await stage.finish()
   const now = Date.now()
@@ -92,9 +92,11 @@ async function sendBack(
     ...{ reversePath: '', prefix: Buffer.alloc(0), skip: 0, eightBit: false, requireTls: false, notBefore: now, expires: now + lifetime * 1000 },
     utf8: needsUtf8(sender),
     counts: false,
+    // What went without conditions is answered without.
+    tlsOptional,
     recipients: [{ address: sender, domain: domainOf(sender), notify: NOTIFY.never }],
   }
-  await queue.enqueue(by, content, mail, attemptOf(of, recipients))
+  await queue.enqueue(access, content, mail, attemptOf(of, recipients))
   log.info({ message: id.toString(36), to: sender, recipients: recipients.length, action: recipients[0]!.action }, 'the sender is told')
 }
 
@@ -133,6 +135,7 @@ type PutDeps = Pick<ReportDeps, 'accounts' | 'hostname' | 'log'> & { readonly st
 interface Arrived {
   /** Milliseconds since 1970. */
   readonly arrived: number
+  readonly tlsOptional?: boolean
 }
 
 async function put(of: Delivered & Arrived, recipients: readonly DsnRecipient[], deps: PutDeps): Promise<void> {
@@ -151,11 +154,15 @@ async function put(of: Delivered & Arrived, recipients: readonly DsnRecipient[],
   log.info({ message: id.toString(36), to, recipients: recipients.length, action: recipients[0]!.action }, 'the sender was told')
 }
 
-function octetsOf({ to, envelopeId, arrived, header }: Delivered & Arrived, recipients: readonly DsnRecipient[], hostname: string): Buffer {
+function octetsOf(
+  { to, envelopeId, arrived, header, tlsOptional = false }: Delivered & Arrived,
+  recipients: readonly DsnRecipient[],
+  hostname: string,
+): Buffer {
   const unique = randomUUID()
   return formatDsn({
     ...{ hostname, to, recipients, from: `MAILER-DAEMON@${hostname}`, messageId: `${unique}@${hostname}`, boundary: `report-${unique}` },
-    ...{ date: Date.now(), envelopeId, arrived, header },
+    ...{ date: Date.now(), envelopeId, arrived, header, tlsOptional },
   })
 }
 

@@ -3,14 +3,15 @@ import { createHash, createPublicKey, X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import { checkServerIdentity, connect, type TLSSocket } from 'node:tls'
 import type { Tlsa } from '../../net/dns/dns.ts'
+import type { TlsFault, TlsResult } from '../../store/tls-sessions.ts'
 import { Failure } from './failure.ts'
 
 /** Where TLS begins. */
 export type TlsStart = 'starttls' | 'implicit'
 
 export type TlsDemand =
-  /** Whatever can be had: a certificate of anybody's, and without TLS where there is none. */
-  | { readonly kind: 'opportunistic' }
+  /** Whatever can be had: a certificate of anybody's, and without TLS where there is none. With `tries` it is found out whether that would hold. */
+  | { readonly kind: 'opportunistic'; readonly tries?: Extract<TlsDemand, { kind: 'verify' }> }
   | { readonly kind: 'none' }
   /** TLS with anybody's certificate. */
   | { readonly kind: 'encrypt' }
@@ -23,9 +24,15 @@ export interface Secured {
   readonly protocol: string
   readonly cipher: string
   readonly by: 'nobody' | 'authority' | 'dane'
+  /** What would not have held. */
+  readonly fault?: TlsFault | undefined
 }
 
 const TLS_FAILED = '4.7.5'
+
+/** Equal for demands that ask the same. */
+export const demandName = (demand: TlsDemand): string =>
+  JSON.stringify(demand, (_, value) => (value?.type === 'Buffer' ? Buffer.from(value.data).toString('hex') : value))
 
 export const demandsTls = (demand: TlsDemand): boolean => demand.kind !== 'opportunistic' && demand.kind !== 'none'
 
@@ -34,9 +41,12 @@ export async function secure(
   socket: Socket,
   { host, demand, timeout }: { readonly host: string; readonly demand: TlsDemand; readonly timeout: number },
 ): Promise<{ readonly socket: TLSSocket; readonly secured: Secured }> {
-  const fail = (why: string, cause?: unknown): Failure =>
-    new Failure(`No secure connection to ${host}: ${why}`, { permanent: false, status: TLS_FAILED, remote: host, elsewhere: true, cause })
-  const ca = demand.kind === 'verify' ? demand.ca : undefined
+  const fail = (why: string, { result = 'validation-failure', cause }: { result?: TlsResult; cause?: unknown } = {}): Failure =>
+    new Failure(`No secure connection to ${host}: ${why}`, {
+      ...{ permanent: false, status: TLS_FAILED, remote: host, elsewhere: true, cause, fault: { result, reason: why } },
+    })
+  const tries = demand.kind === 'opportunistic' ? demand.tries : undefined
+  const ca = demand.kind === 'verify' ? demand.ca : tries?.ca
   // RFC 7672 §8.1: the name that the records stand at.
   const servername = demand.kind === 'dane' ? demand.names[0]! : host
   const tls = connect({
@@ -51,13 +61,14 @@ export async function secure(
   const timer = setTimeout(() => reject(fail('the handshake took too long')), timeout)
   const onClose = (): void => reject(fail('the server closed the connection'))
   tls.once('secureConnect', resolve).once('close', onClose)
-  tls.on('error', (err: Error) => reject(fail(reasonOf(err), err)))
+  tls.on('error', (err: Error) => reject(fail(reasonOf(err), { cause: err })))
   try {
     await promise
-    const why = mistrust(tls, host, demand)
-    if (why !== undefined) throw fail(why)
+    const wrong = mistrust(tls, host, demand)
+    if (wrong) throw fail(wrong.reason, wrong)
+    const fault = tries && mistrust(tls, host, tries)
     const by = demand.kind === 'dane' ? 'dane' : demand.kind === 'verify' ? 'authority' : 'nobody'
-    return { socket: tls, secured: { protocol: tls.getProtocol() ?? '', cipher: tls.getCipher().standardName, by } }
+    return { socket: tls, secured: { protocol: tls.getProtocol() ?? '', cipher: tls.getCipher().standardName, by, fault } }
   } catch (err) {
     tls.destroy()
     socket.destroy()
@@ -72,32 +83,46 @@ export async function secure(
 const reasonOf = (err: Error): string => ('reason' in err && typeof err.reason === 'string' ? err.reason : err.message)
 
 /** undefined: what was demanded holds. */
-function mistrust(tls: TLSSocket, host: string, demand: TlsDemand): string | undefined {
+function mistrust(tls: TLSSocket, host: string, demand: TlsDemand): TlsFault | undefined {
   switch (demand.kind) {
     case 'none':
     case 'opportunistic':
     case 'encrypt':
       return undefined
     case 'verify':
-      if (!tls.authorized) return `its certificate cannot be trusted (${String(tls.authorizationError)})`
-      return checkServerIdentity(host, tls.getPeerCertificate())?.message
+      return untrusted(tls) ?? misnamed(host, tls)
     case 'dane':
-      return matchesTlsa(tls, demand) ? undefined : 'its certificate is none that its TLSA records name'
+      return againstTlsa(tls, demand)
     default:
       return demand satisfies never
   }
+}
+
+const EXPIRED: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
+
+function untrusted({ authorized, authorizationError: error }: TLSSocket): TlsFault | undefined {
+  if (authorized) return undefined
+  const result = EXPIRED.has(String(error)) ? 'certificate-expired' : 'certificate-not-trusted'
+  return { result, reason: `its certificate cannot be trusted (${String(error)})` }
+}
+
+function misnamed(host: string, tls: TLSSocket): TlsFault | undefined {
+  const why = checkServerIdentity(host, tls.getPeerCertificate())
+  return why && { result: 'certificate-host-mismatch', reason: why.message }
 }
 
 const DANE_TA = 2
 const DANE_EE = 3
 
 /** RFC 7672 §3.1: only DANE-EE, for which names and dates do not matter, and DANE-TA, under which the certificate must be valid for a name. */
-function matchesTlsa(tls: TLSSocket, { records, names }: Extract<TlsDemand, { kind: 'dane' }>): boolean {
+function againstTlsa(tls: TLSSocket, { records, names }: Extract<TlsDemand, { kind: 'dane' }>): TlsFault | undefined {
   const chain = chainOf(tls)
   const [leaf] = chain
-  if (!leaf) return false
-  const named = names.some((name) => leaf.checkHost(name) !== undefined)
-  return records.some((record) => (record.usage === DANE_EE ? matches(leaf, record) : record.usage === DANE_TA && named && leadsTo(chain, record)))
+  if (leaf && records.some((record) => record.usage === DANE_EE && matches(leaf, record))) return undefined
+  const anchored = leaf !== undefined && records.some((record) => record.usage === DANE_TA && leadsTo(chain, record))
+  if (anchored && names.some((name) => leaf.checkHost(name) !== undefined)) return undefined
+  const reason = 'its certificate is none that its TLSA records name'
+  return { result: anchored ? 'certificate-host-mismatch' : 'certificate-not-trusted', reason }
 }
 
 const DIGEST_OCTETS = [undefined, 32, 64]

@@ -76,6 +76,7 @@ class Incoming {
   #inspection: Inspection | undefined
   /** As it was written. */
   #header = Buffer.alloc(0)
+  #tlsOptional = false
   /** Our own lines, but for what the inspection says. */
   #top: { readonly returnPath: string; readonly lines: string } | undefined
   /** Of the reverse path and of what the client wrote, before our lines. */
@@ -145,7 +146,9 @@ class Incoming {
     const { policy, limits } = this.#deps
     const start = this.#gate.take()
     const block = start.subarray(0, blockEnd(start))
-    const added = await policy.header(block, checkHeader(block, limits), this.#visit)
+    const facts = checkHeader(block, limits)
+    const added = await policy.header(block, facts, this.#visit)
+    this.#tlsOptional = facts.tlsOptional
     if (this.#visit.transaction.onward.size > 0) checkCircles(block, this.#visit.transaction.onward)
     // A copy: the rest of the chunk is not to be kept.
     if (this.#visit.transaction.confirmed.size > 0) this.#header = Buffer.from(block)
@@ -175,6 +178,8 @@ class Incoming {
       eightBit: session.envelope.bodyType === '8bitmime',
       utf8: session.envelope.smtpUtf8 === true,
       ...{ requireTls: wishes.requireTls, envelopeId: wishes.envelopeId, ret: wishes.ret },
+      // Who asks for both means the first: RFC 8689 §3.
+      tlsOptional: this.#tlsOptional && !wishes.requireTls,
       expires: (wishes.holdUntil ?? now) + (this.#deps.lifetime ?? LIFETIME_SECONDS) * 1000,
     }
     const ways: Way[] = []

@@ -22,7 +22,7 @@ const MX = (...names: string[]): Zone => ({ MX: names.map((exchange) => ({ prefe
 /** The demand on the way to the domain's first host; as words where there is none. */
 async function demand(zones: Record<string, Zone>, { domain = 'x.test', validates = true } = {}) {
   const dns = { ...fakeDns(zones), validates }
-  const tlsPolicy = async (at: Parameters<typeof daneFor>[0]) => (await daneFor(at, dns)) ?? { kind: 'opportunistic' as const }
+  const tlsPolicy = async (at: Parameters<typeof daneFor>[0]) => (await daneFor(at, dns)) ?? { tls: { kind: 'opportunistic' as const } }
   const way = await wayTo(domain, { dns, hostname: 'us.test', relayFor: () => undefined, port: 25, tlsPolicy })
   const [hop] = await way.hops(way.hosts[0]!)
   return hop!.tls
@@ -159,7 +159,7 @@ test('mail waits for the certificate of the records: neither another one nor a s
   const spki = new X509Certificate(peer.pem.cert).publicKey.export({ type: 'spki', format: 'der' })
   const right = record(3, createHash('sha256').update(spki).digest())
   Object.assign(house.dns.zones, { 'x.test': MX('mx.x.test'), 'mx.x.test': { A: ['127.0.0.1'], secure: true }, '_25._tcp.mx.x.test': TLSA(EE) })
-  const tlsPolicy = async (at: Parameters<typeof daneFor>[0]) => (await daneFor(at, house.dns)) ?? { kind: 'opportunistic' as const }
+  const tlsPolicy = async (at: Parameters<typeof daneFor>[0]) => (await daneFor(at, house.dns)) ?? { tls: { kind: 'opportunistic' as const } }
   const route = { dns: house.dns, hostname: 'us.test', privateAddresses: true, port: peer.port, relayFor: () => undefined, tlsPolicy }
   const worker = house.work(peer.port, { route })
   const said = async () => (await house.queue.list({ limit: 10 })).map((one) => one.said).join()

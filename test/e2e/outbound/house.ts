@@ -9,7 +9,7 @@ import { stage, type TestStore, testStore } from '../../support/store.ts'
 import { fakeDns, type Zone } from './peer.ts'
 
 const HOSTNAME = 'mail.example.test'
-export const opportunistic: TlsPolicy = async () => ({ kind: 'opportunistic' })
+export const opportunistic: TlsPolicy = async () => ({ tls: { kind: 'opportunistic' } })
 /** Seconds: what is deferred is due again at once, or nearly so. */
 export const AT_ONCE: readonly number[] = [1]
 

@@ -53,7 +53,7 @@ function sender() {
     },
   }
 }
-const modeOf = async (of: ReturnType<typeof sender>) => (await of.policyOf('x.test'))?.mode
+const modeOf = async (of: ReturnType<typeof sender>) => (await of.policyOf('x.test')).policy?.mode
 
 test('fetched once, kept for other hosts and later ones; a new id fetches it anew, whichever mode it has', async () => {
   const one = sender()
@@ -252,12 +252,12 @@ test('where DANE says who it has to be, MTA-STS does not soften it; where it onl
   }
   const record = { usage: 3, selector: 1, matchingType: 1, certificate: Buffer.alloc(32) }
   house.dns.zones['_25._tcp.mx.x.test'] = { TLSA: [record], secure: true }
-  assert.equal((await tlsPolicy(at)).kind, 'dane')
+  assert.equal((await tlsPolicy(at, 'default')).tls.kind, 'dane')
   house.dns.zones['_25._tcp.mx.x.test'] = { TLSA: [{ ...record, usage: 1 }], secure: true }
-  assert.equal((await tlsPolicy(at)).kind, 'verify')
-  assert.equal((await tlsPolicy({ ...at, domain: 'y.test' })).kind, 'encrypt')
+  assert.equal((await tlsPolicy(at, 'default')).tls.kind, 'verify')
+  assert.equal((await tlsPolicy({ ...at, domain: 'y.test' }, 'default')).tls.kind, 'encrypt')
   delete house.dns.zones['_25._tcp.mx.x.test']
-  assert.equal((await tlsPolicy({ ...at, domain: 'y.test' })).kind, 'opportunistic')
+  assert.equal((await tlsPolicy({ ...at, domain: 'y.test' }, 'default')).tls.kind, 'opportunistic')
 })
 
 test('a relay is the admin’s word: no policy of the domain is asked for', async () => {

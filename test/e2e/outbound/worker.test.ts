@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
 import { NOTIFY } from '../../../src/store/queue.ts'
-import { type House, outboundHouse, until } from './house.ts'
+import { type House, opportunistic, outboundHouse, until } from './house.ts'
 import { type Peer, startPeer } from './peer.ts'
 
 let house: House
@@ -183,7 +183,7 @@ test('an address where no public server is is not gone to', async () => {
     hostname: 'mail.example.test',
     port: peer.port,
     relayFor: () => undefined,
-    tlsPolicy: async () => ({ kind: 'opportunistic' }) as const,
+    tlsPolicy: opportunistic,
   }
   work({ route })
   await house.send(['a@one.test'])

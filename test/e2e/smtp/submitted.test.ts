@@ -150,6 +150,21 @@ test('what is wished at MAIL and RCPT goes into the queue', async () => {
   await client.expect(['RSET', '250'], ['MAIL FROM:<ann@example.org> HOLDFOR=99999999', '501'])
 })
 
+test('TLS-Required: No stays with the message, unless REQUIRETLS says otherwise', async () => {
+  const { running, queue } = await submission()
+  const { client } = await greeted(running.port)
+  for (const [parameter, field, optional] of [
+    ['', 'TLS-Required: No\r\n', true],
+    [' REQUIRETLS', 'TLS-Required: No\r\n', false],
+    ['', '', false],
+  ] as const) {
+    await client.expect([`MAIL FROM:<ann@example.org>${parameter}`, '250'], ['RCPT TO:<x@elsewhere.example>', '250'], ['DATA', '354'])
+    assert.match(await client.say(`${field}${TEXT}.`), /^250 /)
+    const { mail } = queue.queued.at(-1)!
+    assert.deepEqual([mail.tlsOptional, mail.requireTls], [optional, parameter !== ''])
+  }
+})
+
 test('who is here and asked for is told of at once', async () => {
   const { running } = await submission()
   const { client } = await greeted(running.port)

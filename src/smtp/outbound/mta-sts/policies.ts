@@ -2,7 +2,8 @@
 import type { Log } from '../../../log.ts'
 import { type Dns, DnsTrouble, NoSuchName } from '../../../net/dns/dns.ts'
 import type { KeptStsPolicy, StsPolicies } from '../../../store/mta-sts.ts'
-import { type FetchOptions, fetchPolicy } from './fetch.ts'
+import type { TlsFault } from '../../../store/tls-sessions.ts'
+import { type FetchOptions, fetchPolicy, resultOf } from './fetch.ts'
 import { stsIdOf } from './policy.ts'
 
 /** Milliseconds: a policy that could not be fetched is not asked for again before. */
@@ -18,18 +19,26 @@ export interface StsOptions extends FetchOptions {
   readonly now?: () => number
 }
 
-/** undefined: the domain has none. Throws what the store throws. */
-export type StsPolicyOf = (domain: string) => Promise<KeptStsPolicy | undefined>
+export interface StsFound {
+  /** undefined: the domain has none that could be had. */
+  readonly policy?: KeptStsPolicy | undefined
+  /** Why not, where it says that it has one. */
+  readonly fault?: TlsFault | undefined
+}
+
+/** Throws what the store throws. */
+export type StsPolicyOf = (domain: string) => Promise<StsFound>
 
 export function stsPolicies(options: StsOptions): StsPolicyOf {
   const { policies, dns, log, now = Date.now } = options
-  /** Domain and id → when it may be tried again. */
-  const failed = new Map<string, number>()
-  const underWay = new Map<string, Promise<KeptStsPolicy | undefined>>()
+  /** By domain and id. */
+  const failed = new Map<string, { readonly until: number; readonly fault: TlsFault }>()
+  const underWay = new Map<string, Promise<StsFound>>()
 
-  async function fetchNow(domain: string, id: string): Promise<KeptStsPolicy | undefined> {
+  async function fetchNow(domain: string, id: string): Promise<StsFound> {
     const key = `${domain} ${id}`
-    if ((failed.get(key) ?? 0) > now()) return undefined
+    const before = failed.get(key)
+    if (before && before.until > now()) return { fault: before.fault }
     try {
       const { mode, mx, maxAge } = await fetchPolicy(domain, options)
       failed.delete(key)
@@ -38,18 +47,19 @@ export function stsPolicies(options: StsOptions): StsPolicyOf {
       // Where it cannot be kept it holds all the same.
       await policies.keep(domain, policy).catch((err: unknown) => log.warn({ err, domain }, 'an MTA-STS policy cannot be kept'))
       log.info({ domain, id, mode, mx: mx.slice(0, 10), maxAge }, 'an MTA-STS policy was fetched')
-      return policy
+      return { policy }
     } catch (err) {
-      log.info({ domain, id, why: err instanceof Error ? err.message : String(err) }, 'an MTA-STS policy cannot be fetched now')
+      const fault = { result: resultOf(err), reason: err instanceof Error ? err.message : String(err) }
+      log.info({ domain, id, why: fault.reason }, 'an MTA-STS policy cannot be fetched now')
       failed.delete(key)
       if (failed.size >= MAX_FAILED) failed.delete(failed.keys().next().value!)
-      failed.set(key, now() + RETRY_MS)
-      return undefined
+      failed.set(key, { until: now() + RETRY_MS, fault })
+      return { fault }
     }
   }
 
   /** One at a time for a domain, however many messages wait for it. */
-  function fetchOnce(domain: string, id: string): Promise<KeptStsPolicy | undefined> {
+  function fetchOnce(domain: string, id: string): Promise<StsFound> {
     const key = `${domain} ${id}`
     const under = underWay.get(key) ?? fetchNow(domain, id).finally(() => underWay.delete(key))
     underWay.set(key, under)
@@ -59,10 +69,13 @@ export function stsPolicies(options: StsOptions): StsPolicyOf {
   return async (domain) => {
     const [kept, id] = await Promise.all([policies.find(domain), idOf(domain, dns)])
     const holds = kept && kept.expires > now() ? kept : undefined
-    if (id === undefined) return holds
-    if (!holds || holds.id !== id) return (await fetchOnce(domain, id)) ?? holds
+    if (id === undefined) return { policy: holds }
+    if (!holds || holds.id !== id) {
+      const found = await fetchOnce(domain, id)
+      return found.policy || !holds ? found : { policy: holds }
+    }
     if (now() - holds.fetched > RENEW_MS) void fetchOnce(domain, id)
-    return holds
+    return { policy: holds }
   }
 }
 

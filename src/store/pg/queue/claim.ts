@@ -87,7 +87,7 @@ export function recipientOf(row: Row): ClaimedRecipient {
 
 const MESSAGE: Statement = {
   name: 'queue_message',
-  text: `select o.prefix, o.skip, o.size, o.reverse_path, o.eight_bit, o.utf8, o.require_tls, o.envelope_id, o.ret, o.queued_at, a.address
+  text: `select o.prefix, o.skip, o.size, o.reverse_path, o.eight_bit, o.utf8, o.require_tls, o.envelope_id, o.ret, o.queued_at, a.address, o.tls_optional
          from outbound o join account a on a.account_id = o.account_id where o.account_id = $1 and o.content_id = $2`,
 }
 
@@ -101,7 +101,9 @@ export async function messageOf(on: Queryable, account: AccountId, id: ContentId
     const [eightBit, utf8, requireTls] = [row.int() === 1, row.int() === 1, row.int() === 1]
     const [envelopeId, ret] = [row.text() || undefined, (row.text() || undefined) as 'FULL' | 'HDRS' | undefined]
     const queued = row.time()
-    message = { id, prefix, skip, size, reversePath, eightBit, utf8, requireTls, envelopeId, ret, queued, access: grantAccount(account, row.text()) }
+    const access = grantAccount(account, row.text())
+    const tlsOptional = row.int() === 1
+    message = { id, prefix, skip, size, reversePath, eightBit, utf8, requireTls, tlsOptional, envelopeId, ret, queued, access }
   })
   if (!message) throw new Error(`the message ${id} of account ${account} is not in the queue`)
   return message

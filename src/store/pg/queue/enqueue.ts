@@ -29,8 +29,8 @@ const ENQUEUE: Statement = {
     c as (insert into content (account_id, content_id, size, chunks, crlf_gain, sha256, header, envelope, bodystructure, parts, preview, structure_version)
       select $1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, ${STRUCTURE_VERSION} where not $14::boolean),
     k as (insert into content_chunk (account_id, content_id, seq, raw_size, zstd, data) select $1, $4, 0, $15, $16::boolean, $17 where $15::int4 is not null),
-    m as (insert into outbound (account_id, content_id, prefix, skip, size, reverse_path, eight_bit, utf8, require_tls, envelope_id, ret)
-      values ($1, $4, $18, $19, $20, $21, $22, $23, $24, $25, $26)),
+    m as (insert into outbound (account_id, content_id, prefix, skip, size, reverse_path, eight_bit, utf8, require_tls, envelope_id, ret, tls_optional)
+      values ($1, $4, $18, $19, $20, $21, $22, $23, $24, $25, $26, $35)),
     s as (insert into sent as t (account_id, hour, recipients) select $1, date_trunc('hour', now()), $27::int4 where $27::int4 > 0
       on conflict (account_id, hour) do update set recipients = t.recipients + excluded.recipients)
     insert into queue (bucket, account_id, content_id, domain, address, notify, original, run_at, expires_at)
@@ -98,7 +98,13 @@ const SENT: Statement = {
 async function write(tx: Tx, all: Enqueueing): Promise<void> {
   const spilled = isSpilled(all.content)
   if (spilled) await tx.begin()
-  await tx.rows(ENQUEUE, [...opValues(all), ...contentValues(all.content, spilled), ...messageValues(all), ...recipientValues(all.mail)])
+  await tx.rows(ENQUEUE, [
+    ...opValues(all),
+    ...contentValues(all.content, spilled),
+    ...messageValues(all),
+    ...recipientValues(all.mail),
+    all.mail.tlsOptional ?? false,
+  ])
   if (spilled) {
     await adoptSpilled(tx, all.account, all.content)
     await tx.commit()
