@@ -179,7 +179,7 @@ export const RFCS: readonly Rfc[] = [
     'part',
     'AUTHENTICATIONFAILED, UNAVAILABLE, INUSE, LIMIT, ALREADYEXISTS, NONEXISTENT, CANNOT, SERVERBUG and others where they fit',
   ),
-  rfc(5782, 'DNS Blacklists and Whitelists', 'words', 'how `postern doctor` asks one, and how it knows one that lists everybody'),
+  rfc(5782, 'DNS Blacklists and Whitelists', 'part', 'lists of addresses; one that lists everybody does not count'),
   rfc(
     5802,
     'Salted Challenge Response Authentication Mechanism (SCRAM)',
@@ -341,6 +341,7 @@ export const RFCS: readonly Rfc[] = [
     { smtp: ['REQUIRETLS'] },
   ),
   rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),
+  rfc(8904, 'DNS Whitelist (DNSWL) Email Authentication Method Extension', 'part', '`dnswl` in Authentication-Results'),
   rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
   rfc(9051, 'IMAP4rev2', 'full', 'beside IMAP4rev1, whose commands and RECENT stay; what differs begins with ENABLE IMAP4rev2', {
     imap: ['IMAP4rev2'],

@@ -12,7 +12,7 @@ import { type Command, Usage } from './args.ts'
 import { withDatabase } from './backup/database.ts'
 import { about, type Finding, messageOf, type Seen, type Verdict, type World } from './checks/check.ts'
 import { dkimCheck, mxCheck, srvCheck } from './checks/domain.ts'
-import { addressCheck, certificateFindings, listsCheck, reverseCheck, tlsaCheck } from './checks/host.ts'
+import { addressCheck, askedListsCheck, certificateFindings, listsCheck, reverseCheck, tlsaCheck } from './checks/host.ts'
 import { configFindings, databaseFindings, diskFindings, factsOf, queueFindings, serverFindings } from './checks/house.ts'
 import { clockCheck, outwardCheck } from './checks/outward.ts'
 import { dmarcCheck, mtaStsCheck, tlsReportsCheck } from './checks/policies.ts'
@@ -79,6 +79,7 @@ const OF_HOST: readonly (readonly [string, (seen: Seen) => Promise<Finding[]>])[
   ['address', addressCheck],
   ['reverse name', reverseCheck],
   ['block lists', listsCheck],
+  ['lists of the config', askedListsCheck],
   ['TLSA', tlsaCheck],
   ['way out', outwardCheck],
   ['clock', clockCheck],

@@ -1,5 +1,6 @@
-/** The section `inbound`: what becomes of mail from other servers whose author cannot be who From says. */
+/** The section `inbound`: what becomes of mail from other servers: by whom it comes, and where its author cannot be who From says. */
 import { z } from 'zod'
+import { screenSettings } from './dnsbl.ts'
 import { section } from './limits.ts'
 
 export const DMARC_ACTIONS = ['reject', 'junk', 'mark'] as const
@@ -20,6 +21,7 @@ export function inboundSection<D extends z.ZodType<string>>(domain: D, canonical
     authenticate: z.boolean(said('true or false')),
     dmarc: action,
     domains: byDomain,
+    ...screenSettings(domain),
     trusted_sealers: z.array(domain, said('a list of domains')).max(MAX_SEALERS, said(`a list of at most ${MAX_SEALERS} domains`)),
   })
     .partial()

@@ -1,7 +1,7 @@
 /** What a config file may say. Every message completes the sentence "KEY must be …". */
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { addressSections, inboundSettings } from './address-sections.ts'
+import { isNetwork } from './dnsbl.ts'
 import { inboundSection } from './inbound.ts'
 import { limits, section } from './limits.ts'
 import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
@@ -65,14 +65,6 @@ function isWebAddress(value: string): boolean {
 }
 
 const webAddress = text('an https:// URL').refine(isWebAddress, said('an https:// URL, without a query'))
-
-/** An IP address, or a network as `10.0.0.0/8`. */
-function isNetwork(value: string): boolean {
-  const [address = '', prefix, ...more] = value.split('/')
-  const family = isIP(address)
-  if (family === 0 || more.length > 0) return false
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128))
-}
 
 const servers = <S extends Record<string, z.ZodType>>(what: string, more: S) =>
   section({ url: text(what), url_file: text('the path of a file that holds the URL'), ...more })

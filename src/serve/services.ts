@@ -19,6 +19,7 @@ import { inboundOf } from './inbound.ts'
 import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
 import { sends, srsOf } from './outbound.ts'
+import { screenOf } from './screen.ts'
 
 export interface ServiceDeps {
   readonly config: Config
@@ -66,7 +67,12 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   const mailbox = { store, authenticator, presence, log, hostname }
   const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }
   return {
-    mx: mxService({ ...smtp, tls: tls.service('mx'), inbound: inboundOf(config, dns, limits.admission.shared) }),
+    mx: mxService({
+      ...smtp,
+      tls: tls.service('mx'),
+      inbound: inboundOf(config, dns, limits.admission.shared),
+      screen: screenOf({ config, dns, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
+    }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),
     imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),

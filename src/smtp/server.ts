@@ -16,6 +16,7 @@ import type { Throttle } from '../store/throttle.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import type { DeliveryStore } from './deliver.ts'
 import type { InboundParts } from './inbound/authentication.ts'
+import { Screen, type ScreenParts } from './inbound/screen.ts'
 import { ROOM_PER_MESSAGE, SMTP_LIMITS, type SmtpLimits } from './limits.ts'
 import { InFlight, Tarpit } from './pace.ts'
 import type { PathRules } from './path.ts'
@@ -62,6 +63,8 @@ export interface MxDeps extends SmtpDeps {
   readonly inbound?: InboundParts | undefined
   /** Absent: nobody collects reports of other servers. */
   readonly reports?: ReportInbox | undefined
+  /** Absent: no list is asked, and nobody is greylisted. */
+  readonly screen?: Omit<ScreenParts, 'hostname'> | undefined
 }
 
 export interface SubmissionDeps extends SmtpDeps {
@@ -79,7 +82,9 @@ export interface SubmissionDeps extends SmtpDeps {
 export function mxService(deps: MxDeps): Serve {
   const limits = { ...SMTP_LIMITS, ...deps.limits }
   const log = deps.log.child({ service: 'mx' })
-  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) }, { hostname: deps.hostname, inbound: deps.inbound, log })
+  const { hostname, inbound } = deps
+  const screen = deps.screen && new Screen({ ...deps.screen, hostname })
+  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) }, { hostname, inbound, screen, log })
   const data: DataDeps = { ...deps, limits, policy, log, revealClient: true }
   return new SmtpServer({ ...deps, limits, policy, log, data, login: undefined }).serve
 }

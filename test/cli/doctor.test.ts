@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, test } from 'node:test'
-import { type Finding, reversed, type Seen, type World } from '../../src/cli/checks/check.ts'
+import type { Finding, Seen, World } from '../../src/cli/checks/check.ts'
 import { examine, lineOf } from '../../src/cli/doctor.ts'
 import { tlsaOf } from '../../src/cli/zone/records.ts'
 import { servedPorts, shownCertificate } from '../../src/cli/zone/setting.ts'
 import { checkConfig, parseConfig } from '../../src/config/load.ts'
 import { dkimRecord } from '../../src/mail/dkim-record.ts'
+import { reversed } from '../../src/net/dns/lists.ts'
 import { words } from '../../src/serve/words.ts'
 import type { SigningKey } from '../../src/store/dkim.ts'
 import { fakeDns, type Zone } from '../e2e/outbound/peer.ts'
@@ -85,6 +86,26 @@ async function differs(changes: Changes): Promise<string[]> {
   const healthy = new Set(lines(await examine(seen())))
   return lines(await examine(seen(changes))).filter((line) => !healthy.has(line))
 }
+
+test('lists that the config asks about clients: each has the entry that every list has, or is warned of', async () => {
+  const yaml = `inbound: {dnsbl: [${['works', 'gone', 'blind', 'all'].map((zone) => `{zone: ${zone}.test, action: junk}`)}]}`
+  const zones = {
+    '2.0.0.127.works.test': { A: ['127.0.0.2'] },
+    '2.0.0.127.blind.test': { A: ['127.255.255.254'] },
+    '2.0.0.127.all.test': { A: ['127.0.0.2'] },
+    '1.0.0.127.all.test': { A: ['127.0.0.2'] },
+  }
+  const findings = await examine(seen({ zones, yaml }))
+  assert.deepEqual(
+    findings.filter(({ about }) => about.includes('inbound')).map(({ verdict, about }) => [verdict, about]),
+    [
+      ['ok', '"inbound.dnsbl", works.test'],
+      ['warning', '"inbound.dnsbl", gone.test'],
+      ['warning', '"inbound.dnsbl", blind.test'],
+      ['warning', '"inbound.dnsbl", all.test'],
+    ],
+  )
+})
 
 test('a healthy domain: nothing to do', async () => {
   const findings = await examine(seen())

@@ -1,6 +1,6 @@
 /** What `postern doctor` looks at, and how it says what it saw. Whatever goes to the network is given. */
-import { isIP, isIPv4 } from 'node:net'
 import { type Dns, NoSuchName, type RecordData, type RecordType } from '../../net/dns/dns.ts'
+import { plainAddress } from '../../net/dns/lists.ts'
 import type { ReadPolicy } from '../../smtp/outbound/mta-sts/policy.ts'
 import type { Setting } from '../zone/setting.ts'
 
@@ -61,18 +61,6 @@ export const versioned = async (dns: Dns, name: string, version: RegExp): Promis
 export async function addressesAt(dns: Dns, name: string): Promise<string[]> {
   const [four, six] = await Promise.all([ask(dns, name, 'A'), ask(dns, name, 'AAAA')])
   return [...new Set([...four, ...six].map(plainAddress))]
-}
-
-export const plainAddress = (address: string): string => (isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address)
-
-/** The labels of an address, the last first: 1.2.3.4 as 4.3.2.1, IPv6 by its nibbles (RFC 5782 §2.4). */
-export function reversed(address: string): string {
-  if (isIPv4(address)) return address.split('.').reverse().join('.')
-  const [head = '', tail] = plainAddress(address).split('::')
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups = [...before, ...new Array<string>(8 - before.length - after.length).fill('0'), ...after]
-  return [...groups.map((group) => group.padStart(4, '0')).join('')].reverse().join('.')
 }
 
 export const messageOf = (err: unknown): string => (err instanceof Error ? err.message || err.name : String(err))

@@ -3,9 +3,10 @@ import { X509Certificate } from 'node:crypto'
 import { isIP, isIPv4 } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { DnsTrouble } from '../../net/dns/dns.ts'
+import { askList, listWorks, plainAddress, reversed } from '../../net/dns/lists.ts'
 import { isPrivate } from '../../smtp/outbound/mx.ts'
 import { isUsable, matches } from '../../smtp/outbound/tls.ts'
-import { about, addressesAt, ask, type Finding, plainAddress, reversed, type Seen } from './check.ts'
+import { about, addressesAt, ask, type Finding, type Seen } from './check.ts'
 
 const MAX_ADDRESSES = 8
 const MAX_NAMES = 5
@@ -93,7 +94,7 @@ async function listsOf(address: string, { world: { dns } }: Seen): Promise<Findi
   const findings: Finding[] = []
   const clean: string[] = []
   for (const list of asked) {
-    const codes = await listed(address, list.zone, dns)
+    const codes = await askList(dns, list.zone, address)
     if (codes === undefined)
       findings.push(skipped(`${list.zone} gives no answer to the resolver that is asked; it may give one to a resolver of your own ("dns.servers")`))
     else if (codes.length === 0) clean.push(list.zone)
@@ -106,21 +107,17 @@ async function listsOf(address: string, { world: { dns } }: Seen): Promise<Findi
   return findings
 }
 
-/**
- * The codes that a list has for an address; undefined: it does not say. RFC 5782 §2.1, §5: what is no 127.0.0.0/8 is no answer of a list (a domain that was sold, a provider's
- * page for names that do not exist), and a list that has 127.0.0.1 lists everybody. 127.255.255.0/24 is how Spamhaus says that it does not answer whoever asks.
- */
-async function listed(address: string, zone: string, dns: Seen['world']['dns']): Promise<string[] | undefined> {
-  try {
-    const records = await ask(dns, `${reversed(address)}.${zone}`, 'A')
-    if (records.some((code) => code.startsWith('127.255.255.'))) return undefined
-    const codes = records.filter((code) => code.startsWith('127.') && code !== '127.0.0.1')
-    if (codes.length > 0 && (await ask(dns, `1.0.0.127.${zone}`, 'A')).length > 0) return undefined
-    return codes
-  } catch (err) {
-    if (err instanceof DnsTrouble) return undefined
-    throw err
-  }
+/** Those that the config asks about clients: one that is down, or does not answer our resolver, holds nobody off. */
+export async function askedListsCheck({ config: { inbound }, world: { dns } }: Seen): Promise<Finding[]> {
+  const zones = (inbound?.dnsbl ?? []).map(({ zone }) => zone)
+  const works = await Promise.all(zones.map((zone) => listWorks(dns, zone)))
+  return zones.map((zone, i) => {
+    const { ok, warning } = about(`"inbound.dnsbl", ${zone}`)
+    if (works[i]) return ok('it answers')
+    return warning(
+      'it does not have 127.0.0.2 as every list has, or has everybody, so it does not count: it may answer only a resolver of your own ("dns.servers"), or be gone',
+    )
+  })
 }
 
 export async function tlsaCheck({ config: { hostname }, certificate, world: { dns } }: Seen): Promise<Finding[]> {

@@ -1,7 +1,8 @@
 /** Whether SPF lets our addresses send: mailauth's evaluation of the record, on our DNS. */
 import { spf } from 'mailauth/lib/spf/index.js'
+import { plainAddress } from '../../net/dns/lists.ts'
 import { boundedResolver } from '../../smtp/inbound/resolver.ts'
-import { about, addressesAt, type Finding, plainAddress, type Seen, versioned } from './check.ts'
+import { about, addressesAt, type Finding, type Seen, versioned } from './check.ts'
 
 const MAX_MS = 20_000
 const MAX_ADDRESSES = 8

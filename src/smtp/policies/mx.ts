@@ -3,6 +3,7 @@ import type { Log } from '../../log.ts'
 import { withoutResultsOf } from '../../mail/auth-results.ts'
 import { networkOf } from '../../store/remote.ts'
 import { authentication, type InboundParts } from '../inbound/authentication.ts'
+import type { Screen } from '../inbound/screen.ts'
 import { NO_ROOM, Reply } from '../reply.ts'
 import { sideBySide } from './inspections.ts'
 import { acceptLocal } from './local.ts'
@@ -13,10 +14,12 @@ export interface MxParts {
   readonly hostname: string
   /** Absent: nobody is asked who he is. */
   readonly inbound?: InboundParts | undefined
+  /** Absent: whoever comes is taken as he comes. */
+  readonly screen?: Screen | undefined
   readonly log: Log
 }
 
-export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts): Policy {
+export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, log }: MxParts): Policy {
   const { throttle, limits } = deps
   return {
     wantsLogin: false,
@@ -25,6 +28,7 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts):
     // A stranger is told nothing but by our reply: whatever else we sent him might go to somebody who never wrote.
     rcptParameters: new Set(),
     hasWishes: false,
+    arrived: (visit) => screen?.arrived(visit),
     async sender(_address, visit) {
       if (deps.hasRoom?.() === false) throw new Reply(452, '4.3.1', NO_ROOM)
       if (isExempt(deps, visit)) return
@@ -32,6 +36,7 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts):
       if (!ok) throw new Reply(450, '4.7.1', 'Too many messages from your address, try again later')
     },
     async recipient(address, wish, visit) {
+      await screen?.checkLists(address, visit)
       if (!(await acceptLocal(address, wish, visit, deps))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
     },
     async header() {
@@ -42,6 +47,8 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, log }: MxParts):
     async inspect({ block }, visit) {
       const all: Inspection[] = []
       if (inbound && !inbound.isOwn(visit.remote)) all.push(await authentication(block, visit, { ...inbound, hostname, log }))
+      const listed = await screen?.inspect(visit)
+      if (listed) all.push(listed)
       return sideBySide(all)
     },
   }

@@ -18,6 +18,8 @@ export interface Policy {
   readonly rcptParameters: ReadonlySet<string>
   /** EHLO says more: DSN, REQUIRETLS, FUTURERELEASE. */
   readonly hasWishes: boolean
+  /** Before the greeting. */
+  arrived?(visit: Visit): void
   /** MAIL FROM; '' is the null sender. */
   sender(address: string, visit: Visit): Promise<void>
   /** RCPT TO: notes the recipient in the visit's transaction. */

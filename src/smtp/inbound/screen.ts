@@ -1,0 +1,69 @@
+/** Who comes to port 25, before anybody looks at what he brings: what lists say of his address, and whether he comes again when he is told to. */
+import { authenticationResults } from '../../mail/auth-results.ts'
+import { readersOf } from '../onward.ts'
+import type { Inspection } from '../policies/policy.ts'
+import type { Visit } from '../visit.ts'
+import { type AddressLists, type Listing, listingResults } from './dnsbl.ts'
+
+export interface ScreenParts {
+  /** The authserv-id. */
+  readonly hostname: string
+  /** Absent: none is asked. */
+  readonly lists?: AddressLists | undefined
+  /** Addresses that all of this is not for: this host's, those that hide others, and those that the config names. */
+  readonly isExempt: (address: string) => boolean
+}
+
+/** Who keeps a list, or its listed, from being heard has to be able to hear of it: RFC 5321 §4.5.1, RFC 2142. */
+const CONTACT = /^"?(?:postmaster|abuse)"?(?:@|$)/i
+
+const NONE: readonly Listing[] = []
+
+export class Screen {
+  readonly #o: ScreenParts
+  readonly #looks = new WeakMap<Visit, Promise<readonly Listing[]>>()
+
+  constructor(parts: ScreenParts) {
+    this.#o = parts
+  }
+
+  /** Lists are asked while the client says hello. */
+  arrived(visit: Visit): void {
+    void this.#listings(visit)
+  }
+
+  #listings(visit: Visit): Promise<readonly Listing[]> {
+    const { lists, isExempt } = this.#o
+    let looks = this.#looks.get(visit)
+    if (looks === undefined) {
+      looks = !lists || isExempt(visit.remote) ? Promise.resolve(NONE) : lists.look(visit.remote)
+      this.#looks.set(visit, looks)
+    }
+    return looks
+  }
+
+  /** At RCPT and no sooner, so that postmaster can be written to. Throws Reply. */
+  async checkLists(recipient: string, visit: Visit): Promise<void> {
+    const rejecting = (await this.#listings(visit)).find(({ rule }) => rule.action === 'reject')
+    if (rejecting === undefined || CONTACT.test(recipient)) return
+    const refusal = await this.#o.lists!.refusal(rejecting, visit.remote)
+    visit.connection.log.info({ remote: visit.remote, from: visit.transaction.from, to: recipient, reply: refusal.line }, 'listed client refused')
+    throw refusal
+  }
+
+  /** Says of a message what lists have of who brings it. */
+  async inspect(visit: Visit): Promise<Inspection | undefined> {
+    const listings = await this.#listings(visit)
+    if (listings.length === 0) return undefined
+    const lines = authenticationResults(this.#o.hostname, listingResults(listings, visit.remote))
+    const isJunk = listings.some(({ rule }) => rule.action === 'junk')
+    return {
+      write: () => undefined,
+      async finish() {
+        const junk = isJunk ? readersOf(visit.transaction).map(({ access }) => access.account) : []
+        return { lines, junk: new Set(junk) }
+      },
+      abort: () => undefined,
+    }
+  }
+}
