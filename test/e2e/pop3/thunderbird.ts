@@ -1,10 +1,11 @@
-/** Thunderbird without a screen, told what to do through Marionette, its own remote control; what it has is read from its profile's files. */
+/** Thunderbird on a display of its own (Xvfb), told what to do through Marionette, its own remote control; what it has is read from its profile's files. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { missing } from '../../support/programs.ts'
 import type { Account } from './site.ts'
 
 /** Not the script of that name in the PATH, which looks for old profiles. */
@@ -13,7 +14,7 @@ const START_WITHIN = 60_000
 const SCRIPT_WITHIN = 60_000
 
 /** The reason to skip, for node:test. */
-export const noThunderbird = (): string | false => !existsSync(PROGRAM) && 'not installed: thunderbird'
+export const noThunderbird = (): string | false => (existsSync(PROGRAM) ? missing('Xvfb') : 'not installed: thunderbird')
 
 export interface Box {
   readonly name: string
@@ -116,6 +117,28 @@ export interface Got {
   readonly file: string
 }
 
+/** A display of its own that nobody looks at. */
+class Screen {
+  readonly display: string
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, display: string) {
+    this.#child = child
+    this.display = display
+  }
+
+  static async open(): Promise<Screen> {
+    const child = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1280x800x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const [number] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [Buffer | number | null]
+    if (!Buffer.isBuffer(number)) throw new Error(`Xvfb did not start (${number})`)
+    return new Screen(child, `:${number.toString('latin1').trim()}`)
+  }
+
+  close(): void {
+    this.#child.kill('SIGTERM')
+  }
+}
+
 export class Thunderbird implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #remote: Marionette
@@ -137,8 +160,11 @@ export class Thunderbird implements AsyncDisposable {
     writeFileSync(join(profile, 'user.js'), preferences(boxes))
     const portFile = join(profile, 'MarionetteActivePort')
     rmSync(portFile, { force: true })
-    const args = ['--headless', '--no-remote', '--profile', profile, '--marionette', '--remote-allow-system-access']
-    const child = spawn(PROGRAM, args, { env: { PATH: process.env['PATH'], HOME: dir, LANG: 'C.UTF-8' }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const args = ['--no-remote', '--profile', profile, '--marionette', '--remote-allow-system-access']
+    const screen = await Screen.open()
+    const env = { PATH: process.env['PATH'], HOME: dir, LANG: 'C.UTF-8', DISPLAY: screen.display, MOZ_ENABLE_WAYLAND: '0' }
+    const child = spawn(PROGRAM, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.once('exit', () => screen.close())
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
     for (const until = performance.now() + START_WITHIN; !existsSync(portFile) || readFileSync(portFile, 'utf8') === ''; await sleep(50)) {
