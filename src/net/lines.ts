@@ -46,6 +46,8 @@ export interface LineReaderOptions {
   /** Once it aborts, `readLine` answers undefined, at once if it is waiting. Counted octets are still read: they belong to a command that runs. */
   readonly stop?: AbortSignal
   readonly pace?: Pace
+  /** What came is still read when the connection has closed behind it: for who asked, and hears the last answer. */
+  readonly toTheEnd?: boolean
 }
 
 interface Wait {
@@ -59,6 +61,7 @@ export class LineReader {
   readonly #socket: Duplex
   readonly #stop: AbortSignal | undefined
   readonly #pace: Pace
+  readonly #toTheEnd: boolean
   #chunks: Buffer[] = []
   /** Octets in all chunks. */
   #unread = 0
@@ -72,8 +75,9 @@ export class LineReader {
   #timer: NodeJS.Timeout | undefined
   #timerDue = 0
 
-  constructor(socket: Duplex, { stop, pace = DEFAULT_PACE }: LineReaderOptions = {}) {
+  constructor(socket: Duplex, { stop, pace = DEFAULT_PACE, toTheEnd = false }: LineReaderOptions = {}) {
     this.#socket = socket
+    this.#toTheEnd = toTheEnd
     this.#stop = stop
     this.#pace = pace
     if (socket.destroyed || socket.readableEnded) this.#ended = true
@@ -214,8 +218,10 @@ export class LineReader {
 
   /** Nobody is there to be answered any more, so what is unread is dropped. */
   readonly #onClose = (): void => {
-    this.#chunks = []
-    this.#unread = this.#scanned = this.#tailRoom = 0
+    if (!this.#toTheEnd) {
+      this.#chunks = []
+      this.#unread = this.#scanned = this.#tailRoom = 0
+    }
     this.#stop?.removeEventListener('abort', this.#wake)
     clearTimeout(this.#timer)
     this.#onEnd()

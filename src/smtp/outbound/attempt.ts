@@ -1,5 +1,6 @@
 /** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
 import type { Accounts } from '../../store/accounts.ts'
+import { Unavailable } from '../../store/errors.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
 import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
@@ -49,38 +50,44 @@ export async function attempt(claim: Claim, deps: AttemptDeps, now = Date.now())
 type Word = Said & { readonly remote: string; readonly inDoubt?: boolean }
 
 async function send(claim: Claim, deps: AttemptDeps): Promise<{ said: readonly Word[]; unreachable: string | undefined }> {
-  const all = (word: Word): readonly Word[] => claim.recipients.map(() => word)
+  const lost = (failure: Failure) => ({
+    said: claim.recipients.map(() => failure),
+    unreachable: failure.permanent || failure.cause instanceof Unavailable ? undefined : failure.said,
+  })
   let way: Way
   try {
     way = await wayTo(claim.domain, deps.route, claim.message.tlsOptional ? 'optional' : 'default')
   } catch (err) {
-    const failure = failureOf(err, claim.domain)
-    return { said: all(failure), unreachable: failure.permanent ? undefined : failure.said }
+    return lost(failureOf(err, claim.domain))
   }
   const kept = await deps.connections.take(way)
   // One that waited may have been closed meanwhile: that says nothing about the host.
   const first = kept && (await over(claim, kept, way, deps))
   if (first && (!first.retry || first.inDoubt)) return { said: first.said, unreachable: undefined }
   const fresh = deps.connections.open(way)
+  let last: Sent | undefined
   try {
     for (;;) {
       const { value: connected } = await fresh.next()
-      const { said, retry, inDoubt } = await over(claim, connected, way, deps)
-      if (!retry || inDoubt) return { said, unreachable: undefined }
+      last = await over(claim, connected, way, deps)
+      if (!last.retry || last.inDoubt) return { said: last.said, unreachable: undefined }
     }
   } catch (err) {
-    const failure = failureOf(err, claim.domain)
-    return { said: all(failure), unreachable: failure.permanent ? undefined : failure.said }
+    // What a host said that was reached says more than that another one was not.
+    if (last) return { said: last.said, unreachable: last.before354 }
+    return lost(failureOf(err, claim.domain))
   }
 }
 
-const NO_OCTETS = new Failure('The message cannot be read now', { permanent: false, status: '4.3.0' })
+const OUR_FAULT = new Failure('The database of this server could not be asked', { permanent: false, status: '4.3.0' })
 
 interface Sent {
   readonly said: readonly Word[]
   /** Nothing was decided: another host may be asked. */
   readonly retry: boolean
   readonly inDoubt: boolean
+  /** What went wrong before the server asked for the text: that is about the host. Later it may be about this message alone. */
+  readonly before354?: string | undefined
 }
 
 async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner }: AttemptDeps): Promise<Sent> {
@@ -90,7 +97,9 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
   const mail: OutgoingMail = { ...message, recipients }
   let dot = false
   let ours: unknown
+  let text = false
   const octets = async function* (): AsyncGenerator<Buffer> {
+    text = true
     yield message.prefix
     try {
       yield* store.read(message.access, message.id, message.skip, message.skip + message.size - message.prefix.length)
@@ -101,7 +110,12 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
   }
   try {
     const said = await client.send(mail, octets, async () => {
-      dot = await queue.noteDot(claim, recipients, owner)
+      try {
+        dot = await queue.noteDot(claim, recipients, owner)
+      } catch (err) {
+        ours = err
+        throw err
+      }
       return dot
     })
     connections.keep(way, { client, hop, messages: messages + 1 })
@@ -109,11 +123,11 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
   } catch (err) {
     const failure = failureOf(err, remote)
     connections.keep(way, { client, hop, messages: messages + 1 })
-    // What our own store does not give says nothing about the host.
-    if (ours !== undefined) return { said: recipients.map(() => NO_OCTETS), retry: false, inDoubt: false }
+    // What our own store does not give, or does not note, says nothing about the host.
+    if (ours !== undefined) return { said: recipients.map(() => OUR_FAULT), retry: false, inDoubt: false }
     // After the final dot without an answer nobody knows: no other host is asked now, or it comes twice for certain.
     const word: Word = Object.assign(failure, { inDoubt: dot })
-    return { said: recipients.map(() => word), retry: failure.elsewhere, inDoubt: dot }
+    return { said: recipients.map(() => word), retry: failure.elsewhere, inDoubt: dot, before354: text ? undefined : failure.said }
   }
 }
 

@@ -5,7 +5,7 @@ import { LineReader } from '../../net/lines.ts'
 import { BLOCK, Output } from '../../net/output.ts'
 import { NOTIFY } from '../../store/queue.ts'
 import type { TlsFault } from '../../store/tls-sessions.ts'
-import { type Answer, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
+import { type Answer, asksForMore, CLOSING, isDone, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
 import { Failure, failureOf } from './failure.ts'
 import { demandsTls, type Secured, secure, type TlsDemand, type TlsStart } from './tls.ts'
 
@@ -84,7 +84,7 @@ export class SmtpClient {
     this.#options = options
     this.#timeouts = { ...CLIENT_TIMEOUTS, ...options.timeouts }
     this.host = options.host
-    this.#lines = new LineReader(socket)
+    this.#lines = new LineReader(socket, { toTheEnd: true })
     this.#out = new Output(socket, { stallMs: this.#timeouts.block })
   }
 
@@ -127,7 +127,7 @@ export class SmtpClient {
 
   async #begin(): Promise<void> {
     const greeting = await this.#answer(this.#timeouts.greeting)
-    if (greeting.code !== 220) throw refusal(greeting, this.host, { aboutHost: true })
+    if (!isDone(greeting)) throw refusal(greeting, this.host, { aboutHost: true })
     await this.#hello()
     if (!this.#secured && this.#options.tls.kind !== 'none') {
       const from = this.#socket.localAddress ?? ''
@@ -146,14 +146,14 @@ export class SmtpClient {
 
   async #hello(): Promise<void> {
     const ehlo = await this.#ask(`EHLO ${this.#options.hostname}`)
-    if (ehlo.code === 250) {
+    if (isDone(ehlo)) {
       this.#extensions = new Map(ehlo.lines.slice(1).map((line) => extensionOf(line)))
       return
     }
     this.#extensions = new Map()
     // A server from before EHLO says that it knows no such command; anything else is a no.
     const helo = ehlo.code >= 500 && ehlo.code <= 504 ? await this.#ask(`HELO ${this.#options.hostname}`) : ehlo
-    if (helo.code !== 250) throw refusal(helo, this.host, { aboutHost: true })
+    if (!isDone(helo)) throw refusal(helo, this.host, { aboutHost: true })
   }
 
   /** Resolves to what was amiss where it goes on all the same. */
@@ -166,7 +166,8 @@ export class SmtpClient {
     }
     if (!this.has('STARTTLS')) return no(`${this.host} does not offer TLS, which has to be`)
     const ready = await this.#ask('STARTTLS')
-    if (ready.code !== 220) return no(`${this.host} does not begin TLS: ${wordsOf(ready)}`)
+    if (ready.code === CLOSING) throw refusal(ready, this.host, { aboutHost: true })
+    if (!isDone(ready)) return no(`${this.host} does not begin TLS: ${wordsOf(ready)}`)
     // What came in the clear behind the reply was not written by the one that we are about to know.
     if (this.#lines.detach().length > 0)
       throw new Failure(`${this.host} wrote before TLS what belongs behind it`, {
@@ -176,7 +177,7 @@ export class SmtpClient {
     const { socket, secured } = await secure(this.#socket, { host: this.host, demand: tls, timeout: this.#timeouts.handshake })
     this.#socket = socket
     this.#secured = secured
-    this.#lines = new LineReader(socket)
+    this.#lines = new LineReader(socket, { toTheEnd: true })
     this.#out.through(socket)
     return secured.fault
   }
@@ -188,16 +189,16 @@ export class SmtpClient {
       throw new Failure(`${this.host} would see our password in the clear`, { permanent: false, status: '4.7.0', remote: this.host, elsewhere: true })
     let answer: Answer
     if (offered.includes('LOGIN') && !offered.includes('PLAIN')) {
-      await this.#expect(334, 'AUTH LOGIN')
-      await this.#expect(334, Buffer.from(user).toString('base64'))
+      await this.#expectMore('AUTH LOGIN')
+      await this.#expectMore(Buffer.from(user).toString('base64'))
       answer = await this.#ask(Buffer.from(password).toString('base64'))
     } else answer = await this.#ask(`AUTH PLAIN ${plain}`)
-    if (answer.code !== 235) throw refusal(answer, this.host, { aboutHost: true })
+    if (!isDone(answer)) throw refusal(answer, this.host, { aboutHost: true })
   }
 
-  async #expect(code: number, line: string): Promise<void> {
+  async #expectMore(line: string): Promise<void> {
     const answer = await this.#ask(line)
-    if (answer.code !== code) throw refusal(answer, this.host, { aboutHost: true })
+    if (!asksForMore(answer)) throw refusal(answer, this.host, { aboutHost: true })
   }
 
   /**
@@ -227,56 +228,91 @@ export class SmtpClient {
   }
 
   async #transaction(mail: OutgoingMail, octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said[]> {
-    const { command, data, dot } = this.#timeouts
-    const commands = [this.#mailFrom(mail), ...mail.recipients.map((recipient) => this.#rcptTo(recipient)), 'DATA']
-    const piped = this.has('PIPELINING')
-    if (piped) {
-      for (const line of commands) this.#out.write(`${line}\r\n`, 'utf8')
-      await this.#out.flush()
+    const { from, said, go } = await this.#envelope(mail)
+    if (go === undefined) return said
+    if (!isDone(from) || !asksForMore(go) || said.every((one) => one instanceof Failure)) return this.#unwanted({ from, go, said })
+    try {
+      await this.#write(octets)
+    } catch (err) {
+      // It went away; perhaps it said why.
+      await this.#nothingEarly({ text: true })
+      throw err
     }
-    const next = (i: number): Promise<Answer> => (piped ? this.#answer(i === commands.length - 1 ? data : command) : this.#ask(commands[i]!))
-    const from = await next(0)
-    if (from.code !== 250 && !piped) {
-      await this.#reset()
-      throw refusal(from, this.host)
-    }
-    const said: Said[] = []
-    for (let i = 1; i <= mail.recipients.length; i++) said.push(this.#saidOf(await next(i)))
-    const accepted = said.filter((one) => !(one instanceof Failure)).length
-    if (accepted === 0 && !piped) {
-      await this.#reset()
-      return said
-    }
-    const go = await next(commands.length - 1)
-    if (from.code !== 250 || go.code !== 354 || accepted === 0) return this.#unwanted({ from, go, said })
-    await this.#write(octets)
     if (!(await beforeDot())) {
       this.close()
       throw new Failure('It is somebody else’s to send by now', { permanent: false, status: '4.3.0', remote: this.host })
     }
+    await this.#nothingEarly({ text: true })
     await this.#out.flush()
-    const end = await this.#answer(dot)
-    const outcome: Said = end.code === 250 ? { status: statusOf(end), said: wordsOf(end) } : refusal(end, this.host)
-    if (end.code === 421) this.close()
+    const end = await this.#answer(this.#timeouts.dot)
+    if (asksForMore(end)) {
+      this.close()
+      throw new Failure(`${this.host} says neither yes nor no: ${wordsOf(end)}`, {
+        permanent: false,
+        status: '4.5.0',
+        remote: this.host,
+        elsewhere: true,
+      })
+    }
+    const outcome: Said = isDone(end) ? { status: statusOf(end), said: wordsOf(end) } : refusal(end, this.host)
+    if (end.code === CLOSING) this.close()
     return said.map((one) => (one instanceof Failure ? one : outcome))
+  }
+
+  /** From MAIL to DATA. `go` is the answer to DATA; undefined: nobody is left who it could go to, and it was not asked for. */
+  async #envelope(mail: OutgoingMail): Promise<{ from: Answer; said: Said[]; go: Answer | undefined }> {
+    const { command, data } = this.#timeouts
+    const commands = [this.#mailFrom(mail), ...mail.recipients.map((recipient) => this.#rcptTo(recipient)), 'DATA']
+    const piped = this.has('PIPELINING')
+    if (piped) {
+      await this.#nothingEarly()
+      for (const line of commands) this.#out.write(`${line}\r\n`, 'utf8')
+      await this.#out.flush()
+    }
+    const next = async (i: number): Promise<Answer> => {
+      const answer = await (piped ? this.#answer(i === commands.length - 1 ? data : command) : this.#ask(commands[i]!))
+      if (answer.code === CLOSING) throw refusal(answer, this.host)
+      return answer
+    }
+    const from = await next(0)
+    if (!isDone(from) && !piped) {
+      await this.#reset()
+      throw refusal(from, this.host)
+    }
+    const said: Said[] = []
+    const refused = (): boolean => said.every((one) => one instanceof Failure)
+    try {
+      for (let i = 1; i <= mail.recipients.length; i++) said.push(this.#saidOf(await next(i)))
+      if (refused() && !piped) {
+        await this.#reset()
+        return { from, said, go: undefined }
+      }
+      return { from, said, go: await next(commands.length - 1) }
+    } catch (err) {
+      // It went away after it had said all that matters.
+      this.close()
+      if (!isDone(from)) throw refusal(from, this.host)
+      if (said.length === mail.recipients.length && refused()) return { from, said, go: undefined }
+      throw err
+    }
   }
 
   /** Everything was written ahead, and the server wants none of it. Where it asks for the text all the same it gets an empty one, which goes to nobody. */
   async #unwanted({ from, go, said }: { from: Answer; go: Answer; said: readonly Said[] }): Promise<Said[]> {
-    if (go.code === 354) {
+    if (asksForMore(go)) {
       // Nobody it accepted: a lone dot is refused (RFC 2920 §3.1). Somebody: an empty message must not reach them.
       if (said.some((one) => !(one instanceof Failure))) this.close()
       else await this.#ask('.')
     }
     if (this.usable) await this.#reset()
-    if (from.code !== 250) throw refusal(from, this.host)
-    if (go.code === 354) return [...said]
+    if (!isDone(from)) throw refusal(from, this.host)
+    if (asksForMore(go)) return [...said]
     const all = refusal(go, this.host)
     return said.map((one) => (one instanceof Failure ? one : all))
   }
 
   #saidOf(answer: Answer): Said {
-    return answer.code === 250 || answer.code === 251 ? { status: statusOf(answer), said: wordsOf(answer) } : refusal(answer, this.host)
+    return isDone(answer) ? { status: statusOf(answer), said: wordsOf(answer) } : refusal(answer, this.host)
   }
 
   async #write(octets: () => AsyncIterable<Uint8Array>): Promise<void> {
@@ -284,9 +320,12 @@ export class SmtpClient {
     const dotted = new DottedWriter(this.#out, { regular: false })
     for await (const piece of octets()) {
       dotted.write(piece)
-      if (this.#out.queued >= BLOCK) await this.#out.flush()
+      if (this.#out.queued < BLOCK) continue
+      await this.#out.flush()
+      await this.#nothingEarly({ text: true })
     }
     await this.#out.flush()
+    await this.#nothingEarly({ text: true })
     dotted.end()
   }
 
@@ -314,10 +353,26 @@ export class SmtpClient {
 
   async #reset(): Promise<void> {
     const answer = await this.#ask('RSET').catch(() => undefined)
-    if (answer?.code !== 250) this.close()
+    if (!answer || !isDone(answer)) this.close()
+  }
+
+  /**
+   * What is said before it is asked for would be taken for the answer to what is asked next: to another recipient, to the final dot. Throws Failure then. A no to the text is
+   * one, however early it comes.
+   */
+  async #nothingEarly({ text = false } = {}): Promise<void> {
+    if (!this.#lines.lineReady) return
+    this.#over = true
+    const early = await readAnswer(this.#lines, { idleMs: this.#timeouts.command, remote: this.host })
+    this.close()
+    if (early.code === CLOSING || (text && early.code >= 400)) throw refusal(early, this.host)
+    throw new Failure(`${this.host} says what it was not asked: ${wordsOf(early)}`, {
+      ...{ permanent: false, status: '4.5.0', remote: this.host, elsewhere: true },
+    })
   }
 
   async #ask(line: string): Promise<Answer> {
+    await this.#nothingEarly()
     this.#out.write(`${line}\r\n`, 'utf8')
     await this.#out.flush()
     return this.#answer(this.#timeouts.command)
@@ -325,7 +380,7 @@ export class SmtpClient {
 
   async #answer(idleMs: number): Promise<Answer> {
     const answer = await readAnswer(this.#lines, { idleMs, remote: this.host })
-    if (answer.code === 421) this.#over = true
+    if (answer.code === CLOSING) this.#over = true
     return answer
   }
 

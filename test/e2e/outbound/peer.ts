@@ -1,5 +1,6 @@
 /** Mail servers of the test's own, which do what they are told, and a DNS that says where they are. */
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { type Answer, type Dns, DnsTrouble, NoSuchName, type RecordData, type RecordType } from '../../../src/net/dns/dns.ts'
 import { makeSelfSigned } from '../../../src/net/self-signed.ts'
@@ -12,7 +13,10 @@ export interface Took {
   readonly secure: boolean
 }
 
-/** What is said to a command; undefined: what a good server says. 'close' ends the connection instead, 'hang' says nothing. */
+/**
+ * What is said to a command; undefined: what a good server says. Instead of an answer: 'close' ends the connection, 'reset' cuts it, 'hang' says nothing from there on, 'endless' goes on for
+ * ever, 'rubbish' writes past TLS. 'slowly …' says it octet by octet, '… close' ends the connection behind it.
+ */
 export type Script = (line: string, peer: { readonly secure: boolean; readonly connection: number; readonly address: string }) => string | undefined
 
 export interface Peer {
@@ -67,15 +71,26 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
   const address = raw.localAddress ?? ''
   let socket: Socket = raw
   let secure = false
+  let mute = false
   let buffer = ''
   let data: string[] | undefined
   let from = ''
   let to: string[] = []
   const write = (answer: string): void => {
-    if (answer === 'hang') return
-    if (answer === 'close') socket.destroy()
-    else if (answer.endsWith(' close')) socket.end(`${answer.slice(0, -6)}\r\n`)
-    else socket.write(`${answer}\r\n`)
+    if (mute) return
+    if (answer === 'hang') mute = true
+    else if (answer === 'close') socket.destroy()
+    else if (answer === 'reset') raw.resetAndDestroy()
+    else if (answer === 'rubbish') raw.write('rubbish, and no record of TLS')
+    else if (answer === 'endless') {
+      mute = true
+      const timer = setInterval(() => socket.write('250-and on\r\n'), 20)
+      socket.once('close', () => clearInterval(timer))
+    } else if (answer.startsWith('slowly ')) void dribble(socket, `${answer.slice(7)}\r\n`)
+    else if (answer.endsWith(' close')) {
+      mute = true
+      socket.end(`${answer.slice(0, -6)}\r\n`)
+    } else socket.write(`${answer}\r\n`)
   }
   const greet = (): void => write(peer.script('CONNECT', { secure, connection, address }) ?? '220 peer.test ready')
   const good = (line: string): string => {
@@ -118,12 +133,12 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       return
     }
     const answer = peer.script(line, { secure, connection, address }) ?? good(line)
-    if (/^MAIL/i.test(line) && answer.startsWith('250')) {
+    if (/^MAIL/i.test(line) && answer.startsWith('2')) {
       from = /<(.*?)>/.exec(line)![1]!
       to = []
     }
-    if (/^RCPT/i.test(line) && answer.startsWith('250')) to.push(/<(.*?)>/.exec(line)![1]!)
-    if (/^DATA/i.test(line) && answer.startsWith('354')) data = []
+    if (/^RCPT/i.test(line) && answer.startsWith('2')) to.push(/<(.*?)>/.exec(line)![1]!)
+    if (/^DATA/i.test(line) && answer.startsWith('3')) data = []
     write(answer)
   }
   const listen = (): void => {
@@ -139,6 +154,13 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
   }
   listen()
   greet()
+}
+
+async function dribble(socket: Socket, text: string): Promise<void> {
+  for (const octet of text) {
+    socket.write(octet)
+    await sleep(1)
+  }
 }
 
 export type Zone = { readonly [T in RecordType]?: readonly RecordData[T][] } & {
