@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NOTIFY } from '../store/queue.ts'
+import { NOTIFY_DEFAULT } from '../store/queue.ts'
 import { futureRelease, MAX_HOLD_SECONDS, wishesOf, wishOf } from './notify.ts'
 import { Reply } from './reply.ts'
 
@@ -8,7 +8,7 @@ const refused = (what: () => unknown, of: unknown): void =>
   assert.throws(what, (err: unknown) => err instanceof Reply && err.responseCode === 501, JSON.stringify(of))
 
 test('NOTIFY and ORCPT', () => {
-  assert.deepEqual(wishOf(false), { notify: NOTIFY.failure, original: undefined })
+  assert.deepEqual(wishOf(false), { notify: NOTIFY_DEFAULT, original: undefined })
   assert.deepEqual(wishOf({ NOTIFY: 'never' }), { notify: 0, original: undefined })
   assert.deepEqual(wishOf({ NOTIFY: 'SUCCESS,delay', ORCPT: 'rfc822;a+2Bb@x.test' }), { notify: 5, original: 'rfc822;a+2Bb@x.test' })
   for (const bad of ['', 'NEVER,SUCCESS', 'SUCCESS,SUCCESS', 'FAILURE,', 'X', '__proto__']) refused(() => wishOf({ NOTIFY: bad }), bad)

@@ -11,10 +11,9 @@ export const QUEUE_LEASE_SECONDS = 300
 /** Recipients of one message that go to one domain in one transaction of SMTP (RFC 5321 §4.5.3.1.8). */
 export const MAX_CLAIM_RECIPIENTS = 100
 
-/** NOTIFY of RFC 3461 §4.1: bits. NEVER is none of them. */
-export const NOTIFY = { never: 0, success: 1, failure: 2, delay: 4 } as const
-/** Where the sender said nothing. */
-export const NOTIFY_DEFAULT = NOTIFY.failure
+/** NOTIFY of RFC 3461 §4.1: bits. NEVER is none of them; `unsaid`: the sender said nothing, and nothing is passed on. */
+export const NOTIFY = { never: 0, success: 1, failure: 2, delay: 4, unsaid: 8 } as const
+export const NOTIFY_DEFAULT = NOTIFY.failure | NOTIFY.unsaid
 
 export interface OutboundRecipient {
   /** Forward-path, canonical. */
@@ -94,8 +93,9 @@ export interface Claim {
 
 /** What became of one recipient. */
 export type Outcome = { readonly id: bigint; readonly epoch: number } & Told &
+  /** `passedOn`: with what its sender wants to hear; the other server tells him. */
   (
-    | { readonly kind: 'delivered' }
+    | { readonly kind: 'delivered'; readonly passedOn?: boolean | undefined }
     | { readonly kind: 'failed' }
     /** Tried again after so many seconds. */
     | { readonly kind: 'deferred'; readonly seconds: number; readonly warned?: boolean }

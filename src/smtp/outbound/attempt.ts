@@ -4,8 +4,9 @@ import { Unavailable } from '../../store/errors.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
 import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
-import type { OutgoingMail, Said } from './client.ts'
+import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
+import type { OutgoingMail } from './envelope.ts'
 import { Failure, failureOf } from './failure.ts'
 import { deliverHere } from './local.ts'
 import { type RouteOptions, type Way, wayTo } from './route.ts'
@@ -47,7 +48,7 @@ export async function attempt(claim: Claim, deps: AttemptDeps, now = Date.now())
 }
 
 /** With the server's name. */
-type Word = Said & { readonly remote: string; readonly inDoubt?: boolean }
+type Word = Said & { readonly remote: string; readonly inDoubt?: boolean; readonly passedOn?: boolean }
 
 async function send(claim: Claim, deps: AttemptDeps): Promise<{ said: readonly Word[]; unreachable: string | undefined }> {
   const lost = (failure: Failure) => ({
@@ -119,7 +120,7 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
       return dot
     })
     connections.keep(way, { client, hop, messages: messages + 1 })
-    return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote })), retry: false, inDoubt: false }
+    return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote, passedOn: client.has('DSN') })), retry: false, inDoubt: false }
   } catch (err) {
     const failure = failureOf(err, remote)
     connections.keep(way, { client, hop, messages: messages + 1 })
@@ -134,7 +135,7 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
 function outcomeOf({ id, epoch, attempts }: ClaimedRecipient, word: Word, { schedule, connections }: AttemptDeps): Outcome {
   const { status, said, remote } = word
   const told = { id, epoch, status, said, remote }
-  if (!(word instanceof Failure)) return { kind: 'delivered', ...told }
+  if (!(word instanceof Failure)) return { kind: 'delivered', ...told, passedOn: word.passedOn }
   if (word.permanent) return { kind: 'failed', ...told }
   if (connections.aborted && !word.inDoubt) return { kind: 'released', ...told, said: '' }
   const wait = retryAfter(attempts, schedule)

@@ -3,9 +3,9 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { DottedWriter } from '../../net/dots.ts'
 import { LineReader } from '../../net/lines.ts'
 import { BLOCK, Output } from '../../net/output.ts'
-import { NOTIFY } from '../../store/queue.ts'
 import type { TlsFault } from '../../store/tls-sessions.ts'
 import { type Answer, asksForMore, CLOSING, isDone, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
+import { mailFrom, type OutgoingMail, rcptTo } from './envelope.ts'
 import { Failure, failureOf } from './failure.ts'
 import { demandsTls, type Secured, secure, type TlsDemand, type TlsStart } from './tls.ts'
 
@@ -42,23 +42,6 @@ export interface ClientOptions {
   readonly signal?: AbortSignal | undefined
   /** Told once what came of STARTTLS, where it is asked for; `from`: our address. */
   readonly onTls?: ((came: { readonly from: string; readonly fault: TlsFault | undefined }) => void) | undefined
-}
-
-export interface OutgoingRecipient {
-  readonly address: string
-  readonly notify: number
-  readonly original?: string | undefined
-}
-
-export interface OutgoingMail {
-  readonly reversePath: string
-  readonly recipients: readonly OutgoingRecipient[]
-  readonly size: number
-  readonly eightBit: boolean
-  readonly utf8: boolean
-  readonly requireTls: boolean
-  readonly envelopeId?: string | undefined
-  readonly ret?: 'FULL' | 'HDRS' | undefined
 }
 
 /** What the server said to one recipient: a Failure, or its words. */
@@ -262,7 +245,8 @@ export class SmtpClient {
   /** From MAIL to DATA. `go` is the answer to DATA; undefined: nobody is left who it could go to, and it was not asked for. */
   async #envelope(mail: OutgoingMail): Promise<{ from: Answer; said: Said[]; go: Answer | undefined }> {
     const { command, data } = this.#timeouts
-    const commands = [this.#mailFrom(mail), ...mail.recipients.map((recipient) => this.#rcptTo(recipient)), 'DATA']
+    const offers = (extension: string): boolean => this.has(extension)
+    const commands = [mailFrom(mail, offers), ...mail.recipients.map((recipient) => rcptTo(recipient, offers)), 'DATA']
     const piped = this.has('PIPELINING')
     if (piped) {
       await this.#nothingEarly()
@@ -327,28 +311,6 @@ export class SmtpClient {
     await this.#out.flush()
     await this.#nothingEarly({ text: true })
     dotted.end()
-  }
-
-  #mailFrom({ reversePath, size, eightBit, utf8, requireTls, envelopeId, ret }: OutgoingMail): string {
-    const parameters = [
-      ...(this.has('SIZE') ? [`SIZE=${size}`] : []),
-      ...(eightBit && this.has('8BITMIME') ? ['BODY=8BITMIME'] : []),
-      ...(utf8 && this.has('SMTPUTF8') ? ['SMTPUTF8'] : []),
-      ...(requireTls ? ['REQUIRETLS'] : []),
-      ...(ret && this.has('DSN') ? [`RET=${ret}`] : []),
-      ...(envelopeId !== undefined && this.has('DSN') ? [`ENVID=${envelopeId}`] : []),
-    ]
-    return [`MAIL FROM:<${reversePath}>`, ...parameters].join(' ')
-  }
-
-  #rcptTo({ address, notify, original }: OutgoingRecipient): string {
-    if (!this.has('DSN')) return `RCPT TO:<${address}>`
-    const words = [
-      ...(notify & NOTIFY.success ? ['SUCCESS'] : []),
-      ...(notify & NOTIFY.failure ? ['FAILURE'] : []),
-      ...(notify & NOTIFY.delay ? ['DELAY'] : []),
-    ]
-    return [`RCPT TO:<${address}>`, `NOTIFY=${words.length > 0 ? words.join(',') : 'NEVER'}`, ...(original ? [`ORCPT=${original}`] : [])].join(' ')
   }
 
   async #reset(): Promise<void> {

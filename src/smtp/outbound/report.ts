@@ -38,9 +38,11 @@ export function createReporter(deps: ReportDeps): Reporter {
       for (let i = 0; i < AT_ONCE; i++) {
         const report = await deps.queue.claimReport(deps.owner)
         if (!report) return
-        const recipients = report.recipients.map((r): DsnRecipient => ({ ...r, action: r.kind === 'failed' ? 'failed' : 'relayed' }))
-        const ids = report.recipients.map(({ id }) => id)
-        await send(report.message, recipients, ids, deps)
+        // What expired or was given up by hand is here whatever was asked for.
+        const wanted = report.recipients.filter(({ kind, notify }) => (notify & (kind === 'failed' ? NOTIFY.failure : NOTIFY.success)) !== 0)
+        const recipients = wanted.map((r): DsnRecipient => ({ ...r, action: r.kind === 'failed' ? 'failed' : 'relayed' }))
+        const ids = wanted.map(({ id }) => id)
+        if (wanted.length > 0) await send(report.message, recipients, ids, deps)
         await deps.queue.reported(report, deps.owner)
       }
     },

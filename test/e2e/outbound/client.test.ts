@@ -4,9 +4,10 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { after, afterEach, beforeEach, test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Tlsa } from '../../../src/net/dns/dns.ts'
-import { type ClientOptions, type OutgoingMail, SmtpClient } from '../../../src/smtp/outbound/client.ts'
+import { type ClientOptions, SmtpClient } from '../../../src/smtp/outbound/client.ts'
+import type { OutgoingMail } from '../../../src/smtp/outbound/envelope.ts'
 import { Failure } from '../../../src/smtp/outbound/failure.ts'
-import { NOTIFY } from '../../../src/store/queue.ts'
+import { NOTIFY, NOTIFY_DEFAULT } from '../../../src/store/queue.ts'
 import { type Peer, startPeer } from './peer.ts'
 
 let peer: Peer
@@ -145,6 +146,8 @@ test('what is asked of the server it has to offer: size, SMTPUTF8, REQUIRETLS; D
   await send(client, { envelopeId: 'e+2B', ret: 'HDRS', eightBit: true, recipients: [{ address: 'b@them.test', notify: 5, original: 'rfc822;x' }] })
   assert.ok(peer.lines.includes('MAIL FROM:<a@us.test> SIZE=20 BODY=8BITMIME RET=HDRS ENVID=e+2B'))
   assert.ok(peer.lines.includes('RCPT TO:<b@them.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x'))
+  await send(client, { recipients: [{ address: 'c@them.test', notify: NOTIFY_DEFAULT }] })
+  assert.ok(peer.lines.includes('RCPT TO:<c@them.test>'), 'who said nothing has nothing said for him')
   peer.extensions = ['SIZE 0']
   const plain = await connect()
   assert.equal((await failure(send(plain, { recipients: [{ address: 'grün@them.test', notify: 2 }] }))).status, '5.6.7')

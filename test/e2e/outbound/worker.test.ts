@@ -216,6 +216,28 @@ test('told of what was asked for: relayed where the other side does not report, 
   assert.equal((await house.inbox()).length, before + 1)
 })
 
+test('where the other server reports by itself it is asked to, and nothing is said twice; who wants to hear nothing hears nothing, however it ends', async () => {
+  const before = (await house.inbox()).length
+  work()
+  const to = (address: string, notify: number) => ({ address, domain: 'one.test', notify })
+  await house.send([], { recipients: [to('a@one.test', NOTIFY.success)] })
+  await empty()
+  assert.ok(peer.lines.includes('RCPT TO:<a@one.test> NOTIFY=SUCCESS'))
+  await worker!.stop(0)
+  const old = { expires: Date.now() - 1000, notBefore: Date.now() - 2000 }
+  await house.send([], { recipients: [to('never@one.test', NOTIFY.never), to('success@one.test', NOTIFY.success)], ...old })
+  await house.send([], { recipients: [to('failure@one.test', NOTIFY.failure)], ...old })
+  await house.send([], { recipients: [to('null@one.test', NOTIFY.failure)], reversePath: '', ...old })
+  assert.equal(await house.queue.expire(), 4)
+  work()
+  await empty()
+  const reports = (await house.inbox()).slice(before)
+  assert.deepEqual(
+    reports.map((text) => [...text.matchAll(/Final-Recipient: rfc822; (\S+)/g)].map(([, address]) => address)),
+    [['failure@one.test']],
+  )
+})
+
 test('stopped in the middle: it goes back as if it had not been tried, and another worker sends it', async () => {
   for (const at of ['DATA', 'CONNECT']) {
     peer.script = (line) => (line === at ? 'hang' : undefined)

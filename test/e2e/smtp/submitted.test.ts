@@ -4,7 +4,7 @@ import { after, test } from 'node:test'
 import type { AccountAccess } from '../../../src/store/access.ts'
 import { Unavailable } from '../../../src/store/errors.ts'
 import type { StagedContent } from '../../../src/store/mailstore.ts'
-import { type NewOutbound, NOTIFY, type Queue } from '../../../src/store/queue.ts'
+import { type NewOutbound, NOTIFY_DEFAULT, type Queue } from '../../../src/store/queue.ts'
 import { Client, plain, type Running, startMx, startSubmission } from './harness.ts'
 
 class RecordingQueue implements Pick<Queue, 'enqueue' | 'sent'> {
@@ -64,9 +64,9 @@ test('to strangers and to a neighbour, in one message', async () => {
     recipients.map((r) => [r.address, r.domain, r.notify]),
     [
       // What stands before the @ is the other host's business.
-      ['Friend@elsewhere.example', 'elsewhere.example', NOTIFY.failure],
-      ['other@elsewhere.example', 'elsewhere.example', NOTIFY.failure],
-      ['x@munchen.example', 'munchen.example', NOTIFY.failure],
+      ['Friend@elsewhere.example', 'elsewhere.example', NOTIFY_DEFAULT],
+      ['other@elsewhere.example', 'elsewhere.example', NOTIFY_DEFAULT],
+      ['x@munchen.example', 'munchen.example', NOTIFY_DEFAULT],
     ],
   )
   assert.equal(expires - notBefore, 5 * 86_400_000)

@@ -63,12 +63,12 @@ export async function settle(pool: Pool, claim: Settling, outcomes: readonly Out
   })
 }
 
-/** Only who asked for it is told; nobody is told of what has no reverse-path (RFC 5321 §4.5.5). */
+/** Only who asked for it is told, by the last server that can (RFC 3461 §5.2); nobody is told of what has no reverse-path (RFC 5321 §4.5.5). */
 function become(outcome: Outcome, notify: number, reversePath: string): { state: number; seconds: number } {
   const tells = (bit: number): boolean => reversePath !== '' && (notify & bit) !== 0
   switch (outcome.kind) {
     case 'delivered':
-      return { state: tells(NOTIFY.success) ? DELIVERED : GONE, seconds: REPORT_AFTER }
+      return { state: tells(NOTIFY.success) && outcome.passedOn !== true ? DELIVERED : GONE, seconds: REPORT_AFTER }
     case 'failed':
       return { state: tells(NOTIFY.failure) ? FAILED : GONE, seconds: REPORT_AFTER }
     case 'deferred':

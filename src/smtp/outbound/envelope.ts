@@ -1,0 +1,49 @@
+/** The commands that carry an envelope, with what the other server offers to know of it: RFC 5321, 1870, 6152, 6531, 3461, 8689. */
+import { NOTIFY } from '../../store/queue.ts'
+
+export interface OutgoingRecipient {
+  readonly address: string
+  readonly notify: number
+  readonly original?: string | undefined
+}
+
+export interface OutgoingMail {
+  readonly reversePath: string
+  readonly recipients: readonly OutgoingRecipient[]
+  readonly size: number
+  readonly eightBit: boolean
+  readonly utf8: boolean
+  readonly requireTls: boolean
+  readonly envelopeId?: string | undefined
+  readonly ret?: 'FULL' | 'HDRS' | undefined
+}
+
+/** Whether the server has an extension. */
+type Offers = (extension: string) => boolean
+
+export function mailFrom({ reversePath, size, eightBit, utf8, requireTls, envelopeId, ret }: OutgoingMail, offers: Offers): string {
+  const parameters = [
+    ...(offers('SIZE') ? [`SIZE=${size}`] : []),
+    ...(eightBit && offers('8BITMIME') ? ['BODY=8BITMIME'] : []),
+    ...(utf8 && offers('SMTPUTF8') ? ['SMTPUTF8'] : []),
+    ...(requireTls ? ['REQUIRETLS'] : []),
+    ...(ret && offers('DSN') ? [`RET=${ret}`] : []),
+    ...(envelopeId !== undefined && offers('DSN') ? [`ENVID=${envelopeId}`] : []),
+  ]
+  return [`MAIL FROM:<${reversePath}>`, ...parameters].join(' ')
+}
+
+/** NOTIFY only where the sender said it (RFC 3461 §5.2.1). */
+export function rcptTo({ address, notify, original }: OutgoingRecipient, offers: Offers): string {
+  if (!offers('DSN')) return `RCPT TO:<${address}>`
+  const words = [
+    ...(notify & NOTIFY.success ? ['SUCCESS'] : []),
+    ...(notify & NOTIFY.failure ? ['FAILURE'] : []),
+    ...(notify & NOTIFY.delay ? ['DELAY'] : []),
+  ]
+  return [
+    `RCPT TO:<${address}>`,
+    ...(notify & NOTIFY.unsaid ? [] : [`NOTIFY=${words.length > 0 ? words.join(',') : 'NEVER'}`]),
+    ...(original ? [`ORCPT=${original}`] : []),
+  ].join(' ')
+}
