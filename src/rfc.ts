@@ -61,6 +61,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(2606, 'Reserved Top Level DNS Names', 'words', 'example.test as the domain of a machine without one'),
   rfc(2920, 'SMTP Service Extension for Command Pipelining', 'full', 'PIPELINING', { smtp: ['PIPELINING'] }),
   rfc(2971, 'IMAP4 ID Extension', 'full', 'ID', { imap: ['ID'] }),
+  rfc(
+    3030,
+    'SMTP Service Extensions for Transmission of Large and Binary MIME Messages',
+    'part',
+    'BDAT on every port, with lines that end in CRLF; no BINARYMIME; mail to others goes by DATA',
+    { smtp: ['CHUNKING'] },
+  ),
   rfc(3206, 'The SYS and AUTH POP Response Codes', 'full', 'SYS/TEMP, SYS/PERM, AUTH', { pop3: ['AUTH-RESP-CODE'] }),
   rfc(
     3207,

@@ -4,58 +4,35 @@
  */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { SMTPServer, SMTPServerSession } from 'smtp-server'
+import type { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
-import type { Authenticator } from '../auth/login.ts'
 import { mechanismsFor } from '../auth/sasl/index.ts'
 import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
 import type { Log } from '../log.ts'
 import { channelBindings } from '../net/channel-binding.ts'
-import type { SmtpLimits } from './limits.ts'
+import { type ChunkedConnection, Chunking } from './chunking.ts'
+import type { ConnectionHost, ConnectionOptions } from './host.ts'
+import { MessageStream } from './message-stream.ts'
 import { futureRelease } from './notify.ts'
 import { CommandBudget, watchPace } from './pace.ts'
-import { type PathCommand, type PathRules, parsePathCommand, type Verb } from './path.ts'
+import { type PathCommand, parsePathCommand, type Verb } from './path.ts'
 import { hasEnhancedCode, Reply, replyTo } from './reply.ts'
-import type { AuthRequest } from './stages/auth.ts'
-import { BEFORE_TLS, IDLE_TALK, isBase64, isForeign, verbOf } from './verbs.ts'
+import { type AuthRequest, NOT_BASE64, parseAuth } from './stages/auth.ts'
+import { BEFORE_TLS, ENDS_MESSAGE, IDLE_TALK, isBase64, isForeign, verbOf } from './verbs.ts'
 import type { User } from './visit.ts'
 import { WireParser } from './wire.ts'
 
 /** Replies that count as bad commands. RFC 5321 §4.2.4 for the codes. */
 const BAD = new Set([500, 501, 502, 503, 504, 530, 538, 555])
-const NOT_BASE64 = new Reply(501, '5.5.2', 'That is not base64')
 
-/** What a connection needs of the service that it belongs to. */
-export interface ConnectionHost {
-  readonly limits: SmtpLimits
-  readonly wantsLogin: boolean
-  /** EHLO says what of RFC 4865 there is. */
-  readonly hasWishes: boolean
-  /** That there are, before what a connection's TLS has to say. */
-  readonly mechanisms: readonly SaslMechanism[]
-  readonly authenticator: Authenticator | undefined
-  readonly mailRules: PathRules
-  readonly rcptRules: PathRules
-  /** A Reply refuses DATA. */
-  beforeData(session: SMTPServerSession): Reply | undefined
-  freshContext(): void
-  /** Throws Reply. */
-  authenticate(session: SMTPServerSession, request: AuthRequest): Promise<User>
-}
-
-export interface ConnectionOptions {
-  readonly remote: string
-  readonly secure: boolean
-  readonly log: Log
-}
-
-export class Connection extends SMTPConnection {
+export class Connection extends SMTPConnection implements ChunkedConnection {
   readonly log: Log
   /** Resolves when the connection is over. */
   readonly ended: Promise<void>
   readonly #end: () => void
   readonly #host: ConnectionHost
   readonly #budget: CommandBudget
+  readonly #chunking: Chunking
   /** Close listeners of whoever accepted the socket: smtp-server takes all of them away at STARTTLS. */
   readonly #foreign: readonly ((hadError: boolean) => void)[]
   readonly #patience: NodeJS.Timeout
@@ -82,6 +59,7 @@ export class Connection extends SMTPConnection {
     this.#end = resolve
     const limits = server.limits
     this.#budget = new CommandBudget(limits.idleTalk)
+    this.#chunking = new Chunking(this, server)
     this.session.secure = this.secure = secure
     if (secure) this.tlsOptions = (socket as TLSSocket).getCipher()
     this.#disable()
@@ -136,12 +114,16 @@ export class Connection extends SMTPConnection {
     unheard.heard()
   }
 
-  /** After the reply to DATA. */
+  /** After the reply to DATA; that to BDAT is given now. */
   dataDone(closes: boolean): void {
+    this.unwatch()
+    if (!this.#chunking.settled()) this.#commandDone()
+    if (closes) this.close()
+  }
+
+  unwatch(): void {
     this.#stopWatching?.()
     this.#stopWatching = undefined
-    this.#commandDone()
-    if (closes) this.close()
   }
 
   /** A command was answered. true: it was the last. */
@@ -195,7 +177,8 @@ export class Connection extends SMTPConnection {
     const refusal = this.#refusalOf(verb, command, challenged)
     if (refusal) {
       if (challenged) this._nextHandler = false
-      this.#refuse(refusal)
+      if (verb === 'BDAT' && !challenged) this.#chunking.command(command, refusal)
+      else this.refuse(refusal)
       callback()
       return
     }
@@ -205,20 +188,21 @@ export class Connection extends SMTPConnection {
         if (!this.#commandDone()) callback()
       })
     }
+    const start = this.#chunking.open && ENDS_MESSAGE.has(verb) ? () => this.#chunking.abandon(run) : run
     const wait = !challenged && IDLE_TALK.has(verb) ? this.#budget.take() : 0
-    if (wait > 0) setTimeout(run, wait).unref()
-    else run()
+    if (wait > 0) setTimeout(start, wait).unref()
+    else start()
   }
 
   #refusalOf(verb: string, command: Buffer, challenged: boolean): Reply | undefined {
     if (this.#commands++ === 0 && isForeign(verb)) return new Reply(421, '4.7.0', 'This is a mail server', { closes: true })
-    if (this.#farewell !== undefined) return this.#farewell
+    if (this.#farewell !== undefined && !(verb === 'BDAT' && this.#chunking.open)) return this.#farewell
     if (challenged) return isBase64(command.toString('latin1').trim()) ? undefined : NOT_BASE64
     if (this.#host.wantsLogin && !this.secure && !BEFORE_TLS.has(verb)) return new Reply(530, '5.7.0', 'Must issue a STARTTLS command first')
     return undefined
   }
 
-  #refuse(reply: Reply): void {
+  refuse(reply: Reply): void {
     if (reply.closes) this.dismiss(reply)
     else this.send(reply.responseCode, reply.message)
   }
@@ -234,7 +218,7 @@ export class Connection extends SMTPConnection {
 
   /** smtp-server's lines of EHLO, with our list of mechanisms and what it does not know. */
   #extensions(lines: readonly string[]): string[] {
-    const ours = lines.map((line) => (/^AUTH /.test(line) ? this.#authLine() : line))
+    const ours = lines.flatMap((line) => (line === '8BITMIME' ? [line, 'CHUNKING'] : /^AUTH /.test(line) ? this.#authLine() : line))
     return this.#host.hasWishes && this.secure ? [...ours, futureRelease()] : ours
   }
 
@@ -260,7 +244,7 @@ export class Connection extends SMTPConnection {
   /** false: it was refused. */
   #acceptsPath(verb: Verb, command: Buffer): boolean {
     const path = this.#path(verb, command)
-    if (path instanceof Reply) this.#refuse(path)
+    if (path instanceof Reply) this.refuse(path)
     return !(path instanceof Reply)
   }
 
@@ -273,14 +257,17 @@ export class Connection extends SMTPConnection {
   }
 
   override handler_RCPT(command: Buffer, callback: () => void): void {
-    if (this.#acceptsPath('RCPT TO', command)) super.handler_RCPT(command, callback)
+    if (this.#chunking.open) {
+      this.refuse(new Reply(503, '5.5.1', 'RCPT may not follow BDAT'))
+      callback()
+    } else if (this.#acceptsPath('RCPT TO', command)) super.handler_RCPT(command, callback)
     else callback()
   }
 
   override handler_AUTH(command: Buffer, callback: () => void): void {
     const request = this.#authRequest(command)
     if (request instanceof Reply) {
-      this.#refuse(request)
+      this.refuse(request)
       callback()
       return
     }
@@ -301,21 +288,18 @@ export class Connection extends SMTPConnection {
       done()
     }
     const refuse = (err: unknown): void => {
-      this.#refuse(replyTo(err))
+      this.refuse(replyTo(err))
       done()
     }
     this.#host.authenticate(this.session, { ...request, ask }).then(admit, refuse)
   }
 
   #authRequest(command: Buffer): Omit<AuthRequest, 'ask'> | Reply {
-    const [, name = '', initial, ...more] = command.toString('latin1').trim().split(/ +/)
     if (this.session.user) return new Reply(503, '5.5.1', 'No identity changes permitted')
-    if (more.length > 0) return new Reply(501, '5.5.4', 'AUTH takes a mechanism and an initial response')
-    if (initial !== undefined && !isBase64(initial)) return NOT_BASE64
     const offered = this.#mechanisms()
-    const mechanism = offered.find((m) => m.name === name.toUpperCase())
-    if (!mechanism) return new Reply(504, '5.5.4', 'Unrecognized authentication type')
-    return { mechanism, initial, bindings: channelBindings(this._socket), offers: (wanted) => offered.some((m) => m.name === wanted) }
+    const asked = parseAuth(command, offered)
+    if (asked instanceof Reply) return asked
+    return { ...asked, bindings: channelBindings(this._socket), offers: (wanted) => offered.some((m) => m.name === wanted) }
   }
 
   #mechanisms(): readonly SaslMechanism[] {
@@ -326,26 +310,44 @@ export class Connection extends SMTPConnection {
   override handler_DATA(command: Buffer, callback: () => void): void {
     const refusal = this.#refusesData(command)
     if (refusal) {
-      this.#refuse(refusal)
+      this.refuse(refusal)
       callback()
     } else super.handler_DATA(command, callback)
   }
 
   #refusesData(command: Buffer): Reply | undefined {
     if (command.toString('latin1').trim().length > 4) return new Reply(501, '5.5.4', 'DATA takes no argument')
+    // RFC 3030 §2: one message has chunks or a text.
+    if (this.#chunking.open) return new Reply(503, '5.5.1', 'DATA may not follow BDAT')
     const { mailFrom, rcptTo } = this.session.envelope
     if (!mailFrom || rcptTo.length === 0) return undefined // smtp-server says 503
     const refusal = this.#host.beforeData(this.session)
     if (refusal) this._resetSession()
-    else this.#watch()
+    else this.watch()
     return refusal
   }
 
-  #watch(): void {
+  handler_BDAT(command: Buffer, callback: () => void): void {
+    this.#chunking.command(command)
+    callback()
+  }
+
+  /** See ChunkedConnection. */
+  resume(): void {
+    if (!this.#commandDone() && this._parser) this._parser.continue()
+  }
+
+  override _resetSession(): void {
+    this.#chunking.clear()
+    super._resetSession()
+  }
+
+  watch(): void {
     const parser = this._parser as WireParser
     const { dataMs, dataWindowMs, dataRate } = this.#host.limits
-    this.#stopWatching = watchPace(
-      () => ({ received: parser.received, waitingForUs: !parser.wantsText }),
+    this.#busy = true
+    this.#stopWatching ??= watchPace(
+      () => ({ received: parser.received, waitingForUs: !parser.wantsText && !this.#chunking.awaited }),
       (why) => this.dismiss(new Reply(421, '4.4.2', why)),
       { total: dataMs, window: dataWindowMs, rate: dataRate },
     )
@@ -388,6 +390,7 @@ export class Connection extends SMTPConnection {
     clearTimeout(this.#loginTimer)
     clearTimeout(this.#handshakeTimer)
     this.#stopWatching?.()
+    if (this._dataStream instanceof MessageStream) this._dataStream.lose()
     super._onClose()
     if (parser instanceof WireParser) parser.abandon()
     this.#end()

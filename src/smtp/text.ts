@@ -1,4 +1,4 @@
-/** The text of DATA, octet by octet: where it ends, and what of it is text. RFC 5321 §4.1.1.4, §4.5.2. */
+/** The text of DATA, octet by octet: where it ends, and what of it is text (RFC 5321 §4.1.1.4, §4.5.2); and that of BDAT, whose end is counted (RFC 3030). */
 
 /** Octets of a line of text without CRLF; RFC 5321 §4.5.3.1.6 asks for 998. */
 export const MAX_TEXT_LINE = 64 * 1024
@@ -89,5 +89,47 @@ export class TextReader {
     this.#place = place
     this.#lineLength = lineLength
     return chunk.subarray(from, to)
+  }
+}
+
+const CRLF = Buffer.from('\r\n')
+const NOTHING = Buffer.alloc(0)
+
+/** The text of BDAT: all octets are text, and its lines have to be those of DATA. Takes chunks in order, however they are cut. RFC 3030 §3. */
+export class ChunkReader {
+  /** A CR without LF or an LF without CR was seen. */
+  bare = false
+  /** A line is longer than MAX_TEXT_LINE. */
+  long = false
+  #afterCr = false
+  #lineLength = 0
+
+  read(octets: Buffer): void {
+    let i = 0
+    while (i < octets.length) {
+      if (this.#afterCr) {
+        if (octets[i] === LF) {
+          i++
+          this.#lineLength = 0
+        } else this.bare = true
+        this.#afterCr = false
+        continue
+      }
+      const start = i
+      let c = octets[i]!
+      while (c !== CR && c !== LF && ++i < octets.length) c = octets[i]!
+      this.#lineLength += i - start
+      if (this.#lineLength > MAX_TEXT_LINE) this.long = true
+      if (i === octets.length) return
+      if (c === CR) this.#afterCr = true
+      else this.bare = true
+      i++
+    }
+  }
+
+  /** After the last octet: what its last line lacks. */
+  end(): Buffer {
+    if (this.#afterCr) this.bare = true
+    return this.#lineLength > 0 && !this.#afterCr ? CRLF : NOTHING
   }
 }

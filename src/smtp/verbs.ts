@@ -2,6 +2,8 @@
 
 /** Commands that do nothing for the client's mail, so they are rationed. */
 export const IDLE_TALK: ReadonlySet<string> = new Set(['NOOP', 'RSET', 'HELP', 'VRFY', 'HELO', 'EHLO'])
+/** A message whose last chunk has not come is no more after these. RFC 3030 §2. */
+export const ENDS_MESSAGE: ReadonlySet<string> = new Set(['RSET', 'EHLO', 'HELO', 'STARTTLS'])
 /** All that may be said before TLS where a login is needed. RFC 3207 §4. */
 export const BEFORE_TLS: ReadonlySet<string> = new Set(['EHLO', 'HELO', 'STARTTLS', 'NOOP', 'RSET', 'QUIT', 'HELP', 'VRFY'])
 /** What a browser, or a proxy that nobody asked for, says first. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { seeded } from '../../test/support/random.ts'
+import { MessageStream } from './message-stream.ts'
 import type { Reply } from './reply.ts'
 import { MAX_TEXT_LINE } from './text.ts'
-import { MAX_AUTH_LINE, MAX_COMMAND, type MessageStream, WireParser } from './wire.ts'
+import { MAX_AUTH_LINE, MAX_COMMAND, WireParser } from './wire.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -13,13 +15,24 @@ interface Outcome {
   refused: string | undefined
 }
 
-/** Runs chunks through a parser that goes into DATA whenever the line is `DATA`. */
-async function run(chunks: readonly Buffer[], { max = 1_000, challenged = false, reads = true } = {}): Promise<Outcome> {
+/** Runs chunks through a parser that goes into DATA whenever the line is `DATA`, and takes the octets of `BDAT`. */
+async function run(input: readonly Buffer[], { max = 1_000, challenged = false, reads = true } = {}): Promise<Outcome> {
   const outcome: Outcome = { commands: [], texts: [], faults: [], refused: undefined }
   const pending: Promise<void>[] = []
+  let chunks: MessageStream | undefined
   const parser = new WireParser({
     command(line, done) {
       outcome.commands.push(line.toString('latin1'))
+      const [verb, size, last] = line.toString('latin1').split(' ')
+      if (verb === 'BDAT') {
+        if (chunks === undefined) {
+          chunks = new MessageStream()
+          parser.startChunks(max)
+          pending.push(collect(parser, chunks, outcome, reads))
+        }
+        parser.startChunk(chunks, { size: Number(size), last: last !== undefined }, () => parser.continue())
+        if (last !== undefined) chunks = undefined
+      }
       if (line.toString() === 'DATA') pending.push(collect(parser, parser.startDataMode(max), outcome, reads))
       done()
     },
@@ -28,7 +41,7 @@ async function run(chunks: readonly Buffer[], { max = 1_000, challenged = false,
     },
     answersChallenge: () => challenged,
   })
-  for (const chunk of chunks) {
+  for (const chunk of input) {
     parser.write(Buffer.from(chunk))
     await turn()
   }
@@ -184,4 +197,45 @@ test('what waits behind a line is known', async () => {
 test('pipelined commands in masses are all run', async () => {
   const { commands } = await run([bytes('NOOP\r\n'.repeat(500)), bytes('NOOP\r\n'.repeat(10))])
   assert.equal(commands.length, 510)
+})
+
+test('BDAT: whatever the octets are and however they are cut, they come as they went, and nothing of them is a command', async () => {
+  const random = seeded(7)
+  for (let round = 0; round < 60; round++) {
+    const text = Array.from({ length: 1 + random(30) }, () => ['a', '.', '\r\n', '\r\n.\r\n', 'QUIT\r\n', '\0', 'BDAT 3\r\n'][random(7)]).join('')
+    let wire = ''
+    for (let at = 0; at < text.length; ) {
+      const size = random(9)
+      const piece = text.slice(at, at + size)
+      at += size
+      wire += `BDAT ${piece.length}${at >= text.length ? ' LAST' : ''}\r\n${piece}`
+    }
+    const cut = random(wire.length)
+    const single = Array.from(wire, (c) => bytes(c))
+    for (const input of [[bytes(wire)], [bytes(wire.slice(0, cut)), bytes(wire.slice(cut))], single]) {
+      const { commands, texts, faults } = await run([...input, bytes('NOOP\r\n')])
+      assert.deepEqual(faults, [], JSON.stringify(text))
+      assert.deepEqual(texts, [text.endsWith('\r\n') ? text : `${text}\r\n`])
+      assert.ok(commands.slice(0, -1).every((line) => line.startsWith('BDAT ')))
+      assert.equal(commands.at(-1), 'NOOP')
+    }
+  }
+})
+
+test('BDAT: a bare CR or LF, a line without end, too much', async () => {
+  for (const [text, fault] of [
+    ['a\nb', '550 5.6.11'],
+    ['a\rb', '550 5.6.11'],
+    ['a\r', '550 5.6.11'],
+    ['\n', '550 5.6.11'],
+    ['x'.repeat(MAX_TEXT_LINE + 1), '500 5.6.0 '],
+    ['x'.repeat(MAX_TEXT_LINE - 1), undefined],
+    ['x'.repeat(100_001), '552 5.3.4 '],
+  ] as const) {
+    const half = text.length >> 1
+    const wire = `BDAT ${half}\r\n${text.slice(0, half)}BDAT ${text.length - half} LAST\r\n${text.slice(half)}NOOP\r\n`
+    const { commands, faults } = await run([bytes(wire)], { max: 100_000 })
+    assert.deepEqual(faults, fault === undefined ? [] : [fault])
+    assert.equal(commands.at(-1), 'NOOP')
+  }
 })

@@ -1,15 +1,15 @@
 /**
- * The bytes of an SMTP connection, in place of smtp-server's own parser: command lines, and the text of DATA without its stuffed dots.
+ * The bytes of an SMTP connection, in place of smtp-server's own parser: command lines, the text of DATA without its stuffed dots, and the chunks of BDAT.
  *
  * - Only CRLF ends a line, only CRLF.CRLF ends the text (RFC 5321 §2.3.8, §4.1.1.4): a bare CR or LF refuses the message after it was read to its end,
  *   and the connection then closes, so that two servers can never differ about where a message ends.
  * - One pass over each chunk, no scheduling per line or dot; what was read is handed on before more is taken.
  * - Every length has a bound. What is refused is still read to its end, within a bound, because a client hears no reply while it writes.
  */
-import { PassThrough } from 'node:stream'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
+import { MessageStream } from './message-stream.ts'
 import { Reply } from './reply.ts'
-import { MAX_TEXT_LINE, TextReader } from './text.ts'
+import { ChunkReader, MAX_TEXT_LINE, TextReader } from './text.ts'
 
 /** Octets of a command line without CRLF; RFC 5321 §4.5.3.1.4 asks for 512. */
 export const MAX_COMMAND = 2_048
@@ -23,29 +23,15 @@ const COMMANDS_PER_TURN = 64
 const CR = 0x0d
 const LF = 0x0a
 
+const EMPTY = Buffer.alloc(0)
+
 const BARE = 'Lines end with CRLF, a bare CR or LF is refused'
 export const tooBig = (max: number): Reply => new Reply(552, '5.3.4', `The message exceeds ${max} octets`)
 
-/** The text of one message. Destroy it to stop reading it; `drained` says when the client has written all of it, or was not going to stop. */
-export class MessageStream extends PassThrough {
-  /** Octets without stuffed dots so far. */
-  byteLength = 0
-  sizeExceeded = false
-  /** Why the wire refuses the message; it is also what the stream was destroyed with. */
-  fault: Reply | undefined
-  /** The connection has to end after the reply, whatever the reply is. */
-  closes = false
-  readonly drained: Promise<void>
-  /** For the parser. */
-  readonly settle: () => void
-  constructor() {
-    super()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.drained = promise
-    this.settle = resolve
-    // Whoever reads it hears of errors; with nobody reading, a fault must not end the process.
-    this.on('error', () => {})
-  }
+/** Of BDAT. */
+export interface Chunk {
+  readonly size: number
+  readonly last: boolean
 }
 
 export interface WireEvents {
@@ -59,11 +45,11 @@ export interface WireEvents {
 
 export class WireParser extends SMTPStream {
   readonly #events: WireEvents
-  /** The chunk in work, how far it is done, and whom to tell. */
-  #chunk: Buffer = Buffer.alloc(0)
+  /** The input in work, how far it is done, and whom to tell. */
+  #input: Buffer = Buffer.alloc(0)
   #at = 0
   #next: (() => void) | undefined
-  /** Octets of the chunks before it. */
+  /** Octets of the inputs before it. */
   #before = 0
   #pumping = false
   #again = false
@@ -72,7 +58,9 @@ export class WireParser extends SMTPStream {
   #partialLength = 0
   /** DATA. */
   #stream: MessageStream | undefined
-  #reader = new TextReader()
+  #reader: TextReader | ChunkReader = new TextReader()
+  /** BDAT. */
+  #chunk: (Chunk & { left: number; readonly ended: () => void }) | undefined
   /** Octets of the text as they came, and how many of them are read at most. */
   #raw = 0
   #rawLimit = Number.POSITIVE_INFINITY
@@ -97,7 +85,7 @@ export class WireParser extends SMTPStream {
     return this.#before + this.#at
   }
 
-  /** Octets of the text of DATA so far. */
+  /** Octets of the text of DATA or BDAT so far. */
   get received(): number {
     return this.#raw
   }
@@ -112,6 +100,7 @@ export class WireParser extends SMTPStream {
     this._dataMode = true
     this._maxBytes = Number(maxBytes) || Number.POSITIVE_INFINITY
     this.dataBytes = 0
+    this.#chunk = undefined
     this.#stream = stream
     this.#reader = new TextReader()
     this.#raw = 0
@@ -121,12 +110,31 @@ export class WireParser extends SMTPStream {
     return stream
   }
 
+  /** Before the first chunk of a message, or of what is no message. */
+  startChunks(maxBytes: number): void {
+    this._maxBytes = maxBytes
+    this.dataBytes = 0
+    this.#reader = new ChunkReader()
+    this.#raw = 0
+  }
+
+  /** A chunk of the message of this stream; of a destroyed one nothing is kept. `ended` is called when all of it came and was handed on; commands wait for `continue`. */
+  startChunk(stream: MessageStream, { size, last }: Chunk, ended: () => void): void {
+    this._dataMode = true
+    this.#stream = stream
+    this.#rawLimit = Number.POSITIVE_INFINITY
+    this.#ended = false
+    this.#chunk = { size, last, left: size, ended }
+    stream.expect()
+    if (this.dataBytes + size > this._maxBytes) stream.refuse(tooBig(this._maxBytes))
+    if (size === 0) this.#text()
+  }
+
   /** The reply to the text is written: commands go on. */
   override continue(): void {
     if (!this.#ended) return
     this.#ended = false
     this.#stream = undefined
-    this.#raw = 0
     this.#resume()
   }
 
@@ -137,7 +145,7 @@ export class WireParser extends SMTPStream {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding | 'buffer', next: (err?: Error | null) => void): void {
-    this.#chunk = chunk
+    this.#input = chunk
     this.#at = 0
     this.#next = next
     this.#pump()
@@ -156,7 +164,7 @@ export class WireParser extends SMTPStream {
     this.#pumping = true
     try {
       for (let commands = 0; ; ) {
-        if (this.isClosed || this.#at >= this.#chunk.length) break
+        if (this.isClosed || this.#at >= this.#input.length) break
         if (this.#stream !== undefined) {
           this.#again = false
           if (!this.#text() && !this.#again) return
@@ -177,16 +185,16 @@ export class WireParser extends SMTPStream {
     }
     const next = this.#next
     this.#next = undefined
-    this.#before += this.#chunk.length
+    this.#before += this.#input.length
     this.#at = 0
-    this.#chunk = Buffer.alloc(0)
+    this.#input = Buffer.alloc(0)
     next?.()
   }
 
   /** A whole line, or undefined when the chunk is used up or the line was refused. */
   #takeLine(): Buffer | undefined {
-    const lf = this.#chunk.indexOf(LF, this.#at)
-    const piece = this.#chunk.subarray(this.#at, lf < 0 ? this.#chunk.length : lf)
+    const lf = this.#input.indexOf(LF, this.#at)
+    const piece = this.#input.subarray(this.#at, lf < 0 ? this.#input.length : lf)
     const max = this.#events.answersChallenge() || this.#startsWithAuth(piece) ? MAX_AUTH_LINE : MAX_COMMAND
     // The CR may be among them.
     if (this.#partialLength + piece.length > max + 1) return this.#refuse('Line too long')
@@ -235,12 +243,29 @@ export class WireParser extends SMTPStream {
   #text(): boolean {
     const stream = this.#stream
     if (stream === undefined || this.#ended) return false
-    const reader = this.#reader
-    const text = reader.read(this.#chunk, this.#at)
+    const text = this.#reader instanceof TextReader ? this.#dataText(this.#reader) : this.#chunkText(this.#reader)
+    return this.#handOn(stream, text)
+  }
+
+  #dataText(reader: TextReader): Buffer {
+    const text = reader.read(this.#input, this.#at)
     this.#raw += reader.next - this.#at
     this.#at = reader.next
     if (reader.ended) this.#endText()
-    return this.#handOn(stream, text)
+    return text
+  }
+
+  #chunkText(reader: ChunkReader): Buffer {
+    const chunk = this.#chunk!
+    const text = this.#input.subarray(this.#at, this.#at + chunk.left)
+    this.#raw += text.length
+    this.#at += text.length
+    chunk.left -= text.length
+    reader.read(text)
+    if (chunk.left > 0) return text
+    this.#endText()
+    const missing = chunk.last ? reader.end() : EMPTY
+    return missing.length > 0 ? Buffer.concat([text, missing]) : text
   }
 
   /** From here on the client waits for us: smtp-server's idle timer asks `_dataMode` for that. */
@@ -254,43 +279,54 @@ export class WireParser extends SMTPStream {
     this.dataBytes += text.length
     stream.byteLength = this.dataBytes
     if (bare) {
-      refuse(stream, new Reply(550, '5.6.11', BARE))
-      stream.closes = true
+      stream.refuse(new Reply(550, '5.6.11', BARE))
+      // Nobody reads another end out of what is counted.
+      stream.closes = this.#chunk === undefined
     }
     if (long) {
-      refuse(stream, new Reply(500, '5.6.0', `A line is longer than ${MAX_TEXT_LINE} octets`))
-      this.#rawLimit = Math.min(this.#rawLimit, this.#raw + MAX_AFTER_LONG_LINE)
+      stream.refuse(new Reply(500, '5.6.0', `A line is longer than ${MAX_TEXT_LINE} octets`))
+      if (this.#chunk === undefined) this.#rawLimit = Math.min(this.#rawLimit, this.#raw + MAX_AFTER_LONG_LINE)
     }
     if (this.dataBytes > this._maxBytes) {
-      refuse(stream, tooBig(this._maxBytes))
+      stream.refuse(tooBig(this._maxBytes))
       stream.sizeExceeded = true
     }
     if (this.#raw > this.#rawLimit && !this.#ended) {
       // It does not stop: answer now, and read no more.
-      refuse(stream, tooBig(this._maxBytes))
+      stream.refuse(tooBig(this._maxBytes))
       stream.closes = true
       this.#endText()
       this.isClosed = true
     }
-    if (this.#ended) {
-      if (!stream.destroyed) stream.end(text)
-      stream.settle()
+    if (this.#ended) return this.#finish(stream, text)
+    if (stream.destroyed || text.length === 0 || stream.write(text)) return true
+    whenTaken(stream, this.#resume)
+    return false
+  }
+
+  #finish(stream: MessageStream, text: Buffer): false {
+    const { last, ended } = this.#chunk ?? { last: true, ended: undefined }
+    if (!last && !stream.destroyed && text.length > 0 && !stream.write(text)) {
+      whenTaken(stream, () => {
+        stream.settle()
+        ended?.()
+      })
       return false
     }
-    if (stream.destroyed || text.length === 0 || stream.write(text)) return true
-    const go = (): void => {
-      stream.off('drain', go)
-      stream.off('close', go)
-      this.#resume()
-    }
-    stream.on('drain', go)
-    stream.on('close', go)
+    if (last && !stream.destroyed) stream.end(text)
+    stream.settle()
+    ended?.()
     return false
   }
 }
 
-/** The first fault is the answer. */
-function refuse(stream: MessageStream, reply: Reply): void {
-  stream.fault ??= reply
-  if (!stream.destroyed) stream.destroy(reply)
+/** Once, when its reader has caught up, or there is none any more. */
+function whenTaken(stream: MessageStream, then: () => void): void {
+  const go = (): void => {
+    stream.off('drain', go)
+    stream.off('close', go)
+    then()
+  }
+  stream.on('drain', go)
+  stream.on('close', go)
 }

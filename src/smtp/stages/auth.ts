@@ -4,6 +4,7 @@ import { authenticate as converse, type SaslFailure, type SaslMechanism, type Sa
 import type { Presence, Service } from '../../store/presence.ts'
 import type { SmtpLimits } from '../limits.ts'
 import { Reply } from '../reply.ts'
+import { isBase64 } from '../verbs.ts'
 import type { User, Visit } from '../visit.ts'
 
 export interface AuthDeps {
@@ -17,6 +18,17 @@ export interface AuthDeps {
 export interface AuthRequest extends Pick<SaslPeer, 'ask' | 'bindings' | 'offers'> {
   readonly mechanism: SaslMechanism
   readonly initial: string | undefined
+}
+
+export const NOT_BASE64 = new Reply(501, '5.5.2', 'That is not base64')
+
+/** The command itself. */
+export function parseAuth(command: Buffer, offered: readonly SaslMechanism[]): Pick<AuthRequest, 'mechanism' | 'initial'> | Reply {
+  const [, name = '', initial, ...more] = command.toString('latin1').trim().split(/ +/)
+  if (more.length > 0) return new Reply(501, '5.5.4', 'AUTH takes a mechanism and an initial response')
+  if (initial !== undefined && !isBase64(initial)) return NOT_BASE64
+  const mechanism = offered.find((m) => m.name === name.toUpperCase())
+  return mechanism ? { mechanism, initial } : new Reply(504, '5.5.4', 'Unrecognized authentication type')
 }
 
 /** Throws Reply for every answer but success. */

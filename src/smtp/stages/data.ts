@@ -15,6 +15,7 @@ import { Acceptance, type Committed, type DeliveryStore, type Destinations, type
 import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
+import type { MessageStream } from '../message-stream.ts'
 import { checkCircles, outboundOf, withoutJunk } from '../onward.ts'
 import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
 import { tellDelivered } from '../outbound/report.ts'
@@ -23,7 +24,6 @@ import { Reply } from '../reply.ts'
 import { noteReport, type ReportInbox } from '../reports.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
-import type { MessageStream } from '../wire.ts'
 
 export interface DataDeps extends TraceOptions {
   readonly store: DeliveryStore

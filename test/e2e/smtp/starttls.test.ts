@@ -124,7 +124,14 @@ test('25 offers STARTTLS and never AUTH, before and after', async () => {
   await client.expect([`AUTH PLAIN ${plain('ann@example.org')}`, '500'], ['STARTTLS', '220'])
   const secure = await client.startTls()
   const offer = await secure.say('EHLO c')
-  assert.deepEqual(offer.split('\r\n').slice(1), ['250-PIPELINING', '250-8BITMIME', '250-SMTPUTF8', '250-ENHANCEDSTATUSCODES', '250 SIZE 52428800'])
+  assert.deepEqual(offer.split('\r\n').slice(1), [
+    '250-PIPELINING',
+    '250-8BITMIME',
+    '250-CHUNKING',
+    '250-SMTPUTF8',
+    '250-ENHANCEDSTATUSCODES',
+    '250 SIZE 52428800',
+  ])
   await secure.expect([`AUTH PLAIN ${plain('ann@example.org')}`, '500'])
 })
 
