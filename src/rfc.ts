@@ -61,21 +61,13 @@ export const RFCS: readonly Rfc[] = [
   rfc(2606, 'Reserved Top Level DNS Names', 'words', 'example.test as the domain of a machine without one'),
   rfc(2920, 'SMTP Service Extension for Command Pipelining', 'full', 'PIPELINING', { smtp: ['PIPELINING'] }),
   rfc(2971, 'IMAP4 ID Extension', 'full', 'ID', { imap: ['ID'] }),
-  rfc(
-    3030,
-    'SMTP Service Extensions for Transmission of Large and Binary MIME Messages',
-    'part',
-    'BDAT on every port, with lines that end in CRLF; no BINARYMIME; mail to others goes by DATA',
-    { smtp: ['CHUNKING'] },
-  ),
+  rfc(3030, 'SMTP Service Extensions for Transmission of Large and Binary MIME Messages', 'part', 'BDAT, coming in; no BINARYMIME', {
+    smtp: ['CHUNKING'],
+  }),
   rfc(3206, 'The SYS and AUTH POP Response Codes', 'full', 'SYS/TEMP, SYS/PERM, AUTH', { pop3: ['AUTH-RESP-CODE'] }),
-  rfc(
-    3207,
-    'SMTP Service Extension for Secure SMTP over TLS',
-    'full',
-    'STARTTLS on 25 and 587; whatever was sent before the handshake ends the connection',
-    { smtp: ['STARTTLS'] },
-  ),
+  rfc(3207, 'SMTP Service Extension for Secure SMTP over TLS', 'full', 'on 25 and 587; octets before the handshake end the connection', {
+    smtp: ['STARTTLS'],
+  }),
   rfc(3339, 'Date and Time on the Internet: Timestamps', 'words', 'until when a message is held'),
   rfc(3348, 'IMAP4 Child Mailbox Extension', 'full', '\\HasChildren and \\HasNoChildren', { imap: ['CHILDREN'] }),
   rfc(3454, 'Preparation of Internationalized Strings ("stringprep")', 'words', 'the tables of SASLprep'),
@@ -87,12 +79,7 @@ export const RFCS: readonly Rfc[] = [
     { smtp: ['DSN'] },
   ),
   rfc(3463, 'Enhanced Mail System Status Codes', 'full', 'in every SMTP reply', { smtp: ['ENHANCEDSTATUSCODES'] }),
-  rfc(
-    3464,
-    'An Extensible Message Format for Delivery Status Notifications',
-    'full',
-    'what senders are told of mail that failed, is late, or was handed on',
-  ),
+  rfc(3464, 'An Extensible Message Format for Delivery Status Notifications', 'full', 'for mail that failed, is late, or was handed on'),
   rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
     imap: ['IMAP4rev1'],
   }),
