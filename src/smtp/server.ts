@@ -27,6 +27,7 @@ import type { Policy } from './policies/policy.ts'
 import { submissionPolicy } from './policies/submission.ts'
 import { Reply, replyTo } from './reply.ts'
 import type { ReportInbox } from './reports.ts'
+import type { ScanParts } from './scan/inspect.ts'
 import type { KeysFor } from './signing.ts'
 import { type AuthRequest, authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
@@ -57,6 +58,8 @@ export interface SmtpDeps {
   readonly srs?: (() => Promise<Srs>) | undefined
   /** Seconds that a message for elsewhere is tried. */
   readonly lifetime?: number | undefined
+  /** Absent: no scanner looks at mail. */
+  readonly scan?: ScanParts | undefined
 }
 
 export interface MxDeps extends SmtpDeps {
@@ -83,9 +86,9 @@ export interface SubmissionDeps extends SmtpDeps {
 export function mxService(deps: MxDeps): Serve {
   const limits = { ...SMTP_LIMITS, ...deps.limits }
   const log = deps.log.child({ service: 'mx' })
-  const { hostname, inbound } = deps
+  const { hostname, inbound, scan } = deps
   const screen = deps.screen && new Screen({ ...deps.screen, hostname })
-  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) }, { hostname, inbound, screen, log })
+  const policy = mxPolicy({ ...deps, limits, tarpit: tarpitFor(limits) }, { hostname, inbound, screen, scan, log })
   const data: DataDeps = { ...deps, limits, policy, log, revealClient: true }
   return new SmtpServer({ ...deps, limits, policy, log, data, login: undefined }).serve
 }
@@ -95,7 +98,8 @@ export function submissionService(deps: SubmissionDeps): Serve {
   const limits = { greetingDelayMs: 0, ...deps.limits }
   const all = { ...SMTP_LIMITS, ...limits }
   const log = deps.log.child({ service: deps.service })
-  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, { queue: deps.queue, keysFor: deps.keysFor, log })
+  const { hostname, queue, keysFor, scan } = deps
+  const policy = submissionPolicy({ ...deps, limits: all, tarpit: tarpitFor(all) }, { queue, keysFor, hostname, scan, log })
   const data: DataDeps = { ...deps, limits: all, policy, log, revealClient: deps.revealClient === true }
   const { authenticator, presence, service } = deps
   return new SmtpServer({ ...deps, limits: all, policy, log, data, login: { authenticator, presence, service } }).serve

@@ -1,10 +1,12 @@
 /** Port 25: mail from anywhere for people here, and for nobody else. There is no network, address or name that may relay. */
 import type { Log } from '../../log.ts'
 import { withoutResultsOf } from '../../mail/auth-results.ts'
+import { withoutScanResults } from '../../mail/scan-results.ts'
 import { networkOf } from '../../store/remote.ts'
 import { authentication, type InboundParts } from '../inbound/authentication.ts'
 import type { Screen } from '../inbound/screen.ts'
 import { NO_ROOM, Reply } from '../reply.ts'
+import { type ScanParts, startScans } from '../scan/inspect.ts'
 import { sideBySide } from './inspections.ts'
 import { acceptLocal } from './local.ts'
 import { type Inspection, isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
@@ -16,10 +18,12 @@ export interface MxParts {
   readonly inbound?: InboundParts | undefined
   /** Absent: whoever comes is taken as he comes. */
   readonly screen?: Screen | undefined
+  /** Absent: no scanner looks at the message. */
+  readonly scan?: ScanParts | undefined
   readonly log: Log
 }
 
-export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, log }: MxParts): Policy {
+export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, log }: MxParts): Policy {
   const { throttle, limits } = deps
   return {
     wantsLogin: false,
@@ -42,13 +46,14 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, log }: M
     async header() {
       return ''
     },
-    strip: (block) => withoutResultsOf(hostname, block),
+    strip: (block) => withoutScanResults(withoutResultsOf(hostname, block)),
     // Of mail that a program of this host hands in no domain need know.
-    async inspect({ block }, visit) {
+    async inspect({ block, added }, visit) {
       const all: Inspection[] = []
       if (inbound && !inbound.isOwn(visit.remote)) all.push(await authentication(block, visit, { ...inbound, hostname, log }))
       const listed = await screen?.inspect(visit)
       if (listed) all.push(listed)
+      if (scan) all.push(...startScans(added, visit, { ...scan, hostname, throttle, log }))
       return sideBySide(all)
     },
   }

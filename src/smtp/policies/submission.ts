@@ -3,9 +3,11 @@
 import type { Log } from '../../log.ts'
 import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
 import { withoutFields } from '../../mail/header.ts'
+import { withoutScanResults } from '../../mail/scan-results.ts'
 import { NOTIFY, type Queue } from '../../store/queue.ts'
 import { checkSyntax, sendersOf } from '../header.ts'
 import { Reply } from '../reply.ts'
+import { type ScanParts, startScans } from '../scan/inspect.ts'
 import { type KeysFor, signing } from '../signing.ts'
 import { dateLine, messageIdLine } from '../trace.ts'
 import type { User, Visit } from '../visit.ts'
@@ -18,11 +20,14 @@ export interface SubmissionParts {
   readonly queue?: Pick<Queue, 'sent'> | undefined
   /** Absent: nothing is signed. */
   readonly keysFor?: KeysFor | undefined
+  readonly hostname: string
+  /** Absent: no scanner looks at the message. */
+  readonly scan?: ScanParts | undefined
   readonly log: Log
 }
 
-export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: SubmissionParts): Policy {
-  const { accounts, limits } = deps
+export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, scan, log }: SubmissionParts): Policy {
+  const { accounts, limits, throttle } = deps
   return {
     wantsLogin: true,
     spaceBeforePath: true,
@@ -63,12 +68,14 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, log }: Subm
       return `${hasDate ? '' : dateLine()}${hasMessageId ? '' : messageIdLine(domainOf(address))}`
     },
     // Whom it names gets the message by RCPT, and nobody else is to know (RFC 5322 §3.6.3, §5).
-    strip: (block) => withoutFields(block, BLIND),
+    strip: (block) => withoutScanResults(withoutFields(block, BLIND)),
     // Whoever writes as somebody else was refused by `header`.
-    async inspect(message) {
+    async inspect(message, visit) {
       const [from] = sendersOf(message.block)
       const keys = from === undefined ? [] : ((await keysFor?.(domainOf(from))) ?? [])
-      return sideBySide(keys.length > 0 ? [signing(keys, message, log)] : [])
+      const all = keys.length > 0 ? [signing(keys, message, log)] : []
+      if (scan) all.push(...startScans(message.added, visit, { ...scan, hostname, throttle, log }))
+      return sideBySide(all)
     },
   }
 }

@@ -1,0 +1,136 @@
+/** Scanners look at a message while it comes in; what they want is done as the house rules have it. */
+import { createHash } from 'node:crypto'
+import type { Log } from '../../log.ts'
+import { scanResult } from '../../mail/scan-results.ts'
+import type { Throttle } from '../../store/throttle.ts'
+import type { AccountId } from '../../store/types.ts'
+import { readersOf } from '../onward.ts'
+import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
+import { Reply } from '../reply.ts'
+import type { Visit } from '../visit.ts'
+import type { ScanEnvelope, Scanner, Verdict } from './scanner.ts'
+import { type Patience, WatchedScan } from './watched.ts'
+
+/** Of what a scanner wants rejected: reject refuses it, junk puts it into the mailbox for junk, mark only says so in the header. */
+export const SCAN_ACTIONS = ['reject', 'junk', 'mark'] as const
+export type ScanAction = (typeof SCAN_ACTIONS)[number]
+
+export interface ScanRule {
+  readonly scanner: Scanner
+  /** By the recipient's domain; undefined: where nobody here gets it. */
+  readonly action: (domain: string | undefined) => ScanAction
+  /** Whether a message that it says nothing about is taken. */
+  readonly onFailure: 'accept' | 'defer'
+  /** Whether it also looks at what people here send. */
+  readonly submission: boolean
+}
+
+export interface ScanParts extends Patience {
+  readonly rules: readonly ScanRule[]
+  /** Addresses behind which others are: who it is cannot be told by them. */
+  readonly isHidden?: (address: string) => boolean
+  /** From the last octet on; VERDICT_MS if absent. */
+  readonly verdictMs?: number
+}
+
+export interface ScanOptions extends ScanParts {
+  readonly hostname: string
+  readonly throttle: Pick<Throttle, 'take'>
+  readonly log: Log
+}
+
+/** One for each scanner that looks at this message. `added`: lines of ours that are part of it. */
+export function startScans(added: string, visit: Visit, o: ScanOptions): Inspection[] {
+  const rules = o.rules.filter(({ submission }) => submission || !visit.user)
+  if (rules.length === 0) return []
+  const envelope = envelopeOf(visit, o)
+  return rules.map((rule) => inspection(rule, { added, visit, envelope, o }))
+}
+
+function envelopeOf({ transaction, session, user, remote }: Visit, { hostname, isHidden }: ScanOptions): ScanEnvelope {
+  return {
+    id: transaction.id,
+    hostname,
+    from: transaction.from,
+    recipients: [...transaction.accepted],
+    helo: session.hostNameAppearsAs || 'unknown',
+    ip: isHidden?.(remote) ? undefined : remote,
+    clientName: undefined,
+    user: user?.address,
+  }
+}
+
+interface Looked {
+  readonly added: string
+  readonly visit: Visit
+  readonly envelope: ScanEnvelope
+  readonly o: ScanOptions
+}
+
+function inspection(rule: ScanRule, { added, visit, envelope, o }: Looked): Inspection {
+  const { announced } = visit.transaction
+  const scan = new WatchedScan(rule.scanner, envelope, { ...o, ...(announced !== undefined && { announced }) })
+  let before = added === '' ? undefined : scan.write(Buffer.from(added))
+  return {
+    async write(chunk) {
+      await before
+      before = undefined
+      await scan.write(chunk)
+    },
+    async finish() {
+      const outcome = await scan.finish(o.verdictMs ?? VERDICT_MS)
+      if (outcome.kind === 'aborted') return { lines: '' }
+      const { name } = rule.scanner
+      const seen = { message: visit.transaction.id, scanner: name }
+      if (outcome.kind === 'failed') {
+        o.log.warn({ ...seen, why: outcome.why }, 'message not scanned')
+        if (rule.onFailure === 'defer') throw new Reply(451, '4.3.0', 'The message cannot be checked now, try again later')
+      }
+      const shown = outcome.kind === 'verdict' ? outcome.verdict.shown : [outcome.kind]
+      const lines = visit.user ? '' : scanResult([name, ...shown])
+      if (outcome.kind !== 'verdict') return { lines }
+      if (outcome.verdict.wanted !== 'nothing') o.log.info({ ...seen, shown }, 'a scanner found something')
+      return { lines, junk: await junkBy(outcome.verdict, rule, visit, o) }
+    },
+    abort: () => scan.abort(),
+  }
+}
+
+const NOBODY: ReadonlySet<AccountId> = new Set()
+
+/** For whom it is junk. Throws Reply to refuse. */
+async function junkBy({ wanted, reason }: Verdict, { action: actionOf }: ScanRule, visit: Visit, { throttle }: ScanOptions) {
+  const readers = readersOf(visit.transaction)
+  switch (wanted) {
+    case 'nothing':
+      return NOBODY
+    case 'later':
+      throw new Reply(451, '4.7.1', reason)
+    case 'greylist':
+      // Who logged in is no stranger.
+      if (!visit.user && (await isTooSoon(visit, throttle))) throw new Reply(451, '4.7.1', reason)
+      return NOBODY
+    case 'junk':
+      return new Set(readers.map(({ access }) => access.account))
+    case 'reject': {
+      const all = readers.map(({ access, domain }) => ({ account: access.account, action: actionOf(domain) }))
+      // One answer for all of them: for who wants it rejected while others take it, it is junk. What people here send is theirs to mend, whoever gets it.
+      const refuses = all.length === 0 ? actionOf(undefined) === 'reject' : all.every(({ action }) => action === 'reject')
+      if (visit.user || refuses) throw new Reply(550, '5.7.1', reason)
+      return new Set(all.filter(({ action }) => action !== 'mark').map(({ account }) => account))
+    }
+  }
+}
+
+/** A stranger comes back after a minute, within a day. */
+const REMEMBERED = { burst: 1, perSecond: 1 / 86_400 }
+const SOON = { burst: 1, perSecond: 1 / 60 }
+
+/** rspamd says "greylist" of the same message for ever, where its own module for that is off: here it is refused once. */
+async function isTooSoon({ transaction: { from, accepted } }: Visit, throttle: Pick<Throttle, 'take'>): Promise<boolean> {
+  const who = createHash('sha256')
+    .update([from, ...accepted].join('\n'))
+    .digest('base64url')
+  const [unknown, waited] = [await throttle.take(`smtp:grey:${who}`, REMEMBERED), await throttle.take(`smtp:grey:soon:${who}`, SOON)]
+  return unknown.ok || !waited.ok
+}
