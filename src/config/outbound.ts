@@ -61,7 +61,7 @@ export function outboundSections<D extends z.ZodType>(domain: D, canonical: (tex
     relay: section(relay).optional(),
     outbound: section({
       ...{ enabled: yesNo, port, private_addresses: yesNo, lifetime: time, routes },
-      ...{ dane: yesNo, mta_sts: yesNo, tls: tlsRules(canonical) },
+      ...{ dane: yesNo, mta_sts: yesNo, tls: tlsRules(canonical), tls_reports: yesNo },
     })
       .partial()
       .optional(),

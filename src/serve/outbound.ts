@@ -13,7 +13,10 @@ import { stsPolicies } from '../smtp/outbound/mta-sts/policies.ts'
 import { createTlsPolicy } from '../smtp/outbound/policy.ts'
 import { createReporter } from '../smtp/outbound/report.ts'
 import type { RelayHost, RouteOptions } from '../smtp/outbound/route.ts'
+import { TlsReporter } from '../smtp/outbound/tls-report/sender.ts'
+import { TlsTally } from '../smtp/outbound/tls-report/tally.ts'
 import { OutboundWorker, WORKER_LIMITS } from '../smtp/outbound/worker.ts'
+import { publishedKeys } from '../smtp/published.ts'
 import type { Accounts } from '../store/accounts.ts'
 import type { OpenStore } from '../store/pg/index.ts'
 import { readAuthorities } from './refused.ts'
@@ -71,8 +74,13 @@ export interface OutboundOptions {
   readonly log: Log
 }
 
+export interface Outbound {
+  /** What is under way has so many milliseconds. */
+  stop(ms: number): Promise<void>
+}
+
 /** Runs until it is stopped. */
-export function startOutbound({ config, relayFor, dns, opened, workers, log: parent }: OutboundOptions): OutboundWorker {
+export function startOutbound({ config, relayFor, dns, opened, workers, log: parent }: OutboundOptions): Outbound {
   const { hostname, outbound } = config
   const { store, queue, accounts, stsPolicies: policies } = opened
   const log = parent.child({ service: 'queue' })
@@ -84,6 +92,7 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
     ...{ dane: outbound?.dane, mtaSts: outbound?.mta_sts, ruleFor: (domain) => rules.get(domain) },
   })
   const route: RouteOptions = { dns, hostname, relayFor, port: outbound?.port ?? SMTP_PORT, privateAddresses, tlsPolicy }
+  const tally = outbound?.tls_reports ? new TlsTally({ sessions: opened.tlsSessions, privateAddresses, log }) : undefined
   const part = (whole: number): number => Math.ceil(whole / workers)
   const worker = new OutboundWorker({
     ...{ queue, store, accounts, route, hostname, owner, log },
@@ -98,7 +107,20 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
       log,
     }),
     limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain) },
+    onTls: tally && ((session) => tally.note(session)),
   })
   worker.start()
-  return worker
+  if (!tally) return worker
+  const reporter = new TlsReporter({
+    ...{ sessions: opened.tlsSessions, queue, store, dns, privateAddresses, owner, log },
+    ...{ keysFor: publishedKeys({ keys: opened.signingKeys, dns, log }), submitter: config.domains[0]! },
+  })
+  tally.start()
+  reporter.start()
+  return {
+    async stop(ms) {
+      await Promise.all([worker.stop(ms), reporter.stop()])
+      await tally.stop()
+    },
+  }
 }

@@ -20,6 +20,8 @@ export type KeysFor = (domain: string) => Promise<readonly DkimKey[]>
 const SIGNED = [
   ...['from', 'sender', 'reply-to', 'to', 'cc', 'subject', 'date', 'message-id', 'in-reply-to', 'references'],
   ...['mime-version', 'content-type', 'content-transfer-encoding', 'content-disposition', 'list-id', 'list-unsubscribe', 'list-unsubscribe-post'],
+  // RFC 8460 §5.3, RFC 8689 §3.
+  ...['tls-report-domain', 'tls-report-submitter', 'tls-required'],
 ]
 /** What a reader is shown, or an answer goes by: signed once more than it is there, so that nobody can add another (RFC 6376 §8.15). */
 const SEALED: ReadonlySet<string> = new Set(['from', 'sender', 'reply-to', 'to', 'cc', 'subject', 'date', 'message-id', 'content-type'])

@@ -98,11 +98,16 @@ function mistrust(tls: TLSSocket, host: string, demand: TlsDemand): TlsFault | u
   }
 }
 
-const EXPIRED: ReadonlySet<string> = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'])
+/** Node's words for a certificate that does not hold, where a result of RFC 8460 says more than that nobody trusts it. */
+const RESULTS: ReadonlyMap<string, TlsResult> = new Map([
+  ['CERT_HAS_EXPIRED', 'certificate-expired'],
+  ['CERT_NOT_YET_VALID', 'certificate-expired'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'certificate-host-mismatch'],
+])
 
 function untrusted({ authorized, authorizationError: error }: TLSSocket): TlsFault | undefined {
   if (authorized) return undefined
-  const result = EXPIRED.has(String(error)) ? 'certificate-expired' : 'certificate-not-trusted'
+  const result = RESULTS.get(String(error)) ?? 'certificate-not-trusted'
   return { result, reason: `its certificate cannot be trusted (${String(error)})` }
 }
 

@@ -7,7 +7,7 @@ import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } f
 import { attempt } from './attempt.ts'
 import { DELAY_NOTICE_SECONDS, RETRY_SECONDS } from './backoff.ts'
 import type { ClientTimeouts } from './client.ts'
-import { Connections } from './connections.ts'
+import { Connections, type ConnectionsOptions } from './connections.ts'
 import type { RouteOptions } from './route.ts'
 
 export interface WorkerLimits {
@@ -50,6 +50,7 @@ export interface WorkerOptions {
   readonly timeouts?: Partial<ClientTimeouts>
   readonly schedule?: readonly number[]
   readonly localAddress?: string | undefined
+  readonly onTls?: ConnectionsOptions['onTls']
   /** Milliseconds; LOOK_MS if absent. */
   readonly look?: number
 }
@@ -71,8 +72,8 @@ export class OutboundWorker {
   constructor(options: WorkerOptions) {
     this.#o = options
     this.#limits = { ...WORKER_LIMITS, ...options.limits }
-    const { hostname, timeouts, localAddress, log } = options
-    this.#connections = new Connections({ hostname, timeouts, localAddress, log })
+    const { hostname, timeouts, localAddress, log, onTls } = options
+    this.#connections = new Connections({ hostname, timeouts, localAddress, log, onTls })
   }
 
   start(): void {

@@ -8,6 +8,7 @@ import type { MailStore } from '../mailstore.ts'
 import type { StsPolicies } from '../mta-sts.ts'
 import type { Queue } from '../queue.ts'
 import type { Reports } from '../reports.ts'
+import type { TlsSessions } from '../tls-sessions.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
 import { createSigningKeys } from './dkim.ts'
@@ -19,6 +20,7 @@ import { checkSettings, migrate } from './migrate.ts'
 import { createStsPolicies } from './mta-sts.ts'
 import { type Connect, Pool } from './pool.ts'
 import { createReports } from './reports/index.ts'
+import { createTlsSessions } from './tls-sessions.ts'
 
 export type { Connect } from './pool.ts'
 
@@ -52,6 +54,7 @@ export interface OpenStore {
   readonly queue: Queue
   readonly signingKeys: SigningKeys
   readonly stsPolicies: StsPolicies
+  readonly tlsSessions: TlsSessions
   readonly reports: Reports
   readonly accounts: Accounts
   readonly leases: Leases
@@ -100,6 +103,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     queue: store.queue,
     signingKeys: createSigningKeys(pool),
     stsPolicies: createStsPolicies(pool),
+    tlsSessions: createTlsSessions(pool),
     reports: createReports(pool),
     accounts,
     leases: createLeases(pool),
