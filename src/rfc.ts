@@ -301,12 +301,17 @@ export const RFCS: readonly Rfc[] = [
   rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
   rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
   rfc(8446, 'The Transport Layer Security Protocol, Version 1.3', 'full', 'TLS 1.2 and 1.3'),
-  rfc(8460, 'SMTP TLS Reporting', 'words', 'the record that asks others for reports; none are sent'),
+  rfc(
+    8460,
+    'SMTP TLS Reporting',
+    'part',
+    'sent where `outbound.tls_reports` is on, by mail and HTTPS (port 443 only); `receiving-mx-helo` is not told',
+  ),
   rfc(
     8461,
     'SMTP MTA Strict Transport Security (MTA-STS)',
     'part',
-    'policies of other domains; one that says it lasts for less than a day is kept for a day; what fails under `testing` is not reported',
+    'policies of other domains; one that says it lasts for less than a day is kept for a day; what fails under `testing` is in reports on TLS',
   ),
   rfc(8463, 'A New Cryptographic Signature Method for DomainKeys Identified Mail (DKIM)', 'part', 'Ed25519 beside RSA'),
   rfc(8474, 'IMAP Extension for Object Identifiers', 'full', 'MAILBOXID, EMAILID; THREADID is NIL, as threads are not put together', {
