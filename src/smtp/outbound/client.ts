@@ -1,10 +1,10 @@
 /** The client's side of SMTP: one connection, used for as many messages as there are. RFC 5321, RFC 2920 (PIPELINING), RFC 3461 (DSN). */
 import { connect as connectTcp, type Socket } from 'node:net'
-import { DottedWriter } from '../../net/dots.ts'
 import { LineReader } from '../../net/lines.ts'
 import { BLOCK, Output } from '../../net/output.ts'
 import type { TlsFault } from '../../store/tls-sessions.ts'
 import { type Answer, asksForMore, CLOSING, isDone, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
+import { DataWriter } from './data-writer.ts'
 import { mailFrom, type OutgoingMail, rcptTo } from './envelope.ts'
 import { Failure, failureOf } from './failure.ts'
 import { demandsTls, type Secured, secure, type TlsDemand, type TlsStart } from './tls.ts'
@@ -300,17 +300,16 @@ export class SmtpClient {
   }
 
   async #write(octets: () => AsyncIterable<Uint8Array>): Promise<void> {
-    // Not regular: whatever is in the store, no bare LF leaves (RFC 5321 §2.3.8).
-    const dotted = new DottedWriter(this.#out, { regular: false })
+    const text = new DataWriter(this.#out)
     for await (const piece of octets()) {
-      dotted.write(piece)
+      text.write(piece)
       if (this.#out.queued < BLOCK) continue
       await this.#out.flush()
       await this.#nothingEarly({ text: true })
     }
     await this.#out.flush()
     await this.#nothingEarly({ text: true })
-    dotted.end()
+    text.end()
   }
 
   async #reset(): Promise<void> {
