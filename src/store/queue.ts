@@ -68,7 +68,7 @@ export interface ClaimedRecipient {
   readonly original: string | undefined
   /** This one included. */
   readonly attempts: number
-  /** Milliseconds since 1970: when somebody was about to send the final dot and did not live to tell. */
+  /** Seconds since somebody was about to send the final dot and did not tell what came of it. */
   readonly inDoubt: number | undefined
   readonly expires: number
   readonly warned: boolean
@@ -80,8 +80,9 @@ export interface ClaimedMessage extends OutboundMessage {
   readonly id: ContentId
   /** Octets as they are sent. */
   readonly size: number
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, and seconds before it was claimed. */
   readonly queued: number
+  readonly age: number
 }
 
 export interface Claim {
@@ -97,8 +98,10 @@ export type Outcome = { readonly id: bigint; readonly epoch: number } & Told &
   (
     | { readonly kind: 'delivered'; readonly passedOn?: boolean | undefined }
     | { readonly kind: 'failed' }
-    /** Tried again after so many seconds. */
-    | { readonly kind: 'deferred'; readonly seconds: number; readonly warned?: boolean }
+    /** Tried again after so many seconds. `inDoubt`: the other side may have it. */
+    | { readonly kind: 'deferred'; readonly seconds: number; readonly warned?: boolean; readonly inDoubt?: boolean | undefined }
+    /** Nothing was tried: it is in doubt for so many seconds more. */
+    | { readonly kind: 'waits'; readonly seconds: number }
     /** Nothing was tried: as if it had not been claimed. */
     | { readonly kind: 'released' }
   )
@@ -152,8 +155,8 @@ export interface Queue {
   /** Recipients that the account sent to in this hour and in the last 24. */
   sent(account: AccountId): Promise<{ readonly hour: number; readonly day: number }>
 
-  /** What is due, at most `limit` of it; domains in `except` are passed over, and those that cannot be reached yet. */
-  due(limit: number, except: readonly string[]): Promise<Due[]>
+  /** What is due, at most `limit` of it, of many accounts rather than of few; without these domains and accounts, and those domains that cannot be reached yet. */
+  due(limit: number, domains: readonly string[], accounts?: readonly AccountId[]): Promise<Due[]>
   /** The oldest message of it, for its recipients that are due. undefined: somebody else was faster. */
   claim(due: Pick<Due, 'bucket' | 'domain' | 'account'>, owner: string): Promise<Claim | undefined>
   /** Of those that are still this owner's: their ids. */

@@ -19,6 +19,8 @@ export interface AttemptDeps {
   readonly route: RouteOptions
   readonly owner: string
   readonly schedule?: readonly number[] | undefined
+  /** IN_DOUBT_SECONDS if absent. */
+  readonly doubtSeconds?: number | undefined
 }
 
 export interface Attempted {
@@ -28,12 +30,13 @@ export interface Attempted {
 }
 
 /** Never throws: whatever happens becomes an outcome. */
-export async function attempt(claim: Claim, deps: AttemptDeps, now = Date.now()): Promise<Attempted> {
-  const doubtful = claim.recipients.filter(({ inDoubt }) => inDoubt !== undefined && inDoubt + IN_DOUBT_SECONDS * 1000 > now)
+export async function attempt(claim: Claim, deps: AttemptDeps): Promise<Attempted> {
+  const { doubtSeconds = IN_DOUBT_SECONDS } = deps
+  const doubtful = claim.recipients.filter(({ inDoubt }) => inDoubt !== undefined && inDoubt < doubtSeconds)
   const ready = claim.recipients.filter((recipient) => !doubtful.includes(recipient))
   const waits = doubtful.map(({ id, epoch, inDoubt }): Outcome => {
-    const seconds = Math.ceil((inDoubt! - now) / 1000) + IN_DOUBT_SECONDS
-    return { kind: 'deferred', id, epoch, seconds, status: '4.4.2', said: 'An attempt may still be under way', remote: '' }
+    const seconds = doubtSeconds - inDoubt!
+    return { kind: 'waits', id, epoch, seconds, status: '4.4.2', said: 'An attempt may still be under way', remote: '' }
   })
   if (ready.length === 0) return { outcomes: waits, unreachable: undefined }
   const here = await deliverHere({ ...claim, recipients: ready }, deps).catch((err: unknown): Said[] => {
@@ -132,12 +135,16 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
   }
 }
 
-function outcomeOf({ id, epoch, attempts }: ClaimedRecipient, word: Word, { schedule, connections }: AttemptDeps): Outcome {
+function outcomeOf(
+  { id, epoch, attempts }: ClaimedRecipient,
+  word: Word,
+  { schedule, connections, doubtSeconds = IN_DOUBT_SECONDS }: AttemptDeps,
+): Outcome {
   const { status, said, remote } = word
   const told = { id, epoch, status, said, remote }
   if (!(word instanceof Failure)) return { kind: 'delivered', ...told, passedOn: word.passedOn }
   if (word.permanent) return { kind: 'failed', ...told }
   if (connections.aborted && !word.inDoubt) return { kind: 'released', ...told, said: '' }
   const wait = retryAfter(attempts, schedule)
-  return { kind: 'deferred', ...told, seconds: word.inDoubt ? Math.max(wait, IN_DOUBT_SECONDS) : wait }
+  return { kind: 'deferred', ...told, seconds: word.inDoubt ? Math.max(wait, doubtSeconds) : wait, inDoubt: word.inDoubt }
 }

@@ -180,11 +180,20 @@ test(`${CASES.length} servers: the first attempt at each`, async () => {
   }
 })
 
-test('they come to their senses: what waits goes, once; what was given back came to its sender, with their words', async () => {
+test('they come to their senses: what waits goes, once; what is in doubt again when its time is over; what was given back came to its sender, with their words', async () => {
   for (const peer of peers) peer.script = () => undefined
   await house.sql('update queue set run_at = now() where state = 3')
   await house.queue.retry({})
   worker = work()
+  const doubtful = CASES.filter(({ fate }) => fate === 'doubt').length
+  await until('only what is in doubt', async () => (await entries()).every(({ said }) => said === 'An attempt may still be under way'), 60_000)
+  assert.equal((await entries()).length, doubtful)
+  assert.ok(
+    CASES.every(({ fate }, n) => fate !== 'doubt' || peers[n]!.took.length === 1),
+    'whoever asks for it, not before its time',
+  )
+  await house.sql("update queue set dot_at = dot_at - interval '10 minutes', run_at = now()")
+  worker.wake()
   await until('an empty queue', async () => (await entries()).length === 0, 60_000)
   const reports = await house.inbox()
   for (const [n, { name, fate }] of CASES.entries()) {

@@ -3,7 +3,8 @@ import type { QueueEntry, QueueQuery } from '../../queue.ts'
 import type { AccountId, ContentId } from '../../types.ts'
 import type { Pool } from '../pool.ts'
 import type { Param, Statement } from '../rows.ts'
-import { HELD, turn, WAITING } from './settle.ts'
+import { HELD, WAITING } from './claim.ts'
+import { turn } from './settle.ts'
 
 const STATES = ['waiting', 'sending', 'held', 'failed', 'delivered'] as const
 

@@ -6,46 +6,55 @@ import { int4Array, int8Array } from '../arrays.ts'
 import type { Queryable } from '../pool.ts'
 import type { Row, Statement } from '../rows.ts'
 
-// One look-up in the index for each pair of domain and account, whatever number of messages it has. `n` begins where chance says, so that several workers begin apart.
+/** States of a row: see the migration. */
+export const WAITING = 0
+export const HELD = 2
+
+/** How long a row is in doubt, by Postgres's own clock: that of this host may be wrong. */
+export const DOUBT = 'coalesce(floor(extract(epoch from clock_timestamp() - dot_at))::int4, -1)'
+
+// One look-up in the index for each pair of domain and account, whatever number of messages it has: the first of its rows is the one that is due first. Of each account one
+// pair, then of each a second one, as chance says: nobody's mail waits because somebody else writes to many domains.
 const DUE: Statement = {
   name: 'queue_due',
   text: `
     with recursive pair as (
-      (select bucket, domain, account_id from queue where state = 0 order by bucket, domain, account_id limit 1)
+      (select bucket, domain, account_id, run_at from queue where state = ${WAITING} order by bucket, domain, account_id, run_at limit 1)
       union all
-      select n.bucket, n.domain, n.account_id from pair p, lateral (
-        select bucket, domain, account_id from queue
-        where state = 0 and (bucket, domain, account_id) > (p.bucket, p.domain, p.account_id) order by bucket, domain, account_id limit 1) n)
+      select n.bucket, n.domain, n.account_id, n.run_at from pair p, lateral (
+        select bucket, domain, account_id, run_at from queue
+        where state = ${WAITING} and (bucket, domain, account_id) > (p.bucket, p.domain, p.account_id) order by bucket, domain, account_id, run_at limit 1) n)
     select p.bucket, p.domain, p.account_id, coalesce(d.failures, 0)
     from pair p left join queue_domain d on d.bucket = p.bucket and d.domain = p.domain
-    where p.domain <> all ($2::text[]) and (d.not_before is null or d.not_before <= now())
-      and exists (select 1 from queue q where q.state = 0 and q.bucket = p.bucket and q.domain = p.domain and q.account_id = p.account_id and q.run_at <= now())
-    order by random() limit $1`,
+    where p.run_at <= now() and p.domain <> all ($2::text[]) and p.account_id <> all ($3::int8[]) and (d.not_before is null or d.not_before <= now())
+    order by row_number() over (partition by p.account_id order by random()), random() limit $1`,
 }
 
-export async function due(on: Queryable, limit: number, except: readonly string[]): Promise<Due[]> {
+export async function due(on: Queryable, limit: number, domains: readonly string[], accounts: readonly AccountId[] = []): Promise<Due[]> {
   const found: Due[] = []
-  await on.rows(DUE, [limit, [...except]], (row) =>
+  await on.rows(DUE, [limit, [...domains], int8Array(accounts.map(BigInt))], (row) =>
     found.push({ bucket: row.int(), domain: row.text(), account: row.long() as AccountId, failures: row.int() }),
   )
   return found
 }
 
+// The times of rows are compared with now(), which an index can look up, as it cannot with clock_timestamp(). What \`mine\` adds to its columns keeps every index from it but the
+// one by message: a pair may have a hundred thousand rows, a message has few.
 const CLAIM: Statement = {
   name: 'queue_claim',
   text: `
-    with first as (
-      select content_id from queue where state = 0 and bucket = $1 and domain = $2 and account_id = $3 and run_at <= clock_timestamp()
-      order by run_at, id limit 1 for update skip locked),
-    mine as (
-      select q.bucket, q.id from queue q join first f on q.content_id = f.content_id
-      where q.state = 0 and q.bucket = $1 and q.domain = $2 and q.account_id = $3 and q.run_at <= clock_timestamp()
-      order by q.id limit ${MAX_CLAIM_RECIPIENTS} for update of q skip locked),
+    with first as materialized (
+      select content_id from queue where state = ${WAITING} and bucket = $1 and domain = $2 and account_id = $3 and run_at <= now()
+      order by run_at limit 1 for update skip locked),
+    mine as materialized (
+      select q.bucket, q.id from queue q
+      where q.account_id = $3 and q.content_id = (select content_id from first) and q.state + 0 = ${WAITING} and q.bucket + 0 = $1 and q.domain = $2 and q.run_at <= now()
+      order by q.id + 0 limit ${MAX_CLAIM_RECIPIENTS} for update skip locked),
     taken as (
       update queue q set owner = $4, epoch = q.epoch + 1, attempts = q.attempts + 1, run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
       from mine where q.bucket = mine.bucket and q.id = mine.id
       returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, q.dot_at, q.expires_at, q.warned, q.content_id)
-    select id, epoch, address, notify, original, attempts, coalesce(dot_at, 'epoch'), expires_at, warned, content_id from taken order by id`,
+    select id, epoch, address, notify, original, attempts, ${DOUBT}, expires_at, warned, content_id from taken order by id`,
 }
 
 export async function claim(
@@ -71,7 +80,7 @@ export function recipientOf(row: Row): ClaimedRecipient {
   const notify = row.int()
   const original = row.text()
   const attempts = row.int()
-  const dot = row.time()
+  const doubt = row.int()
   return {
     id,
     epoch,
@@ -79,7 +88,7 @@ export function recipientOf(row: Row): ClaimedRecipient {
     notify,
     original: original === '' ? undefined : original,
     attempts,
-    inDoubt: dot === 0 ? undefined : dot,
+    inDoubt: doubt < 0 ? undefined : doubt,
     expires: row.time(),
     warned: row.int() === 1,
   }
@@ -87,7 +96,7 @@ export function recipientOf(row: Row): ClaimedRecipient {
 
 const MESSAGE: Statement = {
   name: 'queue_message',
-  text: `select o.prefix, o.skip, o.size, o.reverse_path, o.eight_bit, o.utf8, o.require_tls, o.envelope_id, o.ret, o.queued_at, a.address, o.tls_optional
+  text: `select o.prefix, o.skip, o.size, o.reverse_path, o.eight_bit, o.utf8, o.require_tls, o.envelope_id, o.ret, o.queued_at, a.address, o.tls_optional, extract(epoch from now() - o.queued_at)::int4
          from outbound o join account a on a.account_id = o.account_id where o.account_id = $1 and o.content_id = $2`,
 }
 
@@ -103,7 +112,8 @@ export async function messageOf(on: Queryable, account: AccountId, id: ContentId
     const queued = row.time()
     const access = grantAccount(account, row.text())
     const tlsOptional = row.int() === 1
-    message = { id, prefix, skip, size, reversePath, eightBit, utf8, requireTls, tlsOptional, envelopeId, ret, queued, access }
+    const age = row.int()
+    message = { id, prefix, skip, size, reversePath, eightBit, utf8, requireTls, tlsOptional, envelopeId, ret, queued, age, access }
   })
   if (!message) throw new Error(`the message ${id} of account ${account} is not in the queue`)
   return message

@@ -34,7 +34,7 @@ const ENQUEUE: Statement = {
     s as (insert into sent as t (account_id, hour, recipients) select $1, date_trunc('hour', now()), $27::int4 where $27::int4 > 0
       on conflict (account_id, hour) do update set recipients = t.recipients + excluded.recipients)
     insert into queue (bucket, account_id, content_id, domain, address, notify, original, run_at, expires_at)
-    select bucket, $1, $4, domain, address, notify, nullif(original, ''), to_timestamp($28::float8 / 1000), to_timestamp($29::float8 / 1000)
+    select bucket, $1, $4, domain, address, notify, nullif(original, ''), now() + make_interval(secs => $28::float8), now() + make_interval(secs => $29::float8)
     from unnest($30::int4[], $31::text[], $32::text[], $33::int4[], $34::text[]) r(bucket, domain, address, notify, original)`,
 }
 
@@ -123,7 +123,10 @@ const contentValues = (c: Staged, spilled: boolean) => [
 function messageValues({ content, mail }: Enqueueing) {
   const { prefix, skip, reversePath, eightBit, utf8, requireTls, envelopeId = null, ret = null, recipients, counts, notBefore, expires } = mail
   const size = prefix.length + content.size - skip
-  return [prefix, skip, size, reversePath, eightBit, utf8, requireTls, envelopeId, ret, counts ? recipients.length : 0, notBefore, expires]
+  // From now on: the clock of this host need not be the one that the queue goes by.
+  const now = Date.now()
+  const [wait, life] = [Math.max(notBefore - now, 0) / 1000, (expires - now) / 1000]
+  return [prefix, skip, size, reversePath, eightBit, utf8, requireTls, envelopeId, ret, counts ? recipients.length : 0, wait, life]
 }
 
 function recipientValues({ recipients }: NewOutbound) {

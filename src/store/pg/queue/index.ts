@@ -18,7 +18,7 @@ export function createQueue({ pool, bus, transactor }: { pool: Pool; bus: Bus; t
   return {
     enqueue: (a, content, mail, attempt) => enqueuer.enqueue(a, content as Staged, mail, attempt),
     sent: (account) => enqueuer.sent(account),
-    due: (limit, except) => due(pool, limit, except),
+    due: (limit, domains, accounts) => due(pool, limit, domains, accounts),
     claim: (of, owner) => claim(pool, of, owner),
     renew: (claims, owner) => renew(pool, claims, owner),
     noteDot: ({ bucket }, recipients, owner) => noteDot(pool, { bucket, recipients }, owner),

@@ -4,11 +4,9 @@ import type { AccountId, ContentId } from '../../types.ts'
 import { int4Array, int8Array } from '../arrays.ts'
 import { isConflict, isLost, type Pool, type Session, translated } from '../pool.ts'
 import type { Statement } from '../rows.ts'
-import { messageOf, recipientOf } from './claim.ts'
+import { DOUBT, HELD, messageOf, recipientOf, WAITING } from './claim.ts'
 
-/** States of a row: see the migration. GONE is none: the row is deleted. */
-export const WAITING = 0
-export const HELD = 2
+/** More states of a row. GONE is none: the row is deleted. */
 const FAILED = 3
 const DELIVERED = 4
 const GONE = -1
@@ -22,13 +20,14 @@ const LOCK: Statement = { name: 'queue_lock', text: 'select 1 from outbound wher
 const SETTLE: Statement = {
   name: 'queue_settle',
   text: `
-    with g as (select * from unnest($1::int4[], $2::int8[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::int4[], $8::text[], $9::text[], $10::text[])
-      g(bucket, id, epoch, state, seconds, attempt, warned, status, said, remote)),
-    gone as (delete from queue q using g where g.state = ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $11 and q.content_id = $12 returning q.id),
+    with g as (select * from unnest($1::int4[], $2::int8[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::int4[], $8::int4[], $9::text[], $10::text[], $11::text[])
+      g(bucket, id, epoch, state, seconds, attempt, warned, doubt, status, said, remote)),
+    gone as (delete from queue q using g where g.state = ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $12 and q.content_id = $13 returning q.id),
     kept as (
-      update queue q set state = g.state, run_at = clock_timestamp() + make_interval(secs => g.seconds), owner = null, dot_at = null,
+      update queue q set state = g.state, run_at = clock_timestamp() + make_interval(secs => g.seconds), owner = null,
+        dot_at = case when g.doubt = 1 then q.dot_at end,
         attempts = q.attempts - g.attempt, warned = q.warned or g.warned = 1, status = g.status, said = g.said, remote = g.remote
-      from g where g.state <> ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $11 and q.content_id = $12 returning q.id)
+      from g where g.state <> ${GONE} and q.bucket = g.bucket and q.id = g.id and q.epoch = g.epoch and q.owner = $12 and q.content_id = $13 returning q.id)
     select id from gone union all select id from kept`,
 }
 const DROP_MESSAGE: Statement = {
@@ -48,8 +47,9 @@ export async function settle(pool: Pool, claim: Settling, outcomes: readonly Out
     int4Array(rows.map(({ outcome }) => outcome.epoch)),
     int4Array(rows.map(({ state }) => state)),
     int4Array(rows.map(({ seconds }) => seconds)),
-    int4Array(rows.map(({ outcome }) => (outcome.kind === 'released' ? 1 : 0))),
+    int4Array(rows.map(({ outcome }) => (outcome.kind === 'released' || outcome.kind === 'waits' ? 1 : 0))),
     int4Array(rows.map(({ outcome }) => (outcome.kind === 'deferred' && outcome.warned ? 1 : 0))),
+    int4Array(rows.map(({ outcome }) => (outcome.kind === 'waits' || (outcome.kind === 'deferred' && outcome.inDoubt) ? 1 : 0))),
     rows.map(({ outcome }) => outcome.status),
     rows.map(({ outcome }) => outcome.said),
     rows.map(({ outcome }) => outcome.remote),
@@ -72,6 +72,7 @@ function become(outcome: Outcome, notify: number, reversePath: string): { state:
     case 'failed':
       return { state: tells(NOTIFY.failure) ? FAILED : GONE, seconds: REPORT_AFTER }
     case 'deferred':
+    case 'waits':
       return { state: WAITING, seconds: outcome.seconds }
     case 'released':
       return { state: WAITING, seconds: 0 }
@@ -119,13 +120,13 @@ export const expire = (pool: Pool): Promise<number> => pool.rows(EXPIRE, [EXPIRE
 const CLAIM_REPORT: Statement = {
   name: 'queue_claim_report',
   text: `
-    with first as (select account_id, content_id from queue where state > ${HELD} and run_at <= clock_timestamp() order by run_at limit 1 for update skip locked),
+    with first as materialized (select account_id, content_id from queue where state > ${HELD} and run_at <= now() order by run_at limit 1 for update skip locked),
     mine as (
       select q.bucket, q.id from queue q join first f on q.account_id = f.account_id and q.content_id = f.content_id
-      where q.state > ${HELD} and (q.owner is null or q.run_at <= clock_timestamp()) for update of q skip locked)
+      where q.state + 0 > ${HELD} and (q.owner is null or q.run_at <= now()) for update of q skip locked)
     update queue q set owner = $1, epoch = q.epoch + 1, run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
     from mine where q.bucket = mine.bucket and q.id = mine.id
-    returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, coalesce(q.dot_at, 'epoch'), q.expires_at, q.warned, q.bucket, q.state, q.status, q.said, q.remote, q.account_id, q.content_id`,
+    returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, ${DOUBT}, q.expires_at, q.warned, q.bucket, q.state, q.status, q.said, q.remote, q.account_id, q.content_id`,
 }
 
 export async function claimReport(pool: Pool, owner: string): Promise<Report | undefined> {

@@ -1,7 +1,7 @@
 /** The queue at a glance, for whoever looks after the server. */
 import type { Pool } from '../pool.ts'
 import type { Statement } from '../rows.ts'
-import { HELD, WAITING } from './settle.ts'
+import { HELD, WAITING } from './claim.ts'
 
 export interface QueueState {
   /** Recipients, those under way included. */
