@@ -102,6 +102,8 @@ test('every key of the schema begins with the account, but for the small referen
     'queue_domain',
     'dkim_key',
     'mta_sts',
+    'greylist',
+    'greylist_client',
     'tls_session',
     'tls_report',
   ]

@@ -2,12 +2,21 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { section } from './limits.ts'
+import { time } from './units.ts'
 
 export const LIST_ACTIONS = ['reject', 'junk', 'mark', 'allow'] as const
 /** Every client waits for all of them, and every one of them hears of every client. */
 const MAX_LISTS = 20
 const MAX_REPLIES = 50
 const MAX_NETWORKS = 1_000
+const HOUR = 3_600_000
+/** Postgrey's, which the field is used to. */
+export const GREYLISTING = { delay: HOUR / 12, retry_within: 48 * HOUR, remember: 35 * 24 * HOUR, trust_after: 5 }
+/** Servers may wait so long from one try to the next: who comes between `delay` and `retry_within` is let in, and nobody may miss both. */
+const LONGEST_PAUSE = 6 * HOUR
+const PAUSE = 'at least 6 hours longer than "delay": servers may wait that long between two tries'
+const MAX_TRUST = 1_000
+const TRUST = `a number of hours up to ${MAX_TRUST}`
 const REPLY = 'an answer of the list, such as 127.0.0.2, 127.0.0.2-11 or 127.0.*.1-3'
 
 const said = (expected: string) => ({ error: expected })
@@ -43,6 +52,17 @@ export function isNetwork(value: string): boolean {
 
 /** `domain` reads the canonical form of one. */
 export const screenSettings = <D extends z.ZodType<string>>(domain: D) => ({
+  greylisting: section({
+    enabled: z.boolean(said('true or false')),
+    delay: time,
+    retry_within: time,
+    remember: time,
+    trust_after: z.int(said(TRUST)).min(0, said(TRUST)).max(MAX_TRUST, said(TRUST)),
+  })
+    .partial()
+    .superRefine(({ delay = GREYLISTING.delay, retry_within: within = GREYLISTING.retry_within }, ctx) => {
+      if (within < delay + LONGEST_PAUSE) ctx.addIssue({ code: 'custom', message: PAUSE, path: ['retry_within'] })
+    }),
   dnsbl: z
     .array(
       section({

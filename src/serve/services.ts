@@ -71,7 +71,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
       ...smtp,
       tls: tls.service('mx'),
       inbound: inboundOf(config, dns, limits.admission.shared),
-      screen: screenOf({ config, dns, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
+      screen: screenOf({ config, dns, greylist: opened.greylist, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
     }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),

@@ -9,6 +9,9 @@ export function isBlocked(from: string, { block = [], allow = [] }: Inbound = {}
   return isNamed(sender, block) && !isNamed(sender, allow)
 }
 
+/** Whose mail an account wants, whatever speaks against it. */
+export const isAllowed = (from: string, { allow = [] }: Inbound = {}): boolean => from !== '' && isNamed(canonical(from) ?? from.toLowerCase(), allow)
+
 function isNamed(sender: string, names: readonly string[]): boolean {
   const domain = domainOf(sender)
   return names.some((name) => (name.includes('@') ? name === sender : domain === name || domain.endsWith(`.${name}`)))

@@ -1,15 +1,20 @@
 /** Who comes to port 25, before anybody looks at what he brings: what lists say of his address, and whether he comes again when he is told to. */
 import { authenticationResults } from '../../mail/auth-results.ts'
+import type { Recipient } from '../../store/accounts.ts'
+import { isAllowed, isBlocked } from '../blocked.ts'
 import { readersOf } from '../onward.ts'
 import type { Inspection } from '../policies/policy.ts'
 import type { Visit } from '../visit.ts'
 import { type AddressLists, type Listing, listingResults } from './dnsbl.ts'
+import type { Greylisting } from './greylisting.ts'
 
 export interface ScreenParts {
   /** The authserv-id. */
   readonly hostname: string
   /** Absent: none is asked. */
   readonly lists?: AddressLists | undefined
+  /** Absent: nobody has to come again. */
+  readonly greylisting?: Greylisting | undefined
   /** Addresses that all of this is not for: this host's, those that hide others, and those that the config names. */
   readonly isExempt: (address: string) => boolean
 }
@@ -49,6 +54,28 @@ export class Screen {
     const refusal = await this.#o.lists!.refusal(rejecting, visit.remote)
     visit.connection.log.info({ remote: visit.remote, from: visit.transaction.from, to: recipient, reply: refusal.line }, 'listed client refused')
     throw refusal
+  }
+
+  /** For somebody here. Throws Reply. */
+  async welcome({ inbound, list }: Recipient, address: string, visit: Visit): Promise<void> {
+    const { from } = visit.transaction
+    const own = list ? undefined : inbound
+    // The null sender is for `checkNotice`; who is blocked hears so at once.
+    if (from !== '' && !isAllowed(from, own) && !isBlocked(from, own)) await this.#greylist(address, visit)
+  }
+
+  /** A message from the null sender: that it comes again is one fact, whoever it is for. Throws Reply. */
+  async checkNotice(visit: Visit): Promise<void> {
+    const { from, accepted } = visit.transaction
+    const [first] = accepted
+    if (from === '' && first !== undefined) await this.#greylist(first, visit)
+  }
+
+  async #greylist(address: string, visit: Visit): Promise<void> {
+    const { greylisting, isExempt } = this.#o
+    if (!greylisting || isExempt(visit.remote) || CONTACT.test(address)) return
+    if ((await this.#listings(visit)).some(({ rule }) => rule.action === 'allow')) return
+    await greylisting.check(address, visit)
   }
 
   /** Says of a message what lists have of who brings it. */

@@ -57,7 +57,8 @@ export interface VerifyOptions {
   readonly over: AbortSignal
 }
 
-async function spfOf({ ip, helo, from }: Envelope, mta: string, { resolve }: BoundedResolver): Promise<SpfFinding> {
+/** Of MAIL FROM, or of EHLO where that is empty. RFC 7208 §2.4. */
+export async function spfOf({ ip, helo, from }: Envelope, mta: string, { resolve }: BoundedResolver): Promise<SpfFinding> {
   if (ip === undefined) return { result: 'policy', comment: 'the address of the client is hidden', identity: 'smtp.mailfrom', domain: domainOf(from) }
   const bounds = { strict: true, maxResolveCount: SPF_LOOKUPS, maxVoidCount: SPF_VOID, maxElapsedTime: SPF_MS }
   const { domain, status } = await spf({ ip, helo, sender: from, mta, resolver: resolve as never, ...bounds })

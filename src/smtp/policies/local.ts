@@ -28,6 +28,7 @@ export async function acceptLocal(written: string, wish: Wish, visit: Visit, dep
   if (isSrs(local) && (await accounts.isLocal(domainOf(address)))) return acceptBack({ local, address, written }, visit, deps)
   const recipient = await accounts.recipient(address)
   if (recipient === undefined) return (await accounts.isLocal(domainOf(address))) ? unknown(visit, deps) : undefined
+  await deps.welcome?.(recipient, written, visit)
   const { transaction } = visit
   const accepted = recipient.list
     ? await acceptList(recipient, recipient.list, visit, deps)

@@ -25,6 +25,7 @@ export interface MxParts {
 
 export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, log }: MxParts): Policy {
   const { throttle, limits } = deps
+  const here: PolicyDeps = screen ? { ...deps, welcome: (recipient, address, visit) => screen.welcome(recipient, address, visit) } : deps
   return {
     wantsLogin: false,
     spaceBeforePath: false,
@@ -41,9 +42,10 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, lo
     },
     async recipient(address, wish, visit) {
       await screen?.checkLists(address, visit)
-      if (!(await acceptLocal(address, wish, visit, deps))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
+      if (!(await acceptLocal(address, wish, visit, here))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
     },
-    async header() {
+    async header(_block, _facts, visit) {
+      await screen?.checkNotice(visit)
       return ''
     },
     strip: (block) => withoutScanResults(withoutResultsOf(hostname, block)),

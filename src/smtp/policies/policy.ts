@@ -1,6 +1,6 @@
 /** What a service decides about mail: who may send it, to whom, and what it must look like. Each throws Reply to refuse. */
 import type { Srs } from '../../mail/srs.ts'
-import type { Accounts } from '../../store/accounts.ts'
+import type { Accounts, Recipient } from '../../store/accounts.ts'
 import type { Throttle } from '../../store/throttle.ts'
 import type { AccountId } from '../../store/types.ts'
 import type { HeaderFacts } from '../header.ts'
@@ -53,6 +53,8 @@ export interface PolicyDeps {
   /** Whose postmaster is meant by one without a domain. */
   readonly primaryDomain: string
   readonly hasRoom?: () => boolean
+  /** Looks at who writes to somebody here, before that one is noted. Throws Reply. */
+  readonly welcome?: (recipient: Recipient, address: string, visit: Visit) => Promise<void>
   /** For what is sent on; absent: nothing is. */
   readonly srs?: (() => Promise<Srs>) | undefined
 }

@@ -3,6 +3,7 @@ import type { Log } from '../../log.ts'
 import type { Accounts } from '../accounts.ts'
 import type { SigningKeys } from '../dkim.ts'
 import type { Drivers } from '../drivers.ts'
+import type { Greylist } from '../greylist.ts'
 import type { Leases } from '../lease.ts'
 import type { MailStore } from '../mailstore.ts'
 import type { StsPolicies } from '../mta-sts.ts'
@@ -12,6 +13,7 @@ import type { TlsSessions } from '../tls-sessions.ts'
 import { createAccounts } from './accounts.ts'
 import { startBackground } from './background.ts'
 import { createSigningKeys } from './dkim.ts'
+import { createGreylist } from './greylist.ts'
 import { Guard } from './guard.ts'
 import { createLeases, freeAllLeases } from './lease.ts'
 import { snapshotKey } from './load.ts'
@@ -56,6 +58,7 @@ export interface OpenStore {
   readonly stsPolicies: StsPolicies
   readonly tlsSessions: TlsSessions
   readonly reports: Reports
+  readonly greylist: Greylist
   readonly accounts: Accounts
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
@@ -105,6 +108,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     stsPolicies: createStsPolicies(pool),
     tlsSessions: createTlsSessions(pool),
     reports: createReports(pool),
+    greylist: createGreylist(pool, log),
     accounts,
     leases: createLeases(pool),
     background: (on) => background.sweeps(on),

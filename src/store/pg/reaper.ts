@@ -1,11 +1,12 @@
 /**
  * The reaper: contents that no message shows any more, what was expunged longer ago than the retention, staged chunks that never became a message, old op ids,
- * deleted mailboxes, what POP3 noted of messages that are gone. A content that nothing refers to can never be referred to again (COPY, MOVE and restore take one only from a live or restorable row with its
+ * deleted mailboxes, what is over of the greylist, what POP3 noted of messages that are gone. A content that nothing refers to can never be referred to again (COPY, MOVE and restore take one only from a live or restorable row with its
  * mailbox locked), so what is found unreferenced in one snapshot may be deleted later, in steps.
  */
 import type { AccountId, MailboxId } from '../types.ts'
 import { int8Array } from './arrays.ts'
 import { foldMailbox } from './fold.ts'
+import { dropOldLetters } from './greylist.ts'
 import type { MailboxKey } from './indexes.ts'
 import type { Pool, Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
@@ -88,6 +89,7 @@ export async function reap(pool: Pool, retention: number, stop: AbortSignal): Pr
   const seconds = Math.max(retention, SHORTEST_RETENTION)
   await pool.rows(DROP_OPS, [])
   await pool.rows(DROP_SENT, [])
+  await dropOldLetters(pool, stop)
   for (const account of await numbers(pool, ACCOUNTS, [])) {
     if (stop.aborted) return
     await reapAccount(pool, account as AccountId, seconds)
