@@ -221,6 +221,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(6531, 'SMTP Extension for Internationalized Email', 'part', 'addresses and headers in UTF-8', { smtp: ['SMTPUTF8'] }),
   rfc(6532, 'Internationalized Email Headers', 'full', 'headers in UTF-8 are read, and what a message/global holds'),
   rfc(6533, 'Internationalized Delivery Status and Disposition Notifications', 'part', 'reports about addresses and headers in UTF-8'),
+  rfc(6647, 'Email Greylisting: An Applicability Statement for SMTP', 'full', 'on 25, off by default'),
   rfc(
     6698,
     'The DNS-Based Authentication of Named Entities (DANE) Transport Layer Security (TLS) Protocol: TLSA',

@@ -2,7 +2,7 @@
  * Who is not known is told to come again in a while: servers do, and what sends a million messages from borrowed machines mostly does not. RFC 6647.
  *
  * Asked at RCPT, of people here, once nobody else refuses: there all of what a try is known by is there, each recipient has an answer of its own, and nothing was sent in vain. The null sender is
- * answered at the message: who only asks whether an address exists, before taking mail from it, has no message, and would keep our own mail waiting (RFC 6647 §3 has the ways).
+ * answered at the message: who only asks whether an address exists, before taking mail from it, has no message, and would keep our own mail waiting.
  */
 import { isIPv4 } from 'node:net'
 import type { Log } from '../../log.ts'
