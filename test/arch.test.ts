@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'store/redis': ['store/', 'store/memory/', 'mail/', 'log.ts'],
   'store/memory': ['store/', 'mail/', 'log.ts'],
   auth: ['store/', 'log.ts'],
+  reports: ['store/', 'mail/', 'log.ts'],
   imap: PROTOCOL,
   pop3: PROTOCOL,
   smtp: PROTOCOL,

@@ -11,6 +11,7 @@ import type { Tls } from '../net/tls.ts'
 import { pop3Service } from '../pop3/server.ts'
 import { InFlight } from '../smtp/pace.ts'
 import { publishedKeys } from '../smtp/published.ts'
+import type { ReportInbox } from '../smtp/reports.ts'
 import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
@@ -31,11 +32,13 @@ export interface ServiceDeps {
   readonly tls: Tls
   readonly limits: AllLimits
   readonly dns: Dns
+  /** Absent: nobody collects reports of other servers. */
+  readonly reports?: ReportInbox | undefined
   readonly log: Log
 }
 
 export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
-  const { config, opened, hasRoom, drivers, authenticator, tls, limits, dns, log } = deps
+  const { config, opened, hasRoom, drivers, authenticator, tls, limits, dns, reports, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
   const { hostname } = config
@@ -72,6 +75,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
       tls: tls.service('mx'),
       inbound: inboundOf(config, dns, limits.admission.shared),
       screen: screenOf({ config, dns, greylist: opened.greylist, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
+      reports,
     }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),
     submissions: submissionService({ ...submission, tls: tls.service('submissions'), service: 'submissions' }),

@@ -18,6 +18,7 @@ import { applyMailboxes } from './generation.ts'
 import { allLimits, shared } from './limits.ts'
 import { dnsOf, relaysOf, sends, startOutbound } from './outbound.ts'
 import { patiently } from './patience.ts'
+import { startCollecting } from './reports.ts'
 import { watchRoom, whileRoom } from './room.ts'
 import type { ServiceDeps } from './services.ts'
 
@@ -74,8 +75,21 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
     const outbound = startOutbound({ config, relayFor, dns, opened, workers, log })
     undo.defer(() => outbound.stop(OUTBOUND_STOP_MS))
   }
+  const collecting = startCollecting({ config, opened, reads: queue, log })
+  if (collecting) undo.defer(() => collecting.stop())
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
-  return { config, opened: { ...opened, store: whileRoom(opened.store, hasRoom) }, hasRoom, drivers, authenticator, tls, limits, dns, log }
+  return {
+    config,
+    opened: { ...opened, store: whileRoom(opened.store, hasRoom) },
+    hasRoom,
+    drivers,
+    authenticator,
+    tls,
+    limits,
+    dns,
+    reports: collecting?.inbox,
+    log,
+  }
 }
 
 /** Connections to Postgres of all processes of one host; each has a few for certain. */

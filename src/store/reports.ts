@@ -10,7 +10,7 @@ export const KEEP_REPORT_DAYS = 400
 /** Of one claim, in seconds: longer than any reading may take. */
 export const REPORT_LEASE_SECONDS = 120
 /** Claims of one report: then whatever ends those that read it has won. */
-export const MAX_REPORT_CLAIMS = 3
+export const MAX_REPORT_CLAIMS = 5
 /** Seconds that the delivery may come after its note: longer than any takes (limits.smtp.commit_time). */
 export const REPORT_GRACE_SECONDS = 7_200
 /** Notes of an account that wait; mail beyond is delivered and not read. */
