@@ -7,8 +7,8 @@ import { periodOf } from './period.ts'
 import { addressIn, countIn, tame } from './text.ts'
 import { READ_LIMITS, Unreadable } from './unreadable.ts'
 
-/** Entities are the five of XML itself. */
-const OPTIONS = { strictEntities: true, position: false }
+/** Entities are the five of XML itself. Its bound on one name, comment or attribute (64 KiB) is only held where it counts positions. */
+const OPTIONS = { strictEntities: true, position: true }
 const ROOT = '/feedback'
 const RECORD = '/feedback/record'
 const EVALUATED = `${RECORD}/row/policy_evaluated`

@@ -13,7 +13,7 @@ export const READ_LIMITS = {
   entries: 10,
   /** Octets of one report, unpacked; of JSON, which is read whole. */
   unpacked: 64 * 2 ** 20,
-  json: 8 * 2 ** 20,
+  json: 4 * 2 ** 20,
   /** What is larger than this may be so many times as large as it was packed. */
   ratioFrom: 2 ** 20,
   ratio: 200,
