@@ -13,8 +13,8 @@ const LOOK_MS = 30_000
 const EXPIRE_MS = 3_600_000
 /** After a fault of the database. */
 const PAUSE_MS = 5_000
-/** Who reads rests as long as it took: no more than half a core goes to what strangers send. At most. */
-const MAX_REST_MS = 30_000
+/** What took longer than this is followed by a rest as long as it took: no more than half a core goes to what strangers send. Milliseconds. */
+const LONG_MS = 1_000
 
 export interface CollectorOptions {
   readonly reports: Omit<Reports, 'note'>
@@ -100,7 +100,7 @@ export class ReportCollector {
     const seen = { content: due.content.toString(36), from: reporter.domain, verified: reporter.verified, reports: reading.reports.length, ms }
     if (!kept) log.debug(seen, 'another process read this report meanwhile')
     else log[unread.length > 0 ? 'info' : 'debug']({ ...seen, ...(unread.length > 0 && { unread }) }, 'a report was read')
-    await sleep(Math.min(ms, MAX_REST_MS), undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+    if (ms > LONG_MS) await sleep(ms, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
     return true
   }
 

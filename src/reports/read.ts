@@ -48,9 +48,11 @@ async function readOne(pieces: AsyncIterable<Buffer>): Promise<ToldReport[]> {
       else if (start[0] !== '{') throw new Unreadable('it is neither XML nor JSON')
     }
     if (reader) reader.write(start)
-    else if (start !== '') json.push(start)
-    length += text.length
-    if (!reader && length > READ_LIMITS.json) throw new Unreadable(`it is JSON of more than ${mebibytes(READ_LIMITS.json)}`)
+    else if (start !== '') {
+      json.push(start)
+      length += start.length
+    }
+    if (length > READ_LIMITS.json) throw new Unreadable(`it is JSON of more than ${mebibytes(READ_LIMITS.json)}`)
   }
   if (reader) return [reader.end()]
   if (json.length === 0) throw new Unreadable('it is empty')
