@@ -235,3 +235,28 @@ test('submission: a program that sends again after a time-out, and one that send
     [0, 3, 0],
   )
 })
+
+test('a retry in chunks, of what came as a text before, and the other way round: once', async () => {
+  const said = text()
+  const whole = `${said}\r\n`
+  const inChunks = async (): Promise<string> => {
+    const client = await greeted()
+    for (const line of envelope(['ann'])) if (line !== 'DATA') await client.expect([line, '250'])
+    client.write(`BDAT 10\r\n${whole.slice(0, 10)}BDAT ${whole.length - 10} LAST\r\n${whole.slice(10)}`)
+    await client.reply()
+    const reply = await client.reply()
+    client.close()
+    return reply
+  }
+  assert.deepEqual(
+    await gains(async () => {
+      for (const _ of [1, 2]) {
+        assert.match(await inChunks(), /^250 /)
+        const client = await greeted()
+        assert.match(await send(client, said), /^250 /)
+        client.close()
+      }
+    }),
+    [1, 0, 0],
+  )
+})

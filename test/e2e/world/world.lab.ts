@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hashPassword } from '../../../src/auth/password.ts'
+import { SmtpClient } from '../../../src/smtp/outbound/client.ts'
 import { makeAuthority } from '../../support/authority.ts'
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts'
 import { run, succeed } from '../../support/programs.ts'
@@ -212,7 +213,45 @@ test('from Exim to here: it demands our TLSA record, and the octets are those th
   const text = await newest()
   assert.equal(bodyOf(text), bodyOf(TEXT(subject)))
   assert.match(text, SPF_PASS)
-  assert.match(readFileSync(exim.log, 'utf8'), new RegExp(`=> ${ANN} .* X=TLS1\\.3.* CV=dane`))
+  // K: it sent by BDAT.
+  assert.match(readFileSync(exim.log, 'utf8'), new RegExp(`=> ${ANN} .* X=TLS1\\.3.* CV=dane.* K `))
+})
+
+test('servers that take a bare CR or LF for the end of a line get one message from us, whatever is in it', async () => {
+  await postfix.set('smtpd_forbid_bare_newline', 'no')
+  const smuggled = (from: string, to: string): string => `MAIL FROM:<${from}>\r\nRCPT TO:<${to}>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n`
+  for (const [{ hostname, address, domain, user }, mta] of [
+    [POSTFIX, postfix],
+    [EXIM, exim],
+  ] as const) {
+    const to = `${user}@${domain}`
+    const client = await SmtpClient.open({
+      host: hostname,
+      address,
+      port: 25,
+      hostname: OURS.hostname,
+      tls: { kind: 'encrypt' },
+      localAddress: OURS.address,
+    })
+    const subject = randomBytes(6).toString('hex')
+    const ends = ['\n', '\r', '\r\n', '\r\0\n']
+    const texts = ends.flatMap((before) => ends.map((after) => `Subject: ${subject}\r\n\r\nhello${before}.${after}${smuggled(ANN, to)}`))
+    for (const text of texts) {
+      const mail = { reversePath: ANN, recipients: [{ address: to, notify: 0 }], size: text.length, eightBit: false, utf8: false, requireTls: false }
+      // In two pieces, cut where it matters.
+      const octets = async function* () {
+        const at = text.indexOf('.', text.indexOf('hello'))
+        yield Buffer.from(text.slice(0, at), 'latin1')
+        yield Buffer.from(text.slice(at), 'latin1')
+      }
+      const [said] = await client.send(mail, octets, async () => true)
+      assert.equal((said as { status?: string }).status?.[0], '2', JSON.stringify(said))
+    }
+    await client.quit()
+    await until('all of them', () => mta.mail().filter(named(subject)).length === texts.length)
+    // A smuggled one would have come before the next.
+    for (const text of mta.mail()) assert.doesNotMatch(text.slice(0, text.indexOf('\n\n')), /^Subject: smuggled/m)
+  }
 })
 
 test('a TLSA record of another certificate, a server without TLS: the mail waits here, and goes when all is well', async () => {
