@@ -6,6 +6,7 @@ import { Unavailable } from '../store/errors.ts'
 import { pop3Policy } from '../store/pop3-policy.ts'
 import type { Service } from '../store/presence.ts'
 import { networkOf } from '../store/remote.ts'
+import { submissionPolicy } from '../store/submission-policy.ts'
 import type { Throttle } from '../store/throttle.ts'
 import { GateFull } from './gate.ts'
 import { type AuthLimits, type Bucket, bucketsFor } from './limits.ts'
@@ -162,9 +163,10 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
   }
 }
 
-const narrowed = (login: Login, { name, pop3 = {}, disable }: AppPassword): Login => ({
+const narrowed = (login: Login, { name, pop3 = {}, submission = {}, disable }: AppPassword): Login => ({
   ...login,
   app: name,
   pop3: pop3Policy(pop3, login.pop3),
+  submission: submissionPolicy(submission, login.submission),
   disable: [...login.disable, ...disable],
 })

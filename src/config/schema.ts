@@ -8,6 +8,7 @@ import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
 import { outboundSections } from './outbound.ts'
 import { pop3 } from './pop3.ts'
 import { publicMailboxes } from './public.ts'
+import { submission } from './submission.ts'
 import { count, size, time } from './units.ts'
 
 /** The words of mail that the file is checked with; given by the caller, since config knows nothing of mail. undefined: not one. */
@@ -93,6 +94,7 @@ export function schemaFor(words: Words) {
       .default([...SCOPES]),
     disable: disable.default([]),
     pop3,
+    submission,
   })
   const mailbox = section({
     address,
@@ -105,6 +107,7 @@ export function schemaFor(words: Words) {
     aliases: z.array(address, said('a list of addresses')).default([]),
     quota: size.optional(),
     pop3,
+    submission,
     app_passwords: z
       .array(appPassword, said('a list of app passwords'))
       .max(MAX_APP_PASSWORDS, said(`a list of at most ${MAX_APP_PASSWORDS}`))

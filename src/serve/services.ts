@@ -65,6 +65,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     authenticator,
     presence,
     mechanisms,
+    copies: store,
     keysFor: publishedKeys({ keys: opened.signingKeys, dns, log }),
   }
   const mailbox = { store, authenticator, presence, log, hostname }

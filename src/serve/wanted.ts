@@ -3,8 +3,10 @@
 import { resolveLists } from '../config/addresses.ts'
 import type { Pop3Config } from '../config/pop3.ts'
 import type { Config, MailboxConfig } from '../config/schema.ts'
+import type { SubmissionConfig } from '../config/submission.ts'
 import type { Inbound, WantedState } from '../store/accounts.ts'
 import type { Pop3Settings } from '../store/pop3-policy.ts'
+import type { SubmissionSettings } from '../store/submission-policy.ts'
 
 type Who = Pick<Config, 'domains' | 'mailboxes' | 'postmaster'> & Partial<Pick<Config, 'public' | 'lists' | 'catch_all'>>
 
@@ -22,11 +24,13 @@ export function wantedState(config: Who): WantedState {
       displayName: m.name,
       quota: m.quota,
       pop3: pop3Settings(m.pop3),
+      ...(m.submission && { submission: submissionSettings(m.submission) }),
       scram: m.scram ?? '',
-      appPasswords: m.app_passwords.map(({ name, hash, scram, scopes, disable, pop3 }) => ({
+      appPasswords: m.app_passwords.map(({ name, hash, scram, scopes, disable, pop3, submission }) => ({
         ...{ name, hash, scopes, disable },
         ...(scram !== undefined && { scram }),
         ...(pop3 && { pop3: pop3Settings(pop3) }),
+        ...(submission && { submission: submissionSettings(submission) }),
       })),
       disable: m.disable,
       inbound: inboundOf(m),
@@ -49,6 +53,10 @@ function pop3Settings(pop3: Pop3Config): Pop3Settings {
     ...(login_delay !== undefined && { loginDelay: login_delay }),
     ...(outlook_repairs !== undefined && { outlookRepairs: outlook_repairs }),
   }
+}
+
+function submissionSettings({ sent_copy, undo_send }: NonNullable<SubmissionConfig>): SubmissionSettings {
+  return { ...(sent_copy !== undefined && { sentCopy: sent_copy }), ...(undo_send !== undefined && { undoSend: undo_send }) }
 }
 
 function inboundOf({ forward, block = [], allow = [] }: MailboxConfig): Inbound | undefined {

@@ -1,7 +1,7 @@
 /** What becomes of a message that was accepted: staged once, queued for recipients elsewhere, and put into the inboxes, or the mailboxes for junk, of those here. */
 import type { AccountAccess } from '../store/access.ts'
 import type { Recipient } from '../store/accounts.ts'
-import type { ContentStage, MailStore, StagedContent } from '../store/mailstore.ts'
+import type { ContentStage, MailStore, SentWay, StagedContent } from '../store/mailstore.ts'
 import type { NewOutbound, Queue } from '../store/queue.ts'
 import type { AccountId, ContentId } from '../store/types.ts'
 
@@ -36,6 +36,8 @@ export interface Committed {
   /** To be called when the client has heard the 250. */
   readonly confirm: () => void
   readonly content: ContentId
+  /** What is in the queue. */
+  readonly queued: readonly SentWay[]
 }
 
 interface Confirmable {
@@ -85,12 +87,13 @@ export class Acceptance {
 
   /**
    * Durable for all when it resolves. `attempt` as `MailStore.deliver` has it: what was done before a failure is found again by it, so that the client's next try does
-   * only the rest. To those of `junk` who have a mailbox for it, it is junk. `to`: some of the destinations, where that is known only now.
+   * only the rest. To those of `junk` who have a mailbox for it, it is junk. `to`: some of the destinations, where that is known only now. `notBefore`:
+   * nothing that is queued goes earlier; milliseconds since 1970.
    */
   async commit(
     internalDate: number,
     attempt: string,
-    { junk = NOBODY, to = this.#to }: { junk?: ReadonlySet<AccountId>; to?: Destinations } = {},
+    { junk = NOBODY, to = this.#to, notBefore = 0 }: { junk?: ReadonlySet<AccountId>; to?: Destinations; notBefore?: number } = {},
   ): Promise<Committed> {
     const staged = this.#staged
     if (staged === undefined) throw new Error('commit before finish')
@@ -98,13 +101,16 @@ export class Acceptance {
     const { store, queue } = this.#deps
     const [first] = staged as readonly [StagedContent, ...StagedContent[]]
     const done: Confirmable[] = []
+    const inQueue: SentWay[] = []
     let again = 0
     let stored = false
     for (const [at, way] of this.#to.ways.entries()) {
       const still = to.ways.find(({ name }) => name === way.name)
       if (!still) continue
-      const queued = await queue!.enqueue(way.owner, staged[at]!, still.mail, way.name === '' ? attempt : `${attempt} ${way.name}`)
+      const mail = { ...still.mail, notBefore: Math.max(still.mail.notBefore, notBefore) }
+      const queued = await queue!.enqueue(way.owner, staged[at]!, mail, way.name === '' ? attempt : `${attempt} ${way.name}`)
       done.push(queued)
+      inQueue.push({ account: way.owner.account, content: queued.content, recipients: mail.recipients.length })
       if (queued.again) again += still.mail.recipients.length
       else if (at === 0) stored = true
     }
@@ -120,7 +126,7 @@ export class Acceptance {
       done.push(delivered)
       again += delivered.again
     }
-    return { again, confirm: () => done.forEach((one) => void one.confirm()), content: first.id }
+    return { again, confirm: () => done.forEach((one) => void one.confirm()), content: first.id, queued: inQueue }
   }
 
   /** Forget it. After `commit` was called it changes nothing. */

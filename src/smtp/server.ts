@@ -28,6 +28,7 @@ import { submissionPolicy } from './policies/submission.ts'
 import { Reply, replyTo } from './reply.ts'
 import type { ReportInbox } from './reports.ts'
 import type { ScanParts } from './scan/inspect.ts'
+import type { CopyStore } from './sent-copy.ts'
 import type { KeysFor } from './signing.ts'
 import { type AuthRequest, authenticate } from './stages/auth.ts'
 import { arrive } from './stages/connect.ts'
@@ -78,6 +79,8 @@ export interface SubmissionDeps extends SmtpDeps {
   readonly mechanisms?: readonly SaslMechanism[]
   readonly service: 'submission' | 'submissions'
   readonly revealClient?: boolean
+  /** For copies of what is sent; absent: none are kept. */
+  readonly copies?: CopyStore | undefined
   /** Absent: nothing is signed. */
   readonly keysFor?: KeysFor | undefined
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { SMTPServerEnvelope, SMTPServerSession } from 'smtp-server'
 import type { AccountAccess } from '../store/access.ts'
 import type { Recipient } from '../store/accounts.ts'
+import type { SubmissionPolicy } from '../store/submission-policy.ts'
 import type { AccountId } from '../store/types.ts'
 import type { Connection } from './connection.ts'
 import type { MailWishes, Wish } from './notify.ts'
@@ -14,6 +15,7 @@ export interface User {
   readonly access: AccountAccess
   /** The address it logged in with. */
   readonly address: string
+  readonly submission: SubmissionPolicy
 }
 
 /** Somebody here who is written to. */
@@ -42,6 +44,8 @@ export class Transaction {
   /** Forward-paths of those here whose sender wants to hear that they have it. */
   readonly confirmed = new Map<string, Wish>()
   wishes: MailWishes = { requireTls: false }
+  /** Seconds that it waits before it goes. */
+  delay = 0
   /** Gives back the room that DATA took. */
   release: () => void = () => {}
 }

@@ -1,6 +1,7 @@
 /** Accounts and addresses: who may log in, who gets mail. The config file says which exist; Postgres holds them for all processes. */
 import type { AccountAccess } from './access.ts'
 import type { Pop3Policy, Pop3Settings } from './pop3-policy.ts'
+import type { SubmissionPolicy, SubmissionSettings } from './submission-policy.ts'
 import type { AccountId, MailboxId } from './types.ts'
 
 /** Protocols that an app password may be used with. */
@@ -20,6 +21,7 @@ export interface AppPassword {
   readonly disable: readonly string[]
   /** Over the account's. */
   readonly pop3?: Pop3Settings | undefined
+  readonly submission?: SubmissionSettings | undefined
 }
 
 /** One mailbox of the config file, as `reconcile` takes it. Addresses are canonical: see mail/address.ts `canonical`. */
@@ -34,6 +36,7 @@ export interface WantedAccount {
   readonly quota?: number | undefined
   /** Absent: the defaults. */
   readonly pop3?: Pop3Settings | undefined
+  readonly submission?: SubmissionSettings | undefined
   /** `SCRAM-SHA-256$…`, of the same password; empty: none. */
   readonly scram?: string
   readonly appPasswords?: readonly AppPassword[]
@@ -100,6 +103,7 @@ export interface Login {
   readonly version: number
   readonly enabled: boolean
   readonly pop3: Pop3Policy
+  readonly submission: SubmissionPolicy
   /** The app password that this login was with. */
   readonly app?: string | undefined
   /** Whether messages of it may have POP3 unique-ids from another server. */

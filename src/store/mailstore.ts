@@ -198,6 +198,26 @@ export interface Delivery {
   readonly stored?: boolean
 }
 
+/** What the server keeps of a message that its account sends. */
+export interface SentCopy {
+  readonly content: StagedContent
+  /** Milliseconds since 1970. */
+  readonly internalDate: number
+  /** The message waits, and can be taken back by its copy. */
+  readonly held?: {
+    /** Milliseconds since 1970. */
+    readonly until: number
+    readonly ways: readonly SentWay[]
+  }
+}
+
+/** A message in the queue, and for how many recipients. */
+export interface SentWay {
+  readonly account: AccountId
+  readonly content: ContentId
+  readonly recipients: number
+}
+
 /** A delivery that is durable. */
 export interface Delivered {
   /** Mailboxes that had it already: what came was a retry, and nothing was written for them. */
@@ -303,6 +323,15 @@ export interface MailStore {
    * was sent and by whom: until it is confirmed, or for 5 days, the same name for the same mailbox is a retry and changes nothing, whatever the content.
    */
   deliver(content: StagedContent, internalDate: number, to: readonly Delivery[], attempt?: string): Promise<Delivered>
+
+  /** Before a copy of so many octets: makes the mailbox for sent mail where there is none. Refusal 'over-quota', 'limit' (mailboxes). */
+  prepareSent(a: AccountAccess, octets: number): Promise<void>
+  /**
+   * Puts a copy into the account's mailbox for sent mail, \Seen; or finds the one that a program appended, and that differs in nothing that matters (mail/likeness.ts).
+   * A program that appends one within a day is given this one. Once it is moved to Drafts or Trash, or expunged, what is `held` is not sent, unless that has begun.
+   * `attempt` as `deliver` has it.
+   */
+  fileSent(a: AccountAccess, copy: SentCopy, attempt: string): Promise<{ readonly again: boolean; confirm(): void }>
 
   /** Needs s for \Seen, t for \Deleted, w for others: does what it may, Refusal 'not-permitted' if that is nothing. */
   flags(m: MailboxAccess, uids: UidRanges, op: FlagsOp): Promise<FlagsDone>

@@ -146,12 +146,19 @@ export interface QueueQuery {
   readonly limit: number
 }
 
+export interface Queued {
+  readonly again: boolean
+  /** What is queued: of a retry, what came the first time. */
+  readonly content: ContentId
+  confirm(): void
+}
+
 export interface Queue {
   /**
    * Durable when it resolves. `content` was staged for `a`. `attempt` names what was sent and by whom: a second time is a retry, `again`, and writes nothing, until
    * `confirm` was called or for 5 days. Throws Unavailable.
    */
-  enqueue(a: AccountAccess, content: StagedContent, mail: NewOutbound, attempt: string): Promise<{ readonly again: boolean; confirm(): void }>
+  enqueue(a: AccountAccess, content: StagedContent, mail: NewOutbound, attempt: string): Promise<Queued>
   /** Recipients that the account sent to in this hour and in the last 24. */
   sent(account: AccountId): Promise<{ readonly hour: number; readonly day: number }>
 

@@ -16,6 +16,7 @@ import type { AppPassword, Login } from '../../src/store/accounts.ts'
 import { Unavailable } from '../../src/store/errors.ts'
 import { createMemoryThrottle } from '../../src/store/memory/throttle.ts'
 import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
+import { DEFAULT_SUBMISSION } from '../../src/store/submission-policy.ts'
 import type { AccountId } from '../../src/store/types.ts'
 import { ScramClient } from '../support/scram.ts'
 
@@ -33,6 +34,7 @@ const user = (address: string, password: string, account: number): Login => ({
   version: 1,
   enabled: true,
   pop3: DEFAULT_POP3,
+  submission: DEFAULT_SUBMISSION,
   scram: '',
   appPasswords: [],
   disable: [],

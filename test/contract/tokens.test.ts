@@ -9,6 +9,7 @@ import type { AccountAccess } from '../../src/store/access.ts'
 import type { Login } from '../../src/store/accounts.ts'
 import { createMemoryThrottle } from '../../src/store/memory/throttle.ts'
 import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
+import { DEFAULT_SUBMISSION } from '../../src/store/submission-policy.ts'
 import type { AccountId } from '../../src/store/types.ts'
 import { type FakeIssuer, fakeIssuer } from '../support/issuer.ts'
 
@@ -24,7 +25,18 @@ beforeEach(() => {
 })
 
 const user = (address: string, account: number, enabled = true): Login => ({
-  ...{ account: account as AccountId, address, passwordHash: '', version: 1, enabled, pop3: DEFAULT_POP3, scram: '', appPasswords: [], disable: [] },
+  ...{
+    account: account as AccountId,
+    address,
+    passwordHash: '',
+    version: 1,
+    enabled,
+    pop3: DEFAULT_POP3,
+    submission: DEFAULT_SUBMISSION,
+    scram: '',
+    appPasswords: [],
+    disable: [],
+  },
 })
 
 function setUp(more: Partial<IssuerOptions> = {}) {

@@ -1,5 +1,6 @@
 /** What a service decides about mail: who may send it, to whom, and what it must look like. Each throws Reply to refuse. */
 import type { Srs } from '../../mail/srs.ts'
+import type { AccountAccess } from '../../store/access.ts'
 import type { Accounts, Recipient } from '../../store/accounts.ts'
 import type { Throttle } from '../../store/throttle.ts'
 import type { AccountId } from '../../store/types.ts'
@@ -26,6 +27,10 @@ export interface Policy {
   recipient(address: string, wish: Wish, visit: Visit): Promise<void>
   /** The header block, before anything is stored or sent on. Resolves to lines to put on top, each with CRLF. */
   header(block: Buffer, facts: HeaderFacts, visit: Visit): Promise<string>
+  /** Seconds that a message waits before it goes, so that its sender can take it back; absent: none. */
+  delay?(visit: Visit): number
+  /** Whose mailbox for sent mail gets a copy of the message; absent or undefined: nobody's. */
+  keeper?(visit: Visit): AccountAccess | undefined
   /** What is kept of the header block; absent: all of it. */
   strip?(block: Buffer): Buffer
   /** Looks at the whole message while it comes, as it was sent; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */

@@ -67,6 +67,12 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
       }
       return `${hasDate ? '' : dateLine()}${hasMessageId ? '' : messageIdLine(domainOf(address))}`
     },
+    delay: (visit) => (queue ? userOf(visit).submission.undoSend : 0),
+    // What the null sender sends, receipts, nobody keeps.
+    keeper(visit) {
+      const { access, submission } = userOf(visit)
+      return submission.sentCopy && visit.transaction.from !== '' ? access : undefined
+    },
     // Whom it names gets the message by RCPT, and nobody else is to know (RFC 5322 §3.6.3, §5).
     strip: (block) => withoutScanResults(withoutFields(block, BLIND)),
     // Whoever writes as somebody else was refused by `header`.

@@ -37,7 +37,11 @@ export async function authenticate({ mechanism, initial, ...peer }: AuthRequest,
   const result = await converse(mechanism, initial, { ...peer, authenticator, service, remote: visit.remote, signal: visit.over.signal })
   switch (result.kind) {
     case 'ok':
-      return enter({ account: result.login.account, access: result.access, address: result.login.address }, visit, deps)
+      return enter(
+        { account: result.login.account, access: result.access, address: result.login.address, submission: result.login.submission },
+        visit,
+        deps,
+      )
     case 'failed':
       throw FAILURES[result.reason](visit, deps)
     case 'invalid':

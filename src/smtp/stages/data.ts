@@ -22,12 +22,16 @@ import { tellDelivered } from '../outbound/report.ts'
 import type { Inspection, Policy } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import { noteReport, type ReportInbox } from '../reports.ts'
+import { blindCopyLine, type CopyStore, SentCopy } from '../sent-copy.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
+import { holdFor } from './mail-from.ts'
 
 export interface DataDeps extends TraceOptions {
   readonly store: DeliveryStore
   readonly accounts: Pick<Accounts, 'recipient'>
+  /** Absent: no copies are kept for those who send. */
+  readonly copies?: CopyStore | undefined
   /** Absent: nobody elsewhere is sent to. */
   readonly queue?: Pick<Queue, 'enqueue'> | undefined
   /** Seconds that a message for elsewhere is tried; LIFETIME_SECONDS if absent. */
@@ -74,6 +78,8 @@ class Incoming {
   readonly #gate: HeaderGate
   #acceptance: Acceptance | undefined
   #inspection: Inspection | undefined
+  /** For who sends it. */
+  #copy: { readonly stage: SentCopy; readonly top: string } | undefined
   /** As it was written. */
   #header = Buffer.alloc(0)
   #tlsOptional = false
@@ -103,6 +109,7 @@ class Incoming {
     const { returnPath, lines } = this.#top!
     const found = await this.#inspection?.finish()
     await acceptance.finish(Buffer.from(returnPath + (found?.lines ?? '') + lines))
+    await this.#copy?.stage.finish(this.#copy.top)
     const attempt = this.#attempt.digest('hex')
     const noted = this.#deps.reports && (await noteReport(transaction, acceptance.content, this.#deps))
     const { again, confirm, content } = await this.#commit(acceptance, attempt, found?.junk)
@@ -114,9 +121,11 @@ class Incoming {
   abort(): void {
     this.#acceptance?.abort()
     this.#inspection?.abort()
+    this.#copy?.stage.abort()
   }
 
   async #pass(acceptance: Acceptance, chunk: Buffer): Promise<void> {
+    await this.#copy?.stage.write(chunk)
     await this.#inspection?.write(chunk)
     await acceptance.write(chunk)
   }
@@ -127,9 +136,27 @@ class Incoming {
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
       const to = junk && junk.size > 0 && this.#visit.transaction.onward.size > 0 ? this.#destinations(junk) : undefined
-      return await Promise.race([acceptance.commit(Date.now(), attempt, { ...(junk && { junk }), ...(to && { to }) }), late.promise])
+      const accepted = this.#accept(acceptance, attempt, { ...(junk && { junk }), ...(to && { to }) })
+      return await Promise.race([accepted, late.promise])
     } finally {
       clearTimeout(timer)
+    }
+  }
+
+  /** The copy comes last: whoever has it sent the message. Queued as it is, it was accepted; a retry files what is missing. */
+  async #accept(acceptance: Acceptance, attempt: string, how: { junk?: ReadonlySet<AccountId>; to?: Destinations }): Promise<Committed> {
+    const { delay } = this.#visit.transaction
+    const notBefore = delay > 0 ? holdFor(delay) : 0
+    const committed = await acceptance.commit(Date.now(), attempt, { ...how, notBefore })
+    if (!this.#copy) return committed
+    const { queued } = committed
+    const filed = await this.#copy.stage.file(attempt, delay > 0 && queued.length > 0 ? { until: notBefore, ways: queued } : undefined)
+    return {
+      ...committed,
+      confirm() {
+        committed.confirm()
+        filed.confirm()
+      },
     }
   }
 
@@ -157,10 +184,22 @@ class Incoming {
     this.#inspection = await policy.inspect?.({ block, added }, this.#visit)
     const acceptance = new Acceptance(this.#deps, this.#destinations(), limits.messageSize + ROOM_FOR_LINES)
     this.#acceptance = acceptance
+    await this.#keep(block, added, start)
     await this.#inspection?.write(start)
     const kept = policy.strip?.(block) ?? block
     for (const part of kept === block ? [start] : [kept, start.subarray(block.length)]) if (part.length > 0) await acceptance.write(part)
     return acceptance
+  }
+
+  /** Begins the sender's own copy, where one is wanted. */
+  async #keep(block: Buffer, added: string, start: Buffer): Promise<void> {
+    const { policy, limits, copies } = this.#deps
+    const of = policy.keeper?.(this.#visit)
+    if (!of || !copies) return
+    const top = blindCopyLine(block, this.#visit.transaction.accepted, ROOM_FOR_LINES - added.length) + added
+    const stage = new SentCopy(copies, of, limits.messageSize + ROOM_FOR_LINES)
+    this.#copy = { stage, top }
+    await stage.write(start)
   }
 
   /** For those of `junk` nothing is sent on. */

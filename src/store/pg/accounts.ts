@@ -5,6 +5,7 @@ import { grantAccount } from '../access.ts'
 import type { Accounts, ConfigFile, Inbound, Login, Recipient, WantedState } from '../accounts.ts'
 import type { Bus } from '../bus.ts'
 import type { AfterDownload, Pop3Settings } from '../pop3-policy.ts'
+import { type SubmissionSettings, submissionPolicy } from '../submission-policy.ts'
 import type { AccountId, MailboxId } from '../types.ts'
 import { policyOf } from './policies.ts'
 import { isConflict, isLost, type Pool, translated } from './pool.ts'
@@ -14,7 +15,7 @@ import type { Row, Statement } from './rows.ts'
 
 const LOGIN: Statement = {
   name: 'account_login',
-  text: `select account_id, address, password_hash, version, enabled, pop3_policy, pop3::text, scram, app_passwords::text, disabled_capabilities::text, has_pop_uidl
+  text: `select account_id, address, password_hash, version, enabled, pop3_policy, pop3::text, scram, app_passwords::text, disabled_capabilities::text, has_pop_uidl, submission::text
          from account where address = $1`,
 }
 
@@ -119,6 +120,7 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
           appPasswords: (JSON.parse(row.text()) as StoredAppPassword[]).map(fromStored),
           disable: JSON.parse(row.text()) as string[],
           importedUidls: row.int() === 1,
+          submission: submissionPolicy(JSON.parse(row.text()) as SubmissionSettings),
         }
       })
       return login

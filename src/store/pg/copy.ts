@@ -17,6 +17,7 @@ import { expungeWrites } from './expunge.ts'
 import type { Queryable } from './pool.ts'
 import { refuseOverQuota } from './quota.ts'
 import { Rehousing } from './rehouse.ts'
+import { takeBack } from './sent/take-back.ts'
 import { nextModSeq, type Tx } from './tx.ts'
 import { asChange, type StateWriter, writeAll } from './write.ts'
 
@@ -71,6 +72,7 @@ export async function write(tx: Tx, all: Writing): Promise<Copied> {
     firstUid += rows.length
   }
   if (move) await writeAll(tx, { on: from, locked: source, done }, expungeWrites(index, uids))
+  if (move && source.holds && !rehousing && to.mailbox !== from.mailbox) await takeBack(tx, source, uids, to.mailbox)
   return { uidvalidity: target.uidvalidity, from: uids, to: [target.uidnext, firstUid - 1] }
 }
 

@@ -15,7 +15,7 @@ export function expunge(writer: StateWriter, m: MailboxAccess, op: ExpungeOp): P
 
 function plan(index: MailboxIndex, op: ExpungeOp): Plan<Expunged> {
   const { uids } = rowsEffect(index, op.uids ?? EVERY_UID, op.deletedOnly)
-  return { writes: expungeWrites(index, uids), answer: (modseqs) => ({ uids, modseqs }) }
+  return { writes: expungeWrites(index, uids), gone: uids, answer: (modseqs) => ({ uids, modseqs }) }
 }
 
 /** The changes that take exactly these messages out. */

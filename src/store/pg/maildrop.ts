@@ -17,6 +17,7 @@ import { expungeWrites } from './expunge.ts'
 import { flagsWrites } from './flags.ts'
 import { noteHidden } from './hidden.ts'
 import type { Statement } from './rows.ts'
+import { takeBack } from './sent/take-back.ts'
 import { mailboxOfUse } from './special-use.ts'
 import { newOp, type Tx } from './tx.ts'
 import { lockAndCatchUp, type StateWriter, underOp, type Write, type Written, writeAll } from './write.ts'
@@ -70,6 +71,7 @@ async function settleHere(tx: Tx, { m, writer, op, done, taken, seen }: Settling
   const read = giving(index, how === 'hide' ? seen : outside(seen, taken), '\\Seen')
   const going = how === 'hide' ? giving(index, uids, HIDDEN).writes : expungeWrites(index, uids)
   await writeAll(tx, { on: m, locked, done }, [...read.writes, ...going])
+  if (how === 'expunge' && locked.holds) await takeBack(tx, locked, uids)
   if (how === 'hide' && op.policy.afterDownload === 'keep') await noteHidden(tx, index, uids, op.app ?? '')
   return { ...NOTHING, [how === 'hide' ? 'hidden' : 'expunged']: count, seen: read.count }
 }

@@ -27,9 +27,11 @@ import { createPlaces } from './places.ts'
 import type { Pool, Queryable } from './pool.ts'
 import { importedUidls } from './pop-uidl.ts'
 import { createQueue } from './queue/index.ts'
-import { quotaOf, refuseOverQuota } from './quota.ts'
+import { overQuota, quotaOf, roomFor } from './quota.ts'
 import { replace } from './replace.ts'
 import { selectMailbox } from './select.ts'
+import { SentCopies } from './sent/file.ts'
+import { appendMerged, type CopyKeys, copyKeys } from './sent/merge.ts'
 import { mayRead, permit, permitToWrite } from './sharing.ts'
 import { expungedSince } from './since.ts'
 import { Stage, type Staged, type StageOptions } from './stage.ts'
@@ -82,6 +84,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
   const deliveries = new Deliveries(pool, appender)
   const queue = createQueue({ pool, bus, transactor })
   const writer = { transactor, indexes }
+  const copies = new SentCopies(pool, writer)
   return {
     queue,
     ...createPlaces({ pool, writer, sharing }),
@@ -102,13 +105,15 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
     async replace(from, uid, to, message) {
       await permitToWrite(pool, from, 't', 'e')
-      const item = await appendItem({ pool, writer }, to, [message])
-      return replace(writer, { from, uid, to, item })
+      const { item, keys } = await appendItem({ pool, writer }, to, [message])
+      return replace(writer, { from, uid, to, item, keys })
     },
     deliver: (content, date, to, attempt) => {
       const done = deliveries.deliver({ content: asStaged(content), date, attempt }, to)
       return to.length > 1 ? within(done) : done
     },
+    prepareSent: (a, octets) => copies.prepare(a, octets),
+    fileSent: (a, copy, attempt) => copies.file(a, { ...copy, content: asStaged(copy.content) }, attempt),
     async flags(m, uids, op) {
       await permitToWrite(pool, m)
       return storeFlags(writer, m, uids, op)
@@ -156,6 +161,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
       indexes.close()
       await deliveries.close()
       await queue.close()
+      await copies.close()
     },
   }
 }
@@ -166,18 +172,20 @@ function asStaged(content: StagedContent): Staged {
   return content as Staged
 }
 
-/** What is to be appended, once it may be. */
+/** What is to be appended, once it may be; `keys` where copies of it may be there already. */
 async function appendItem(
   { pool, writer }: { pool: Pool; writer: StateWriter },
   m: MailboxAccess,
   messages: readonly NewMessage[],
-): Promise<AppendItem> {
+): Promise<{ readonly item: AppendItem; readonly keys: CopyKeys | undefined }> {
   await permitToWrite(pool, m, 'i')
-  await refuseOverQuota(
+  const { fits, isForSent } = await roomFor(
     pool,
-    m.account,
+    m,
     messages.reduce((sum, message) => sum + message.content.size, 0),
   )
+  const merges = isForSent && m.own
+  if (!fits && !merges) throw overQuota()
   const rows = []
   for (const { content, flags, internalDate } of messages) {
     const staged = asStaged(content)
@@ -185,7 +193,10 @@ async function appendItem(
     if (isSpilled(staged) && staged.account !== m.account) await copySpilled(pool, staged, m.account)
     rows.push({ content: staged, flags: await flagsFor(writer, m, namesWithin(m.rights, flags)), date: internalDate })
   }
-  return { account: m.account, mailbox: m.mailbox, messages: rows }
+  const item = { account: m.account, mailbox: m.mailbox, messages: rows }
+  const keys = merges ? await copyKeys(pool, item) : undefined
+  if (!fits && !keys) throw overQuota()
+  return { item, keys }
 }
 
 async function append(
@@ -193,7 +204,8 @@ async function append(
   m: MailboxAccess,
   messages: readonly NewMessage[],
 ): Promise<Appended> {
-  const item = await appendItem({ pool, writer }, m, messages)
+  const { item, keys } = await appendItem({ pool, writer }, m, messages)
+  if (keys) return appendMerged(writer, m, { item, keys })
   try {
     return (await appender.append(item)).at
   } catch (err) {

@@ -76,6 +76,11 @@ const DROP_STAGED: Statement = {
          and not exists (select 1 from content c where c.account_id = k.account_id and c.content_id = k.content_id)`,
 }
 const DROP_SENT: Statement = { name: 'reap_sent', text: "delete from sent where hour < now() - interval '2 days'" }
+// What a retry may still find is kept as long as op ids; what is held, until it is sent.
+const DROP_COPIES: Statement = {
+  name: 'reap_sent_copies',
+  text: `delete from sent_copy where at < now() - make_interval(days => ${OP_DAYS}) and (held_until is null or held_until < now())`,
+}
 const DROP_OPS: Statement = { name: 'reap_ops', text: `delete from op where at < now() - make_interval(days => ${OP_DAYS})` }
 
 async function numbers(on: Queryable, statement: Statement, values: readonly number[]): Promise<number[]> {
@@ -90,6 +95,7 @@ export async function reap(pool: Pool, retention: number, stop: AbortSignal): Pr
   await pool.rows(DROP_OPS, [])
   await pool.rows(DROP_SENT, [])
   await dropOldLetters(pool, stop)
+  await pool.rows(DROP_COPIES, [])
   for (const account of await numbers(pool, ACCOUNTS, [])) {
     if (stop.aborted) return
     await reapAccount(pool, account as AccountId, seconds)

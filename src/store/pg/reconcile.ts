@@ -69,9 +69,10 @@ function hashOf({ domains, accounts, public: shared = [], lists = [], catchAll =
 }
 
 /** What a version that knew only passwords did not hash: a file without it has the hash that it had. */
-const beside = ({ scram = '', appPasswords = [], disable = [], inbound }: WantedAccount): unknown[] => [
+const beside = ({ scram = '', appPasswords = [], disable = [], inbound, submission }: WantedAccount): unknown[] => [
   ...(scram.length + appPasswords.length + disable.length > 0 ? [{ scram, appPasswords: appPasswords.map(toStored), disable }] : []),
   ...(inbound ? [{ inbound }] : []),
+  ...(submission ? [{ submission }] : []),
 ]
 
 const pop3Of = ({ pop3 }: WantedAccount): Pop3Settings & { afterDownload: AfterDownload } => ({
@@ -122,7 +123,7 @@ function olderWords({ number, time }: ConfigFile, { number: appliedNumber, time:
   }`
 }
 
-const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, pop3_settings jsonb, quota bigint, scram text, app_passwords jsonb, disable jsonb, inbound jsonb))`
+const WANTED = `wanted as (select * from jsonb_to_recordset($1::jsonb) as w (address text, display_name text, hash text, pop3 text, pop3_settings jsonb, quota bigint, scram text, app_passwords jsonb, disable jsonb, inbound jsonb, submission jsonb, keeps_sent boolean))`
 
 // A password that its user changed since lives in password_hash and stays until the file says another one.
 const ADMIT: Statement = {
@@ -136,9 +137,10 @@ const ADMIT: Statement = {
 const DESCRIBE: Statement = {
   name: 'reconcile_describe',
   text: `with ${WANTED}
-         update account a set display_name = w.display_name, pop3_policy = w.pop3, pop3 = w.pop3_settings, quota = w.quota, inbound = w.inbound
+         update account a set display_name = w.display_name, pop3_policy = w.pop3, pop3 = w.pop3_settings, quota = w.quota, inbound = w.inbound, submission = w.submission, keeps_sent = w.keeps_sent
          from wanted w where w.address = a.address
-           and (a.display_name, a.pop3_policy, a.pop3, a.quota, a.inbound) is distinct from (w.display_name, w.pop3, w.pop3_settings, w.quota, w.inbound)`,
+           and (a.display_name, a.pop3_policy, a.pop3, a.quota, a.inbound, a.submission, a.keeps_sent)
+             is distinct from (w.display_name, w.pop3, w.pop3_settings, w.quota, w.inbound, w.submission, w.keeps_sent)`,
 }
 // One that is narrowed counts as taken away: `@>` asks whether each of the old ones is within one of the new ones.
 const LOGINS: Statement = {
@@ -161,8 +163,8 @@ const CREATE: Statement = {
   text: `with ${WANTED},
          first as (select id, box ->> 'name' as name, box ->> 'use' as special_use from jsonb_array_elements($2::jsonb) with ordinality as f (box, id)),
          made as (
-           insert into account (address, display_name, password_hash, file_hash, pop3_policy, pop3, quota, inbound, next_mailbox, next_uidvalidity)
-           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.pop3_settings, w.quota, w.inbound, n.first + 1, extract(epoch from now())::bigint + n.first
+           insert into account (address, display_name, password_hash, file_hash, pop3_policy, pop3, quota, inbound, submission, keeps_sent, next_mailbox, next_uidvalidity)
+           select w.address, w.display_name, w.hash, w.hash, w.pop3, w.pop3_settings, w.quota, w.inbound, w.submission, w.keeps_sent, n.first + 1, extract(epoch from now())::bigint + n.first
            from wanted w, (select count(*) as first from first) n where not exists (select 1 from account a where a.address = w.address)
            returning account_id, next_mailbox, next_uidvalidity),
          boxes as (
@@ -209,6 +211,8 @@ export async function applyWanted(
       app_passwords: (a.appPasswords ?? []).map(toStored),
       disable: a.disable ?? [],
       inbound: a.inbound ?? {},
+      submission: a.submission ?? {},
+      keeps_sent: [a, ...(a.appPasswords ?? [])].some(({ submission }) => submission?.sentCopy === true),
     })),
   )
   const hash = hashOf(wanted)

@@ -2,6 +2,7 @@
 import { Refusal } from '../errors.ts'
 import { type AccountId, MAX_MAILBOXES, type MailboxId, type SpecialUse } from '../types.ts'
 import { insertMailbox, listMailboxes, lockNames, noteNameChange, SUBSCRIBE, settleNames } from './names.ts'
+import type { Queryable } from './pool.ts'
 import type { Statement } from './rows.ts'
 import type { Tx } from './tx.ts'
 
@@ -18,11 +19,11 @@ const nameOf = (use: SpecialUse): string => use.slice(1)
  * Refusal 'limit'.
  */
 export async function mailboxOfUse(tx: Tx, account: AccountId, use: SpecialUse): Promise<MailboxId> {
-  const found = await find(tx, account, use)
+  const found = await findMailboxOfUse(tx, account, use)
   if (found !== undefined) return found
   const names = await lockNames(tx, account)
   // Somebody may have been faster.
-  const other = await find(tx, account, use)
+  const other = await findMailboxOfUse(tx, account, use)
   if (other !== undefined) return other
   if ((await listMailboxes(tx, account)).length >= MAX_MAILBOXES) throw new Refusal('limit', `an account may have ${MAX_MAILBOXES} mailboxes`)
   const { id, name } = await insertMailbox(tx, names, nameOf(use), use)
@@ -32,7 +33,7 @@ export async function mailboxOfUse(tx: Tx, account: AccountId, use: SpecialUse):
   return id
 }
 
-async function find(tx: Tx, account: AccountId, use: SpecialUse): Promise<MailboxId | undefined> {
+export async function findMailboxOfUse(tx: Queryable, account: AccountId, use: SpecialUse): Promise<MailboxId | undefined> {
   let id: MailboxId | undefined
   await tx.rows(FIND, [account, use, nameOf(use)], (row) => {
     id = row.int() as MailboxId

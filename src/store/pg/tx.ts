@@ -183,11 +183,14 @@ export interface LockedMailbox {
   readonly modseq: ModSeq
   readonly keywords: string[]
   readonly deleted: boolean
+  /** Copies of messages that can still be taken back are here. Of one that comes while this waits for the lock nobody knows yet. */
+  readonly holds: boolean
 }
 
 const LOCK: Statement = {
   name: 'mailbox_lock',
-  text: `select account_id, id, uidvalidity, uidnext, modseq, array_to_json(keywords)::text, deleted_at is not null
+  text: `select account_id, id, uidvalidity, uidnext, modseq, array_to_json(keywords)::text, deleted_at is not null,
+           exists (select 1 from sent_copy s where s.account_id = $1 and s.mailbox_id = $2 and s.held_until > now())
          from mailbox where account_id = $1 and id = $2 for no key update`,
 }
 
@@ -203,6 +206,7 @@ export async function lockMailbox(tx: Tx, account: AccountId, mailbox: MailboxId
       modseq: row.long() as ModSeq,
       keywords: JSON.parse(row.text()) as string[],
       deleted: row.int() === 1,
+      holds: row.int() === 1,
     }
   })
   return locked
@@ -252,6 +256,15 @@ const MOVE_ON: Statement = {
          insert into change (account_id, mailbox_id, modseq, kind, data) select account_id, id, modseq, $7, $8 from m returning modseq`,
 }
 
+/** The same of what takes messages out of the mailbox: not where copies are held in it. */
+const MOVE_ON_UNLESS_HELD: Statement = {
+  name: 'mailbox_move_on_unless_held',
+  text: MOVE_ON.text.replace(
+    'deleted_at is null',
+    'deleted_at is null and not exists (select 1 from sent_copy s where s.account_id = $1 and s.mailbox_id = $2 and s.held_until > now())',
+  ),
+}
+
 /**
  * The whole of a mutation in one statement, if the mailbox still stands at `at`: whoever computed `change` and `delta` from the state at that modseq is right, since
  * the row's lock re-checks it. undefined: somebody was faster, nothing was done; lock, catch up and compute again.
@@ -259,14 +272,18 @@ const MOVE_ON: Statement = {
 export async function moveOn(
   tx: Tx,
   on: { readonly account: AccountId; readonly mailbox: MailboxId; readonly uidvalidity: number; readonly at: ModSeq },
-  write: { readonly change: NewChange; readonly delta: MailboxDelta; readonly op: OpId; readonly answer: unknown },
+  write: { readonly change: NewChange; readonly delta: MailboxDelta; readonly op: OpId; readonly answer: unknown; readonly takesOut: boolean },
 ): Promise<ModSeq | undefined> {
   let modseq: ModSeq | undefined
-  const { delta, change, op, answer } = write
+  const { delta, change, op, answer, takesOut } = write
   const counters = [delta.messages, delta.unseen, delta.bytes]
-  await tx.rows(MOVE_ON, [on.account, on.mailbox, on.at, ...counters, change.kind, change.data, op, JSON.stringify(answer)], (row) => {
-    modseq = row.long() as ModSeq
-  })
+  await tx.rows(
+    takesOut ? MOVE_ON_UNLESS_HELD : MOVE_ON,
+    [on.account, on.mailbox, on.at, ...counters, change.kind, change.data, op, JSON.stringify(answer)],
+    (row) => {
+      modseq = row.long() as ModSeq
+    },
+  )
   if (modseq !== undefined) tx.wrote(on, { uidvalidity: on.uidvalidity, modseq, change })
   return modseq
 }

@@ -6,7 +6,9 @@ import { type Change, unpackChange } from '../change.ts'
 import { Refusal } from '../errors.ts'
 import type { MailboxIndex } from '../index.ts'
 import type { ModSeq, OpId, Uid } from '../types.ts'
+import type { UidRanges } from '../uidset.ts'
 import { type Indexes, IndexGap, type MailboxKey } from './indexes.ts'
+import { takeBack } from './sent/take-back.ts'
 import {
   type LockedMailbox,
   lockMailbox,
@@ -29,6 +31,8 @@ export interface Write {
 /** What a verb wants to write, from one state of the index. None: there is nothing to do. `answer` is kept with the op id, and is JSON. */
 export interface Plan<Answer> {
   readonly writes: readonly Write[]
+  /** What of the mailbox goes for good by them. */
+  readonly gone?: UidRanges
   readonly answer: (modseqs: readonly ModSeq[]) => Answer
 }
 
@@ -85,8 +89,10 @@ export async function writeState<Answer>(
   }
   return underOp({ transactor, indexes }, on, op, async (tx, done) => {
     const { locked, index } = await lockAndCatchUp(tx, { indexes, on })
-    const { writes, answer } = plan(index)
-    return answer(await writeAll(tx, { on, locked, done }, writes))
+    const { writes, gone, answer } = plan(index)
+    const modseqs = await writeAll(tx, { on, locked, done }, writes)
+    if (gone && locked.holds) await takeBack(tx, locked, gone)
+    return answer(modseqs)
   })
 }
 
@@ -100,7 +106,8 @@ async function writeAtOnce<Answer>(
   const modseq = await transactor.transact<ModSeq | undefined>(
     on.account,
     op,
-    (tx) => moveOn(tx, { account: on.account, mailbox: on.mailbox, uidvalidity, at }, { change, delta, op, answer }),
+    (tx) =>
+      moveOn(tx, { account: on.account, mailbox: on.mailbox, uidvalidity, at }, { change, delta, op, answer, takesOut: plan.gone !== undefined }),
     () => (at + 1) as ModSeq,
   )
   if (modseq === undefined) return undefined

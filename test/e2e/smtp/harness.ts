@@ -16,6 +16,7 @@ import type { Recipient } from '../../../src/store/accounts.ts'
 import type { Delivered, Delivery, StagedContent } from '../../../src/store/mailstore.ts'
 import { DEFAULT_POP3 } from '../../../src/store/pop3-policy.ts'
 import type { Presence } from '../../../src/store/presence.ts'
+import { DEFAULT_SUBMISSION } from '../../../src/store/submission-policy.ts'
 import type { Throttle } from '../../../src/store/throttle.ts'
 import type { AccountId, ContentId, MailboxId } from '../../../src/store/types.ts'
 
@@ -80,7 +81,7 @@ export interface Person {
   readonly quota?: number
 }
 
-const BARE = { scram: '', appPasswords: [], disable: [] }
+const BARE = { submission: DEFAULT_SUBMISSION, scram: '', appPasswords: [], disable: [] }
 
 /** Accounts of a list; the password of each is `secret`. */
 export function people(list: readonly Person[], domains: readonly string[] = ['example.org']) {

@@ -18,7 +18,7 @@ class RecordingQueue implements Pick<Queue, 'enqueue' | 'sent'> {
     const again = this.attempts.has(attempt)
     this.attempts.add(attempt)
     if (!again) this.queued.push({ by: a.account, content, mail })
-    return { again, confirm: () => void this.attempts.delete(attempt) }
+    return { again, content: content.id, confirm: () => void this.attempts.delete(attempt) }
   }
 
   async sent() {

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { AccountAccess } from '../../access.ts'
-import type { NewOutbound, OutboundRecipient } from '../../queue.ts'
-import type { AccountId, OpId } from '../../types.ts'
+import type { NewOutbound, OutboundRecipient, Queued } from '../../queue.ts'
+import type { AccountId, ContentId, OpId } from '../../types.ts'
 import { int4Array } from '../arrays.ts'
 import { adoptSpilled } from '../contents.ts'
 import { isSpilled } from '../land.ts'
@@ -61,7 +61,7 @@ export class Enqueuer {
     return this.#releases.close()
   }
 
-  async enqueue({ account }: AccountAccess, content: Staged, mail: NewOutbound, attempt: string): Promise<{ again: boolean; confirm(): void }> {
+  async enqueue({ account }: AccountAccess, content: Staged, mail: NewOutbound, attempt: string): Promise<Queued> {
     if (content.account !== account) throw new Error('a content of another account')
     const op = createHash('sha256').update(`${attempt} queue`).digest('hex').slice(0, 32) as OpId
     await this.#releases.settle({ account, op })
@@ -71,11 +71,12 @@ export class Enqueuer {
       op,
       async (tx) => {
         await write(tx, { account, op, stamp, content, mail })
-        return { again: false, stamp }
+        return { again: false, stamp, queued: content.id }
       },
-      (answer) => ({ again: true, stamp: (answer as number[])[3]! }),
+      // Of a version that did not note it: nothing that is in the queue.
+      (answer) => ({ again: true, stamp: (answer as Answer)[3], queued: BigInt((answer as Answer)[4] ?? '0') as ContentId }),
     )
-    return { again: done.again, confirm: () => this.#releases.add({ account, op, modseq: done.stamp as never }) }
+    return { again: done.again, content: done.queued, confirm: () => this.#releases.add({ account, op, modseq: done.stamp as never }) }
   }
 
   /** Recipients in this hour and in the last 24. */
@@ -112,8 +113,9 @@ async function write(tx: Tx, all: Enqueueing): Promise<void> {
   tx.touch(QUEUE_TOPIC.account, QUEUE_TOPIC.of, 0)
 }
 
-/** As the op rows of deliveries are made, so that `Releases` finds them. */
-const opValues = ({ account, op, stamp }: Enqueueing) => [account, op, JSON.stringify([0, 0, 0, stamp])]
+/** As the op rows of deliveries are made, so that `Releases` finds them; and what was queued. */
+type Answer = readonly [number, number, number, stamp: number, content?: string]
+const opValues = ({ account, op, stamp, content }: Enqueueing) => [account, op, JSON.stringify([0, 0, 0, stamp, `${content.id}`] satisfies Answer)]
 
 const contentValues = (c: Staged, spilled: boolean) => [
   ...[c.id, c.size, c.chunks, c.crlfGain, Buffer.from(c.sha256, 'hex'), c.header, c.envelope, c.bodystructure, c.parts, c.preview, spilled],
