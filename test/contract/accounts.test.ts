@@ -9,6 +9,7 @@ import { createMemoryBus } from '../../src/store/memory/bus.ts'
 import { createAccounts, type PgAccounts } from '../../src/store/pg/accounts.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
+import { DEFAULT_SUBMISSION } from '../../src/store/submission-policy.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 
 const account = (address: string, more: Partial<WantedAccount> = {}): WantedAccount => ({
@@ -116,6 +117,7 @@ describe('accounts', () => {
         version: 1,
         enabled: true,
         pop3: { ...DEFAULT_POP3, afterDownload: 'keep' },
+        submission: DEFAULT_SUBMISSION,
         scram: '',
         appPasswords: [],
         disable: [],
