@@ -247,7 +247,10 @@ test('appends that race with the filing: what comes after the first is that one 
       acknowledged,
       'nothing that nobody was told of',
     )
-    assert.equal(await count(`sent_copy where filed_at is not null and uid = ${acknowledged[0]}`), 1)
+    assert.equal(
+      await count(`sent_copy where filed_at is not null and account_id = ${anna.account} and mailbox_id = ${m.mailbox} and uid = ${acknowledged[0]}`),
+      1,
+    )
   }
 })
 
