@@ -27,7 +27,14 @@ export interface SmtpLimits {
   /** Failed logins of one connection. */
   readonly failedLogins: number
   /** Refused recipients of one connection: the answers to those after `tarpitAfter` are held back, after `max` the session ends. */
-  readonly unknownRecipients: { readonly tarpitAfter: number; readonly delayMs: number; readonly held: number; readonly max: number }
+  readonly unknownRecipients: {
+    readonly tarpitAfter: number
+    /** Of one address, in whatever connections; the answers to more are held back. */
+    readonly perHour: number
+    readonly delayMs: number
+    readonly held: number
+    readonly max: number
+  }
   /** With the lines that are put on top; what a store takes as one header (mail/header.ts MAX_HEADER_BYTES). */
   readonly headerBlock: number
   readonly headerLines: number
@@ -38,6 +45,8 @@ export interface SmtpLimits {
   readonly inFlight: number
   /** On 25, from one address (one /64 for IPv6). */
   readonly messagesPerHour: number
+  /** The same, of recipients; a message with one alone does not count. */
+  readonly clientRecipientsPerHour: number
   /** Of one account. */
   readonly recipientsPerHour: number
   readonly recipientsPerDay: number
@@ -61,13 +70,14 @@ export const SMTP_LIMITS: SmtpLimits = {
   badCommands: 10,
   idleTalk: { burst: 200, perSecond: 50 },
   failedLogins: 5,
-  unknownRecipients: { tarpitAfter: 5, delayMs: 5_000, held: 200, max: 20 },
+  unknownRecipients: { tarpitAfter: 5, perHour: 100, delayMs: 5_000, held: 200, max: 20 },
   headerBlock: 256 * 1024,
   headerLines: 1_000,
   headerField: 64 * 1024,
   hops: 50,
   inFlight: 128 * 1024 * 1024,
   messagesPerHour: 1_000,
+  clientRecipientsPerHour: 10_000,
   recipientsPerHour: 200,
   recipientsPerDay: 500,
   connectionsPerAccount: 20,

@@ -3,12 +3,13 @@ import { canonical, domainOf, parseAddrSpec } from '../../mail/address.ts'
 import { isSrs, type Srs } from '../../mail/srs.ts'
 import type { Recipient, RecipientList } from '../../store/accounts.ts'
 import { NOTIFY_DEFAULT } from '../../store/queue.ts'
+import { networkOf } from '../../store/remote.ts'
 import { isBlocked } from '../blocked.ts'
 import type { Wish } from '../notify.ts'
 import { forwardedFrom, wayOf } from '../onward.ts'
 import { Reply } from '../reply.ts'
 import type { LocalRecipient, Visit } from '../visit.ts'
-import type { PolicyDeps } from './policy.ts'
+import { isExempt, type PolicyDeps, perHour } from './policy.ts'
 
 /** What an address came to. */
 export interface Accepted {
@@ -119,11 +120,13 @@ function checkRoom({ used, quota }: Recipient, { transaction }: Visit): void {
 }
 
 /** Guessing addresses gets slow, then it ends. */
-async function unknown(visit: Visit, { limits, tarpit }: PolicyDeps): Promise<never> {
-  const { tarpitAfter, delayMs, max } = limits.unknownRecipients
+async function unknown(visit: Visit, deps: PolicyDeps): Promise<never> {
+  const { throttle, limits, tarpit } = deps
+  const { tarpitAfter, perHour: often, delayMs, max } = limits.unknownRecipients
   visit.unknownRecipients++
   const gone = new Reply(421, '4.7.0', 'Too many unknown recipients', { closes: true })
   if (visit.unknownRecipients > max) throw gone
-  if (visit.unknownRecipients > tarpitAfter && !(await tarpit.hold(delayMs))) throw gone
+  const guesses = !isExempt(deps, visit) && !(await throttle.take(`smtp:unknown:${networkOf(visit.remote)}`, perHour(often))).ok
+  if ((guesses || visit.unknownRecipients > tarpitAfter) && !(await tarpit.hold(delayMs))) throw gone
   throw new Reply(550, '5.1.1', 'No such user here')
 }

@@ -7,6 +7,7 @@ import { authentication, type InboundParts } from '../inbound/authentication.ts'
 import type { Screen } from '../inbound/screen.ts'
 import { NO_ROOM, Reply } from '../reply.ts'
 import { type ScanParts, startScans } from '../scan/inspect.ts'
+import type { Visit } from '../visit.ts'
 import { sideBySide } from './inspections.ts'
 import { acceptLocal } from './local.ts'
 import { type Inspection, isExempt, type Policy, type PolicyDeps, perHour } from './policy.ts'
@@ -41,6 +42,7 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, lo
       if (!ok) throw new Reply(450, '4.7.1', 'Too many messages from your address, try again later')
     },
     async recipient(address, wish, visit) {
+      await rationClient(visit, deps)
       await screen?.checkLists(address, visit)
       if (!(await acceptLocal(address, wish, visit, here))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
     },
@@ -59,4 +61,13 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, lo
       return sideBySide(all)
     },
   }
+}
+
+/** Most messages have one recipient, and are counted as messages. */
+async function rationClient(visit: Visit, deps: PolicyDeps): Promise<void> {
+  const { asked } = visit.transaction
+  if (asked < 2 || isExempt(deps, visit)) return
+  const rate = perHour(deps.limits.clientRecipientsPerHour)
+  const { ok } = await deps.throttle.take(`smtp:mx:recipients:${networkOf(visit.remote)}`, rate, asked === 2 ? 2 : 1)
+  if (!ok) throw new Reply(450, '4.7.1', 'Too many recipients from your address, try again later')
 }

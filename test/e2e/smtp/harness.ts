@@ -114,10 +114,10 @@ export function people(list: readonly Person[], domains: readonly string[] = ['e
 export function openThrottle() {
   const taken = new Map<string, number>()
   const throttle: Pick<Throttle, 'take'> = {
-    async take(bucket, rate) {
-      const n = (taken.get(bucket) ?? 0) + 1
-      if (n > rate.burst) return { ok: false, retryAfter: 60 }
-      taken.set(bucket, n)
+    async take(bucket, rate, n = 1) {
+      const sum = (taken.get(bucket) ?? 0) + n
+      if (sum > rate.burst) return { ok: false, retryAfter: 60 }
+      taken.set(bucket, sum)
       return { ok: true, retryAfter: 0 }
     },
   }

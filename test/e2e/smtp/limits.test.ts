@@ -147,7 +147,7 @@ test('postmaster needs no domain', async () => {
 })
 
 test('unknown recipients: slower after some, then the end', async () => {
-  const client = await greeted(await mx({ limits: { unknownRecipients: { tarpitAfter: 2, delayMs: 200, held: 10, max: 4 } } }))
+  const client = await greeted(await mx({ limits: { unknownRecipients: { tarpitAfter: 2, perHour: 100, delayMs: 200, held: 10, max: 4 } } }))
   const times: number[] = []
   await client.expect(['MAIL FROM:<>', '250'])
   for (const i of [1, 2, 3, 4]) {
@@ -161,7 +161,7 @@ test('unknown recipients: slower after some, then the end', async () => {
 })
 
 test('a full tarpit holds nobody', async () => {
-  const server = await mx({ limits: { unknownRecipients: { tarpitAfter: 0, delayMs: 500, held: 1, max: 20 } } })
+  const server = await mx({ limits: { unknownRecipients: { tarpitAfter: 0, perHour: 100, delayMs: 500, held: 1, max: 20 } } })
   const [a, b] = [await greeted(server), await greeted(server)]
   await a.expect(['MAIL FROM:<>', '250'])
   await b.expect(['MAIL FROM:<>', '250'])
@@ -178,6 +178,31 @@ test('messages an hour from one address; loopback is exempt only where it is sai
   assert.deepEqual([...taken.keys()], ['smtp:mx:127.0.0.1'])
   const exempt = await greeted(await mx({ throttle, limits: { messagesPerHour: 2 } }))
   await exempt.expect(['MAIL FROM:<>', '250'])
+})
+
+test('unknown recipients of one address, over its connections: all of them are slow after some', async () => {
+  const limits = { exempt: new Set<string>(), unknownRecipients: { tarpitAfter: 5, perHour: 3, delayMs: 200, held: 10, max: 20 } }
+  const server = await mx({ limits })
+  const slow: boolean[] = []
+  for (let i = 0; i < 5; i++) {
+    const client = await greeted(server)
+    const from = performance.now()
+    await client.expect(['MAIL FROM:<>', '250'], [`RCPT TO:<nobody${i}@example.org>`, '550 5.1.1'], ['RCPT TO:<ann@example.org>', '250'])
+    slow.push(performance.now() - from >= 195)
+    client.close()
+  }
+  assert.deepEqual(slow, [false, false, false, true, true])
+})
+
+test('recipients an hour from one address; a message with one alone does not count', async () => {
+  const server = await mx({ limits: { clientRecipientsPerHour: 4, exempt: new Set() } })
+  const client = await greeted(server)
+  const rcpt = ['RCPT TO:<ann@example.org>', '250'] as const
+  for (let i = 0; i < 6; i++) await client.expect(['MAIL FROM:<>', '250'], rcpt, ['RSET', '250'])
+  await client.expect(['MAIL FROM:<>', '250'], rcpt, rcpt, rcpt, ['RSET', '250'], ['MAIL FROM:<>', '250'], rcpt)
+  await client.expect(['RCPT TO:<ann@example.org>', '450 4.7.1 Too many recipients from your address'])
+  const exempt = await greeted(await mx({ limits: { clientRecipientsPerHour: 2 } }))
+  await exempt.expect(['MAIL FROM:<>', '250'], rcpt, rcpt, rcpt)
 })
 
 test('recipients an hour and a day of one account', async () => {

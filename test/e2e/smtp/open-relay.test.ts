@@ -11,7 +11,7 @@ before(async () => {
   // It may send on what the config names, and the SRS addresses are looked at.
   const queue = { enqueue: async () => assert.fail('queued'), sent: async () => ({ hour: 0, day: 0 }) }
   const srs = async () => createSrs(Buffer.alloc(32))
-  mx = await startMx({ queue, srs, limits: { unknownRecipients: { tarpitAfter: 1_000, delayMs: 0, held: 1, max: 1_000 } } })
+  mx = await startMx({ queue, srs, limits: { unknownRecipients: { tarpitAfter: 1_000, perHour: 1_000, delayMs: 0, held: 1, max: 1_000 } } })
   submission = await startSubmission()
 })
 after(() => Promise.all([mx.stop(), submission.stop()]))

@@ -165,7 +165,7 @@ let submission: Running
 before(async () => {
   house = await outboundHouse()
   const { store, accounts, queue } = house
-  const unknownRecipients = { tarpitAfter: 1_000, delayMs: 0, held: 1, max: 1_000 }
+  const unknownRecipients = { tarpitAfter: 1_000, perHour: 1_000_000, delayMs: 0, held: 1, max: 1_000 }
   const limits = { greetingDelayMs: 0, unknownRecipients, exempt: new Set(['127.0.0.1', '::1', ...own]) }
   const common = { store, accounts, queue, srs: srsOf(accounts), throttle: openThrottle().throttle, primaryDomain: 'example.test', limits }
   const serve = mxService({ ...common, hostname: HOSTNAME, tls: createTls(pair).service('mx'), log: silentLog() })
