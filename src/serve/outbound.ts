@@ -106,7 +106,7 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
       owner,
       log,
     }),
-    limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain) },
+    limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain), perAccount: part(WORKER_LIMITS.perAccount) },
     onTls: tally && ((session) => tally.note(session)),
   })
   worker.start()

@@ -19,6 +19,8 @@ export interface AttemptDeps {
   readonly route: RouteOptions
   readonly owner: string
   readonly schedule?: readonly number[] | undefined
+  /** Called when a server of the domain took our connection, or the domain is here. */
+  readonly reached: () => void
   /** IN_DOUBT_SECONDS if absent. */
   readonly doubtSeconds?: number | undefined
 }
@@ -43,6 +45,7 @@ export async function attempt(claim: Claim, deps: AttemptDeps): Promise<Attempte
     const failure = new Failure(err instanceof Error ? err.message : String(err), { permanent: false, status: '4.3.0', cause: err })
     return ready.map(() => failure)
   })
+  if (here) deps.reached()
   const { said, unreachable } = here
     ? { said: here.map((one): Word => (one instanceof Failure ? one : { ...one, remote: '' })), unreachable: undefined }
     : await send({ ...claim, recipients: ready }, deps)
@@ -94,7 +97,8 @@ interface Sent {
   readonly before354?: string | undefined
 }
 
-async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner }: AttemptDeps): Promise<Sent> {
+async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner, reached }: AttemptDeps): Promise<Sent> {
+  reached()
   const { message, recipients } = claim
   const { client, hop, messages } = connected
   const remote = client.host

@@ -11,6 +11,8 @@ const IDLE_MS = 5_000
 const MAX_MESSAGES = 100
 /** Addresses that are tried for one message: a domain of many dead hosts must not hold a place for an hour. */
 const MAX_HOPS = 6
+/** Nor must one whose hosts take connections and say nothing. Milliseconds; what is under way then may go on. */
+const MAX_REACH_MS = 10 * 60_000
 /** Of all that wait. */
 const MAX_IDLE = 100
 
@@ -82,6 +84,7 @@ export class Connections {
   async *open(way: Way): AsyncGenerator<Connected, never> {
     let last: Failure | undefined
     let tried = 0
+    const started = performance.now()
     for (const host of way.hosts) {
       let hops: readonly Hop[] = []
       try {
@@ -92,7 +95,7 @@ export class Connections {
         last = worse(last, failure)
       }
       for (const hop of hops) {
-        if (tried++ >= MAX_HOPS || this.aborted) break
+        if (tried++ >= MAX_HOPS || this.aborted || performance.now() - started > MAX_REACH_MS) break
         try {
           const client = await this.#reach(hop)
           this.#busy.add(client)

@@ -37,7 +37,7 @@ export function createReporter(deps: ReportDeps): Reporter {
     async tell() {
       for (let i = 0; i < AT_ONCE; i++) {
         const report = await deps.queue.claimReport(deps.owner)
-        if (!report) return
+        if (!report) return false
         // What expired or was given up by hand is here whatever was asked for.
         const wanted = report.recipients.filter(({ kind, notify }) => (notify & (kind === 'failed' ? NOTIFY.failure : NOTIFY.success)) !== 0)
         const recipients = wanted.map((r): DsnRecipient => ({ ...r, action: r.kind === 'failed' ? 'failed' : 'relayed' }))
@@ -45,6 +45,7 @@ export function createReporter(deps: ReportDeps): Reporter {
         if (wanted.length > 0) await send(report.message, recipients, ids, deps)
         await deps.queue.reported(report, deps.owner)
       }
+      return true
     },
 
     async late({ message, recipients }: Claim, outcomes: readonly Outcome[]) {

@@ -2,21 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
 import type { Accounts } from '../../store/accounts.ts'
+import { Unavailable } from '../../store/errors.ts'
 import type { MailStore } from '../../store/mailstore.ts'
 import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } from '../../store/queue.ts'
 import { attempt } from './attempt.ts'
 import { DELAY_NOTICE_SECONDS, RETRY_SECONDS } from './backoff.ts'
 import type { ClientTimeouts } from './client.ts'
 import { Connections, type ConnectionsOptions } from './connections.ts'
+import { type Lane, type LaneLimits, Lanes } from './lanes.ts'
 import type { RouteOptions } from './route.ts'
 
-export interface WorkerLimits {
-  /** Messages under way at a time, in all and to one domain. */
-  readonly total: number
-  readonly perDomain: number
-}
-
-export const WORKER_LIMITS: WorkerLimits = { total: 50, perDomain: 5 }
+export const WORKER_LIMITS: LaneLimits = { total: 50, perDomain: 5, perAccount: 25 }
 
 /** How often it is looked for what is due, beside being woken. */
 const LOOK_MS = 5_000
@@ -25,13 +21,15 @@ const IN_A_ROW = 20
 /** What waited for too long is looked for this often. */
 const EXPIRE_MS = 60_000
 const STOP_MS = 15_000
+/** Pairs of domain and sender that are asked for, for each place that there is: so that who has the fewest is among them. */
+const CHOICE = 4
 /** After a fault of the database. */
 const PAUSE_MS = 1_000
 
 /** Told of what was settled and of what is late. */
 export interface Reporter {
-  /** Tells senders of what is settled; resolves when nobody is left to be told. Throws what the store throws. */
-  tell(): Promise<void>
+  /** Tells some senders of what is settled; resolves to whether others are left. Throws what the store throws. */
+  tell(): Promise<boolean>
   /** Tells of recipients that are still tried. */
   late(claim: Claim, outcomes: readonly Outcome[]): Promise<void>
 }
@@ -46,9 +44,10 @@ export interface WorkerOptions {
   /** Names this process in leases: no two alike. */
   readonly owner: string
   readonly log: Log
-  readonly limits?: Partial<WorkerLimits>
+  readonly limits?: Partial<LaneLimits>
   readonly timeouts?: Partial<ClientTimeouts>
   readonly schedule?: readonly number[]
+  readonly doubtSeconds?: number
   readonly localAddress?: string | undefined
   readonly onTls?: ConnectionsOptions['onTls']
   /** Milliseconds; LOOK_MS if absent. */
@@ -57,12 +56,12 @@ export interface WorkerOptions {
 
 export class OutboundWorker {
   readonly #o: WorkerOptions
-  readonly #limits: WorkerLimits
+  readonly #lanes: Lanes
   readonly #connections: Connections
   readonly #stop = new AbortController()
+  /** What is under way has to end. */
+  readonly #end = new AbortController()
   readonly #claims = new Set<Claim>()
-  /** Lanes by domain. */
-  readonly #lanes = new Map<string, number>()
   readonly #running = new Set<Promise<void>>()
   #wake: () => void = () => {}
   #woken = false
@@ -71,7 +70,7 @@ export class OutboundWorker {
 
   constructor(options: WorkerOptions) {
     this.#o = options
-    this.#limits = { ...WORKER_LIMITS, ...options.limits }
+    this.#lanes = new Lanes({ ...WORKER_LIMITS, ...options.limits })
     const { hostname, timeouts, localAddress, log, onTls } = options
     this.#connections = new Connections({ hostname, timeouts, localAddress, log, onTls })
   }
@@ -80,6 +79,7 @@ export class OutboundWorker {
     this.#unwatch = this.#o.queue.watch(() => this.wake())
     this.#loops = Promise.all([
       this.#again(() => this.#look()),
+      this.#again(() => this.#tell(), this.#o.look ?? LOOK_MS),
       this.#again(() => this.#renew(), (QUEUE_LEASE_SECONDS * 1000) / 3),
       this.#again(() => this.#expire(), EXPIRE_MS),
     ])
@@ -96,36 +96,48 @@ export class OutboundWorker {
     this.#unwatch?.()
     this.#wake()
     await this.#loops
-    const timer = setTimeout(() => this.#connections.abort(), ms)
+    const end = (): void => {
+      this.#connections.abort()
+      this.#end.abort()
+    }
+    const timer = setTimeout(end, ms)
     await Promise.all(this.#running)
     clearTimeout(timer)
     this.#connections.close()
   }
 
-  /** Runs `work` again and again; what it throws is logged, and the next round tries anew. Without a pause `work` waits by itself. */
+  /** Runs `work` again and again; what it throws is logged, and it is tried anew soon. Without a pause `work` waits by itself. */
   async #again(work: () => Promise<void>, pause = 0): Promise<void> {
     const { signal } = this.#stop
-    while (!signal.aborted) {
-      if (pause > 0) await sleep(pause, undefined, { signal, ref: false }).catch(() => {})
+    for (let wait = pause; !signal.aborted; ) {
+      if (wait > 0) await sleep(wait, undefined, { signal, ref: false }).catch(() => {})
       if (signal.aborted) return
+      wait = pause
       try {
         await work()
       } catch (err) {
         this.#o.log.warn({ err }, 'the queue cannot be worked on now; it is tried again')
-        await sleep(PAUSE_MS, undefined, { signal, ref: false }).catch(() => {})
+        wait = PAUSE_MS
       }
     }
   }
 
   async #look(): Promise<void> {
     this.#woken = false
-    const free = this.#limits.total - this.#running.size
+    const { free, full } = this.#lanes
     if (free > 0) {
-      const full = [...this.#lanes].filter(([, n]) => n >= this.#limits.perDomain).map(([domain]) => domain)
-      for (const due of await this.#o.queue.due(free, full)) this.#begin(due)
+      const started = performance.now()
+      const due = await this.#o.queue.due(free * CHOICE, full.domains, full.accounts)
+      for (const one of this.#lanes.inTurn(due)) this.#begin(one)
+      // However often it is woken, it rests as long as it works.
+      const took = performance.now() - started
+      if (this.#woken) await sleep(Math.min(took, PAUSE_MS), undefined, { signal: this.#stop.signal }).catch(() => {})
     }
-    await this.#o.reporter.tell()
     if (!this.#woken && !this.#stop.signal.aborted) await this.#rest()
+  }
+
+  async #tell(): Promise<void> {
+    while ((await this.#o.reporter.tell()) && !this.#stop.signal.aborted);
   }
 
   #rest(): Promise<void> {
@@ -139,51 +151,51 @@ export class OutboundWorker {
   }
 
   #begin(due: Due): void {
-    const lanes = this.#lanes.get(due.domain) ?? 0
-    if (this.#running.size >= this.#limits.total || lanes >= this.#limits.perDomain || this.#stop.signal.aborted) return
-    this.#lanes.set(due.domain, lanes + 1)
-    const lane = this.#lane(due)
+    const lane = this.#stop.signal.aborted ? undefined : this.#lanes.enter(due)
+    if (!lane) return
+    const running = this.#run(due, lane)
       .catch((err: unknown) =>
         this.#o.log.warn({ err: err instanceof Error ? err.message : String(err), domain: due.domain }, 'a lane of the queue ended'),
       )
       .finally(() => {
-        this.#running.delete(lane)
-        const left = this.#lanes.get(due.domain)! - 1
-        if (left > 0) this.#lanes.set(due.domain, left)
-        else this.#lanes.delete(due.domain)
+        this.#running.delete(running)
+        lane.leave()
         this.wake()
       })
-    this.#running.add(lane)
+    this.#running.add(running)
   }
 
-  /** One message after the other of one sender to one domain. A second lane is begun beside it while there is more. */
-  async #lane(due: Due): Promise<void> {
+  /** One message after the other of one sender to one domain. */
+  async #run(due: Due, lane: Lane): Promise<void> {
     const { queue, owner } = this.#o
     let { failures } = due
     for (let i = 0; i < IN_A_ROW && !this.#stop.signal.aborted; i++) {
       const claim = await queue.claim(due, owner)
-      if (!claim) return
-      // It is there and takes us: others may begin beside this one.
-      if (i === 1) this.#begin(due)
-      if (!(await this.#send(claim, failures))) return
+      if (!claim || !(await this.#send(claim, lane, failures))) return
       failures = 0
     }
   }
 
   /** false: the domain cannot be reached. */
-  async #send(claim: Claim, failures: number): Promise<boolean> {
-    const { queue, store, accounts, route, owner, schedule, log, reporter } = this.#o
+  async #send(claim: Claim, lane: Lane, failures: number): Promise<boolean> {
+    const { queue, store, accounts, route, owner, schedule, doubtSeconds, log, reporter } = this.#o
     const started = performance.now()
+    const reached = (): void => {
+      // Others may begin beside this one.
+      if (lane.reached()) this.wake()
+    }
     this.#claims.add(claim)
     try {
-      const { outcomes, unreachable } = await attempt(claim, { queue, store, accounts, route, owner, schedule, connections: this.#connections })
+      const deps = { queue, store, accounts, route, owner, schedule, doubtSeconds, connections: this.#connections, reached }
+      const { outcomes, unreachable } = await attempt(claim, deps)
       const told = this.#late(claim, outcomes)
-      const settled = await queue.settle(claim, told, owner)
+      const settled = await this.#settle(claim, told)
       this.#note(claim, told, Math.round(performance.now() - started))
       if (settled.size < outcomes.length)
         log.warn({ message: String(claim.message.id), domain: claim.domain }, 'another process took a message over while it was sent')
-      if (unreachable !== undefined) await queue.suspend(claim, unreachable, schedule ?? RETRY_SECONDS)
-      else if (failures > 0) await queue.resume(claim)
+      if (unreachable === undefined) {
+        if (failures > 0) await queue.resume(claim)
+      } else if (lane.refused()) await queue.suspend(claim, unreachable, schedule ?? RETRY_SECONDS)
       await reporter.late(claim, told)
       return unreachable === undefined
     } finally {
@@ -191,9 +203,25 @@ export class OutboundWorker {
     }
   }
 
+  /** What came of an attempt is not forgotten because the database is away: it would be sent again. */
+  async #settle(claim: Claim, outcomes: readonly Outcome[]): Promise<ReadonlySet<bigint>> {
+    for (;;) {
+      try {
+        return await this.#o.queue.settle(claim, outcomes, this.#o.owner)
+      } catch (err) {
+        if (!(err instanceof Unavailable) || this.#end.signal.aborted) throw err
+        this.#o.log.warn(
+          { err: err.message, message: claim.message.id.toString(36) },
+          'what became of a message cannot be noted now; it is tried again',
+        )
+        await sleep(PAUSE_MS, undefined, { signal: this.#end.signal }).catch(() => {})
+      }
+    }
+  }
+
   /** Marks who is to be told of a delay, once. */
   #late(claim: Claim, outcomes: readonly Outcome[]): Outcome[] {
-    if (Date.now() < claim.message.queued + DELAY_NOTICE_SECONDS * 1000) return [...outcomes]
+    if (claim.message.age < DELAY_NOTICE_SECONDS) return [...outcomes]
     const known = new Map(claim.recipients.map((recipient) => [recipient.id, recipient.warned]))
     return outcomes.map((outcome) => (outcome.kind === 'deferred' && known.get(outcome.id) === false ? { ...outcome, warned: true } : outcome))
   }

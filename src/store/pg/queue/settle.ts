@@ -114,7 +114,18 @@ const EXPIRE: Statement = {
 }
 const EXPIRED_AT_ONCE = 1_000
 
-export const expire = (pool: Pool): Promise<number> => pool.rows(EXPIRE, [EXPIRED_AT_ONCE])
+// Of a domain that nothing waits for nothing needs to be known. For a day it tells that mail to it went on failing.
+const FORGET_DOMAINS: Statement = {
+  name: 'queue_forget_domains',
+  text: `delete from queue_domain d where d.not_before < now() - interval '1 day'
+         and not exists (select 1 from queue q where q.state = ${WAITING} and q.bucket = d.bucket and q.domain = d.domain)`,
+}
+
+export async function expire(pool: Pool): Promise<number> {
+  const expired = await pool.rows(EXPIRE, [EXPIRED_AT_ONCE])
+  if (expired === 0) await pool.rows(FORGET_DOMAINS, [])
+  return expired
+}
 
 // The message of the row that waited longest, with all of it that is settled by now.
 const CLAIM_REPORT: Statement = {
