@@ -329,8 +329,8 @@ export const RFCS: readonly Rfc[] = [
   rfc(
     8617,
     'The Authenticated Received Chain (ARC) Protocol',
-    'part',
-    'chains of up to 10 sets are checked; those of trusted sealers go before DMARC’s no; nothing is sealed here',
+    'full',
+    'chains are checked, and those of trusted sealers go before DMARC’s no; what is forwarded and what lists send on is sealed, with RSA keys',
   ),
   rfc(8659, 'DNS Certification Authority Authorization (CAA) Resource Record', 'words', 'a record that `postern dns` suggests'),
   rfc(

@@ -22,6 +22,7 @@ export function inboundSection<D extends z.ZodType<string>>(domain: D, canonical
     dmarc: action,
     domains: byDomain,
     ...screenSettings(domain),
+    seal: z.boolean(said('true or false')),
     trusted_sealers: z.array(domain, said('a list of domains')).max(MAX_SEALERS, said(`a list of at most ${MAX_SEALERS} domains`)),
   })
     .partial()

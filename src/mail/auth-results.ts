@@ -21,14 +21,18 @@ export interface MethodResult {
   readonly properties?: Readonly<Record<string, string | undefined>>
 }
 
-/** The field with CRLF, one line for each result. RFC 8601 §2.2. */
-export function authenticationResults(authservId: string, results: readonly MethodResult[]): string {
+/** The field with CRLF. RFC 8601 §2.2. */
+export const authenticationResults = (authservId: string, results: readonly MethodResult[]): string =>
+  `Authentication-Results: ${resultsPayload(authservId, results)}\r\n`
+
+/** The value of that field and of its like, one line for each result. */
+export function resultsPayload(authservId: string, results: readonly MethodResult[]): string {
   const lines = results.map(({ method, result, comment, properties = {} }) => {
     const values = Object.entries(properties).flatMap(([name, value]) => (value && value.length <= MAX_VALUE ? [`${name}=${written(value)}`] : []))
     const words = [`${method}=${result}`, ...(comment ? [`(${harmless(comment).replace(/[()\\]/g, ' ')})`] : []), ...values]
     return words.join(words.reduce((n, word) => n + word.length, 0) > WIDTH ? '\r\n\t' : ' ')
   })
-  return `Authentication-Results: ${[authservId, ...(lines.length > 0 ? lines : ['none'])].join(';\r\n\t')}\r\n`
+  return [authservId, ...(lines.length > 0 ? lines : ['none'])].join(';\r\n\t')
 }
 
 const harmless = (text: string): string =>

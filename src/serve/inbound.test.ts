@@ -10,16 +10,21 @@ import { words } from './words.ts'
 
 const EXAMPLE = readFileSync(join(import.meta.dirname, '..', '..', 'config', 'postern.example.yaml'), 'utf8')
 const dns: Dns = { validates: false, ask: () => Promise.reject(new Error('not asked')) }
+const keysFor = async () => []
 const configOf = (inbound: string): Config =>
   checkConfig(parseConfig('x.yaml', `hostname: mx.a.test\ndomains: [a.test, b.test]\n${inbound}`), words).config
 
 test('without a section what is forged is refused, for everybody; the example shows that', () => {
   for (const config of [configOf(''), checkConfig(parseConfig('x.yaml', EXAMPLE), words).config])
-    for (const domain of config.domains) assert.equal(inboundOf(config, dns, [])?.rules.dmarc(domain), 'reject')
+    for (const domain of config.domains) assert.equal(inboundOf(config, { dns, hidden: [], keysFor })?.rules.dmarc(domain), 'reject')
 })
 
 test('each domain its own, sealers and own addresses', () => {
-  const parts = inboundOf(configOf('inbound: {dmarc: junk, domains: {B.test: mark}, trusted_sealers: [List.test]}'), dns, ['172.17.0.1'])!
+  const parts = inboundOf(configOf('inbound: {dmarc: junk, domains: {B.test: mark}, trusted_sealers: [List.test]}'), {
+    dns,
+    hidden: ['172.17.0.1'],
+    keysFor,
+  })!
   assert.deepEqual(['a.test', 'b.test'].map(parts.rules.dmarc), ['junk', 'mark'])
   assert.deepEqual([...parts.rules.trustedSealers], ['list.test'])
   assert.deepEqual(['127.0.0.1', '127.8.8.8', '::1', '172.17.0.1', '192.0.2.1', '2001:db8::1'].map(parts.isOwn), [
@@ -34,5 +39,5 @@ test('each domain its own, sealers and own addresses', () => {
 })
 
 test('it can be switched off', () => {
-  assert.equal(inboundOf(configOf('inbound: {authenticate: false}'), dns, []), undefined)
+  assert.equal(inboundOf(configOf('inbound: {authenticate: false}'), { dns, hidden: [], keysFor }), undefined)
 })

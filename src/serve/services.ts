@@ -58,6 +58,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     ...(sends(config) && { queue: opened.queue, srs: srsOf(accounts) }),
     lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
   }
+  const keysFor = publishedKeys({ keys: opened.signingKeys, dns, log })
   // A person's program greets first and waits for nobody: the greeting's delay is for other servers.
   const submission = {
     ...smtp,
@@ -66,15 +67,16 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     presence,
     mechanisms,
     copies: store,
-    keysFor: publishedKeys({ keys: opened.signingKeys, dns, log }),
+    keysFor,
   }
   const mailbox = { store, authenticator, presence, log, hostname }
   const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }
+  const inbound = inboundOf(config, { dns, hidden: limits.admission.shared, keysFor })
   return {
     mx: mxService({
       ...smtp,
       tls: tls.service('mx'),
-      inbound: inboundOf(config, dns, limits.admission.shared),
+      inbound,
       screen: screenOf({ config, dns, greylist: opened.greylist, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
       reports,
     }),

@@ -69,17 +69,18 @@ export function wayOf({ onward }: Transaction, name: string, make: () => Omit<On
 export const forwardedFrom = (from: string, { address = '' }: Recipient, srs: Srs): string =>
   from === '' ? '' : (srs.forward(from, domainOf(address)) ?? address)
 
-/** As it is queued; `envelope`: what is the same for all of its ways. Others see the message without the `skip` octets on top of it. */
+/** As it is queued; `envelope`: what is the same for all of its ways; `seal`: lines on top. Others see the message without the `skip` octets on top of it. */
 export function outboundOf(
   { via, reversePath, to }: Onward,
   envelope: Omit<NewOutbound, 'reversePath' | 'prefix' | 'counts' | 'recipients'>,
+  seal = '',
 ): NewOutbound {
   const recipients = [...to].map(([address, { notify, original }]) => ({ address, domain: domainOf(address), notify, original }))
   return {
     ...envelope,
     reversePath,
     // An address that needs UTF-8 would make the header need it.
-    prefix: Buffer.from(via === undefined || needsUtf8(via) ? '' : `Delivered-To: ${via}\r\n`),
+    prefix: Buffer.from(seal + (via === undefined || needsUtf8(via) ? '' : `Delivered-To: ${via}\r\n`), 'latin1'),
     utf8: envelope.utf8 || needsUtf8(reversePath) || [...to.keys()].some(needsUtf8),
     counts: false,
     recipients,

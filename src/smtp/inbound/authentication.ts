@@ -1,15 +1,17 @@
 /** Looks at a message that comes from another server while it comes: who sent it, and whether its author's domain stands by it. */
 import type { Log } from '../../log.ts'
-import { authenticationResults } from '../../mail/auth-results.ts'
+import { authenticationResults, resultsPayload } from '../../mail/auth-results.ts'
 import type { Dns } from '../../net/dns/dns.ts'
 import { readersOf } from '../onward.ts'
 import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
+import type { KeysFor } from '../signing.ts'
 import type { Visit } from '../visit.ts'
 import { countFrom } from './author.ts'
 import { decide, type InboundRules, mild } from './decision.ts'
 import { type Findings, UNCHECKED } from './findings.ts'
 import { resultsOf } from './results.ts'
+import { sealing } from './seals.ts'
 import type { Verification } from './verify.ts'
 
 export interface InboundParts {
@@ -19,6 +21,8 @@ export interface InboundParts {
   readonly isOwn: (address: string) => boolean
   /** Addresses behind which others are: who it is cannot be told by them. */
   readonly isHidden?: (address: string) => boolean
+  /** Keys that seal what is sent on; absent: nothing is sealed. */
+  readonly keysFor?: KeysFor | undefined
   /** From the last octet on; VERDICT_MS if absent. */
   readonly verdictMs?: number
 }
@@ -38,7 +42,8 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
   const isHidden = o.isHidden?.(remote) === true
   const envelope = { ip: isHidden ? undefined : remote, helo: session.hostNameAppearsAs || 'unknown', from: transaction.from }
   const { startVerifying } = await import('./verify.ts')
-  const start = () => startVerifying(block, { envelope, dns: o.dns, hostname: o.hostname, over: over.signal })
+  const seals = o.keysFor && sealing(transaction.onward, { keysFor: o.keysFor, over: over.signal, log: o.log })
+  const start = () => startVerifying(block, { envelope, dns: o.dns, hostname: o.hostname, over: over.signal, hashes: seals !== undefined })
   const verification = await guarded(start, o.log)
   let header = block.length
   return {
@@ -50,7 +55,10 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
     async finish() {
       const timer = setTimeout(() => over.abort(), o.verdictMs ?? VERDICT_MS)
       try {
-        return await conclude(verification, visit, o)
+        const { arc, results, junk } = await conclude(verification, visit, o)
+        const bodyHash = verification.bodyHash?.()
+        const sealed = bodyHash === undefined ? undefined : await seals?.seal({ block, bodyHash, arc, results: resultsPayload(o.hostname, results) })
+        return { lines: authenticationResults(o.hostname, results), junk, seals: sealed }
       } finally {
         clearTimeout(timer)
       }
@@ -67,14 +75,23 @@ export async function guarded(start: () => Promise<Verification>, log: Log): Pro
   }
   try {
     const verification = await start()
-    return { body: (octets) => verification.body(octets), finish: () => verification.finish().catch(failed) }
+    let whole = true
+    return {
+      body: (octets) => verification.body(octets),
+      finish: () =>
+        verification.finish().catch((err: unknown) => {
+          whole = false
+          return failed(err)
+        }),
+      bodyHash: () => (whole ? verification.bodyHash?.() : undefined),
+    }
   } catch (err) {
     const findings = failed(err)
     return { body: () => undefined, finish: async () => findings }
   }
 }
 
-async function conclude(verification: Verification, { transaction, remote }: Visit, { hostname, rules, isHidden, log }: AuthenticationOptions) {
+async function conclude(verification: Verification, { transaction, remote }: Visit, { rules, isHidden, log }: AuthenticationOptions) {
   const findings = await verification.finish()
   const { spf, dkim, arc, dmarc } = findings
   const seen = {
@@ -88,5 +105,5 @@ async function conclude(verification: Verification, { transaction, remote }: Vis
   const decision = decide(findings, readersOf(transaction), isHidden?.(remote) ? mild(rules) : rules)
   if (decision.junk.size > 0 || decision.override)
     log.info({ ...seen, override: decision.override, junk: decision.junk.size }, 'message is taken for junk, or would be')
-  return { lines: authenticationResults(hostname, resultsOf(findings, decision, remote)), junk: decision.junk }
+  return { arc: arc.result, results: resultsOf(findings, decision, remote), junk: decision.junk }
 }

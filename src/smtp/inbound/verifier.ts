@@ -1,5 +1,6 @@
 /** mailauth's DKIM verifier within our bounds, with our body hashes: its own keep lines of any length in memory. */
 import { DkimVerifier, type HeaderRow, type Headers, type SignatureResult } from 'mailauth/lib/dkim/dkim-verifier.js'
+import { ARC_FIELDS, MAX_ARC_INSTANCE } from '../../mail/arc-chain.ts'
 import { MAX_FROM } from './author.ts'
 import { Bodies, type BodyForm } from './bodies.ts'
 import type { NodeResolver } from './resolver.ts'
@@ -8,12 +9,9 @@ import type { NodeResolver } from './resolver.ts'
 const MAX_SIGNATURES = 5
 /** Octets of a signature, or of one field of an ARC set. */
 const MAX_SIGNATURE = 16 * 1024
-/** deviation: RFC 8617 §5.1.1.1 allows 50. No list is ten lists deep. */
-const MAX_ARC_SETS = 10
-const FIELDS_OF_ARC_SET = 3
 /** RFC 8301 §3.2. */
 export const SHORTEST_RSA_KEY = 1024
-const ARC = new Set(['arc-seal', 'arc-message-signature', 'arc-authentication-results'])
+const ARC: ReadonlySet<string> = new Set(ARC_FIELDS)
 
 export class Verifier extends DkimVerifier {
   readonly #bodies = new Bodies()
@@ -35,6 +33,12 @@ export class Verifier extends DkimVerifier {
 
   body(octets: Buffer): void {
     this.#bodies.write(octets)
+  }
+
+  /** To be asked for before the body; to be read when it was finished. SHA-256 of the relaxed form, base64. */
+  bodyHash(): () => string {
+    const hash = this.#bodies.add('relaxed', 'sha256', undefined)
+    return () => hash.digest('base64')
   }
 
   /** One result for each signature. */
@@ -62,7 +66,7 @@ export class Verifier extends DkimVerifier {
   /** What is worth being read. */
   #bounded(rows: readonly HeaderRow[]): HeaderRow[] {
     const arc = rows.filter(({ key }) => ARC.has(key))
-    this.#arcIsTooLong = arc.length > MAX_ARC_SETS * FIELDS_OF_ARC_SET || arc.some(({ line }) => line.length > MAX_SIGNATURE)
+    this.#arcIsTooLong = arc.length > MAX_ARC_INSTANCE * ARC_FIELDS.length || arc.some(({ line }) => line.length > MAX_SIGNATURE)
     let signatures = 0
     const kept = rows.filter(({ key, line }) => {
       if (key === 'from') return line.length <= MAX_FROM

@@ -235,7 +235,7 @@ test('an ARC chain: who sealed it, what he says, and whether it holds', async ()
   assert.equal((await findings(message.replace('body', 'Body'))).arc.result, 'fail')
   assert.equal((await findings(message.replace('dmarc=pass', 'dmarc=none'))).arc.result, 'fail')
   assert.equal((await findings(message, { zones: { 'k._domainkey.list.test': 'trouble' } })).arc.result, 'temperror')
-  const long = Array.from({ length: 40 }, (_, i) => `ARC-Seal: i=${i + 1}; cv=pass; a=rsa-sha256; d=list.test; s=k; b=AAAA\r\n`).join('')
+  const long = Array.from({ length: 151 }, (_, i) => `ARC-Seal: i=${i + 1}; cv=pass; a=rsa-sha256; d=list.test; s=k; b=AAAA\r\n`).join('')
   assert.deepEqual((await findings(long + MESSAGE)).arc, { result: 'fail', comment: 'too long to be looked at', sets: [] })
 })
 

@@ -28,10 +28,12 @@ export interface Verification {
   /** The body alone. */
   body(octets: Buffer): void
   finish(): Promise<Findings>
+  /** After `finish`: SHA-256 of the body in relaxed form, base64; absent: nobody asked for it. */
+  readonly bodyHash?: (() => string | undefined) | undefined
 }
 
 /** The header block is looked at, and SPF asked for, at once. What is not known when `over` aborts is `temperror`. */
-export async function startVerifying(block: Buffer, { envelope, dns, hostname, over }: VerifyOptions): Promise<Verification> {
+export async function startVerifying(block: Buffer, { envelope, dns, hostname, over, hashes = false }: VerifyOptions): Promise<Verification> {
   const resolver = boundedResolver(dns, over)
   const verifier = new Verifier(resolver.resolve)
   const spfAsked = spfOf(envelope, hostname, resolver)
@@ -39,7 +41,9 @@ export async function startVerifying(block: Buffer, { envelope, dns, hostname, o
   spfAsked.catch(() => undefined)
   await verifier.emitHeaders(block)
   const author = authorOf(block, verifier.headerFrom)
+  const bodyHash = hashes ? verifier.bodyHash() : undefined
   return {
+    bodyHash,
     body: (octets) => verifier.body(octets),
     async finish() {
       const dkim = (await verifier.finish()).map(dkimFinding)
@@ -55,6 +59,8 @@ export interface VerifyOptions {
   readonly dns: Dns
   readonly hostname: string
   readonly over: AbortSignal
+  /** Whether there is a body hash; false if absent. */
+  readonly hashes?: boolean
 }
 
 /** Of MAIL FROM, or of EHLO where that is empty. RFC 7208 §2.4. */

@@ -40,12 +40,21 @@ export interface Policy {
 /** From the last octet to a verdict, whoever looks (RFC 1047): what is not known then stays unknown. */
 export const VERDICT_MS = 20_000
 
+export interface Verdict {
+  /** On top of the message, each with CRLF. */
+  readonly lines: string
+  /** For whom it is junk. */
+  readonly junk?: ReadonlySet<AccountId> | undefined
+  /** By way of those that send it on, lines on top of what goes there, each with CRLF. */
+  readonly seals?: ReadonlyMap<string, string> | undefined
+}
+
 /** Sees every octet of one message, in order, before the store does. */
 export interface Inspection {
   /** The chunk may be changed once it resolves. Throws Reply to refuse. */
   write(chunk: Buffer): Promise<void> | void
-  /** After the last octet, within VERDICT_MS. Throws Reply to refuse. `lines` go on top, each with CRLF; for accounts of `junk` it is junk. */
-  finish(): Promise<{ readonly lines: string; readonly junk?: ReadonlySet<AccountId> }>
+  /** After the last octet, within VERDICT_MS. Throws Reply to refuse. */
+  finish(): Promise<Verdict>
   /** Nobody wants to know any more. */
   abort(): void
 }

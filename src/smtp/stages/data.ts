@@ -19,7 +19,7 @@ import type { MessageStream } from '../message-stream.ts'
 import { checkCircles, outboundOf, withoutJunk } from '../onward.ts'
 import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
 import { tellDelivered } from '../outbound/report.ts'
-import type { Inspection, Policy } from '../policies/policy.ts'
+import type { Inspection, Policy, Verdict } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import { noteReport, type ReportInbox } from '../reports.ts'
 import { blindCopyLine, type CopyStore, SentCopy } from '../sent-copy.ts'
@@ -112,7 +112,7 @@ class Incoming {
     await this.#copy?.stage.finish(this.#copy.top)
     const attempt = this.#attempt.digest('hex')
     const noted = this.#deps.reports && (await noteReport(transaction, acceptance.content, this.#deps))
-    const { again, confirm, content } = await this.#commit(acceptance, attempt, found?.junk)
+    const { again, confirm, content } = await this.#commit(acceptance, attempt, found)
     noted?.()
     await this.#confirmed(content, attempt)
     return { words: `2.0.0 Accepted as ${transaction.id} ${content.toString(36)}`, again, heard: confirm }
@@ -130,12 +130,13 @@ class Incoming {
     await acceptance.write(chunk)
   }
 
-  async #commit(acceptance: Acceptance, attempt: string, junk?: ReadonlySet<AccountId>): Promise<Committed> {
+  async #commit(acceptance: Acceptance, attempt: string, { junk, seals }: Partial<Verdict> = {}): Promise<Committed> {
     const { commitMs } = this.#deps.limits
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      const to = junk && junk.size > 0 && this.#visit.transaction.onward.size > 0 ? this.#destinations(junk) : undefined
+      const known = (junk?.size ?? 0) + (seals?.size ?? 0) > 0
+      const to = known && this.#visit.transaction.onward.size > 0 ? this.#destinations({ junk, seals }) : undefined
       const accepted = this.#accept(acceptance, attempt, { ...(junk && { junk }), ...(to && { to }) })
       return await Promise.race([accepted, late.promise])
     } finally {
@@ -203,7 +204,7 @@ class Incoming {
   }
 
   /** For those of `junk` nothing is sent on. */
-  #destinations(junk?: ReadonlySet<AccountId>): Destinations {
+  #destinations({ junk, seals }: Omit<Verdict, 'lines'> = {}): Destinations {
     const { transaction, session, user } = this.#visit
     const { wishes } = transaction
     const held = wishes.holdUntil !== undefined && transaction.remote.size > 0
@@ -230,7 +231,7 @@ class Incoming {
       ways.push({ owner: user.access, mail, name: '' })
     }
     const onward = junk ? withoutJunk(transaction.onward, junk) : { ways: transaction.onward, here: [] }
-    for (const [name, way] of onward.ways) ways.push({ owner: way.owner, mail: outboundOf(way, envelope), name })
+    for (const [name, way] of onward.ways) ways.push({ owner: way.owner, mail: outboundOf(way, envelope, seals?.get(name)), name })
     const here = onward.here.filter(({ access }) => !transaction.local.has(access.account))
     return { local: here.length > 0 ? [...new Map([...local, ...here].map((one) => [one.access.account, one])).values()] : local, ways }
   }
