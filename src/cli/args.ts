@@ -24,6 +24,8 @@ export interface Arguments {
   readonly tell: boolean
   readonly offline: boolean
   readonly reach: string | undefined
+  readonly days: string | undefined
+  readonly json: boolean
   readonly help: boolean
   readonly version: boolean
   readonly words: readonly string[]
@@ -71,6 +73,8 @@ const OPTIONS = {
   tell: { type: 'boolean' },
   offline: { type: 'boolean' },
   reach: { type: 'string' },
+  days: { type: 'string' },
+  json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const satisfies ParseArgsConfig['options']
@@ -103,6 +107,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
       tell: values.tell ?? false,
       offline: values.offline ?? false,
       reach: values.reach,
+      days: values.days,
+      json: values.json ?? false,
       help: values.help ?? false,
       version: values.version ?? false,
       words: positionals,

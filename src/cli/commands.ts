@@ -10,6 +10,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['queue', async () => (await import('./queue.ts')).queue],
   ['dkim', async () => (await import('./dkim.ts')).dkim],
   ['dns', async () => (await import('./dns.ts')).dns],
+  ['reports', async () => (await import('./reports/reports.ts')).reports],
   ['doctor', async () => (await import('./doctor.ts')).doctor],
   ['backup', async () => (await import('./backup/backup.ts')).backup],
   ['restore', async () => (await import('./backup/restore.ts')).restore],
@@ -36,6 +37,8 @@ const OWN_FLAGS = [
   ['tell', '--tell'],
   ['offline', '--offline'],
   ['reach', '--reach'],
+  ['days', '--days'],
+  ['json', '--json'],
 ] as const satisfies readonly (readonly [keyof Arguments, string])[]
 
 /** Runs one command line; resolves to the exit code. Never throws. */
