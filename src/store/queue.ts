@@ -58,7 +58,10 @@ export interface Due {
   readonly account: AccountId
   /** Times in a row that the domain could not be reached. */
   readonly failures: number
+  /** The domain is left alone for a while, but for what does without its demands on TLS. */
+  readonly tlsOptionalOnly?: boolean
 }
+export type ToClaim = Pick<Due, 'bucket' | 'domain' | 'account' | 'tlsOptionalOnly'>
 
 export interface ClaimedRecipient {
   readonly id: bigint
@@ -162,10 +165,10 @@ export interface Queue {
   /** Recipients that the account sent to in this hour and in the last 24. */
   sent(account: AccountId): Promise<{ readonly hour: number; readonly day: number }>
 
-  /** What is due, at most `limit` of it, of many accounts rather than of few; without these domains and accounts, and those domains that cannot be reached yet. */
+  /** What is due, at most `limit` of it, of many accounts rather than of few; without these domains and accounts, and those domains that cannot be reached yet, but for their `tlsOptional` mail. */
   due(limit: number, domains: readonly string[], accounts?: readonly AccountId[]): Promise<Due[]>
   /** The oldest message of it, for its recipients that are due. undefined: somebody else was faster. */
-  claim(due: Pick<Due, 'bucket' | 'domain' | 'account'>, owner: string): Promise<Claim | undefined>
+  claim(due: ToClaim, owner: string): Promise<Claim | undefined>
   /** Of those that are still this owner's: their ids. */
   renew(claims: readonly Claim[], owner: string): Promise<ReadonlySet<bigint>>
   /** To be called before the final dot: from here on a crash leaves it in doubt. false: it is somebody else's by now, and must not be sent. */

@@ -172,7 +172,7 @@ export class OutboundWorker {
     for (let i = 0; i < IN_A_ROW && !this.#stop.signal.aborted; i++) {
       const claim = await queue.claim(due, owner)
       if (!claim || !(await this.#send(claim, lane, failures))) return
-      failures = 0
+      if (!claim.message.tlsOptional) failures = 0
     }
   }
 
@@ -194,7 +194,8 @@ export class OutboundWorker {
       if (settled.size < outcomes.length)
         log.warn({ message: String(claim.message.id), domain: claim.domain }, 'another process took a message over while it was sent')
       if (unreachable === undefined) {
-        if (failures > 0) await queue.resume(claim)
+        // What does without the domain's demands says nothing about the rest of its mail.
+        if (failures > 0 && !claim.message.tlsOptional) await queue.resume(claim)
       } else if (lane.refused()) await queue.suspend(claim, unreachable, schedule ?? RETRY_SECONDS)
       await reporter.late(claim, told)
       return unreachable === undefined

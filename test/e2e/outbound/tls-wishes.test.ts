@@ -36,10 +36,11 @@ afterEach(async () => {
   for (const table of ['queue', 'outbound', 'queue_domain']) await house.sql(`delete from ${table}`)
 })
 
-function work(more: Partial<TlsPolicyOptions> = {}) {
+function work(more: Partial<TlsPolicyOptions> = {}, schedule?: readonly number[]) {
   const { dns } = house
   const tlsPolicy = createTlsPolicy({ dns, policyOf: async () => ({ policy }), ca: root.cert, log: silentLog(), ...more })
-  return house.work(peer.port, { route: { dns, hostname: 'us.test', privateAddresses: true, port: peer.port, relayFor: () => undefined, tlsPolicy } })
+  const route = { dns, hostname: 'us.test', privateAddresses: true, port: peer.port, relayFor: () => undefined, tlsPolicy }
+  return house.work(peer.port, { route, ...(schedule && { schedule }) })
 }
 const saidOf = async (to: string) => (await house.queue.list({ limit: 10 })).find(({ address }) => address === to)?.said ?? ''
 const took = (to: string) => peer.took.find((mail) => mail.to.includes(to))
@@ -64,6 +65,23 @@ test('TLS-Required: No goes where MTA-STS and DANE hold up the next message, and
   await house.send(['clear@x.test'], { tlsOptional: true })
   await until('mail', () => took('clear@x.test') !== undefined)
   assert.equal(took('clear@x.test')!.secure, false)
+  await worker.stop(0)
+})
+
+test('a domain that is left alone because of its TLS still gets what does without', async () => {
+  policy = ENFORCE
+  const worker = work({}, [600])
+  await house.send(['one@x.test', 'two@x.test'])
+  await house.send(['three@x.test'])
+  await until('it is left alone', async () => (await house.count('select count(*) from queue_domain where not_before > now()')) === 1)
+  await house.send(['free@x.test', 'other@x.test'], { tlsOptional: true })
+  await house.send(['four@x.test'])
+  await house.send(['again@x.test'], { tlsOptional: true })
+  await until('mail', () => took('free@x.test') !== undefined && took('again@x.test') !== undefined)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.deepEqual(peer.took.flatMap(({ to }) => to).sort(), ['again@x.test', 'free@x.test', 'other@x.test'])
+  assert.equal(await house.count('select count(*) from queue_domain where not_before > now()'), 1, 'the others are left alone still')
+  assert.equal(await house.count("select attempts::int8 from queue where address = 'four@x.test'"), 0)
   await worker.stop(0)
 })
 

@@ -68,13 +68,13 @@ export class TlsReporter {
     const { signal } = this.#stop
     const { look = LOOK_MS, after = AFTER, spread = SPREAD, sessions, owner, log } = this.#o
     while (!signal.aborted) {
-      await sleep(look, undefined, { signal, ref: false }).catch(() => {})
       try {
-        if (!signal.aborted) await sessions.plan({ after, spread })
+        await sessions.plan({ after, spread })
         for (let task = await this.#next(); task; task = await this.#next()) await sessions.settle(task, owner, await this.#do(task))
       } catch (err) {
         log.warn({ err: err instanceof Error ? err.message : String(err) }, 'reports on TLS cannot be sent now; it is tried again')
       }
+      await sleep(look, undefined, { signal, ref: false }).catch(() => {})
     }
   }
 

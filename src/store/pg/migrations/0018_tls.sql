@@ -1,5 +1,6 @@
 -- What the sender said of the way to other servers: nothing that their domains demand of TLS is to hold his message up (TLS-Required: No, RFC 8689).
 alter table outbound add column tls_optional boolean not null default false;
+create index outbound_tls_optional on outbound (account_id) where tls_optional;
 
 -- What came of TLS with other mail servers (RFC 8460): one row for each way it went, of a day and the domain that the mail was for. Kept for a few days.
 create table tls_session (

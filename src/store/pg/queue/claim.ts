@@ -1,6 +1,14 @@
 /** Claiming: what is due, divided by domain and account so that nobody's mail waits behind somebody else's; leases with an epoch. */
 import { grantAccount } from '../../access.ts'
-import { type Claim, type ClaimedMessage, type ClaimedRecipient, type Due, MAX_CLAIM_RECIPIENTS, QUEUE_LEASE_SECONDS } from '../../queue.ts'
+import {
+  type Claim,
+  type ClaimedMessage,
+  type ClaimedRecipient,
+  type Due,
+  MAX_CLAIM_RECIPIENTS,
+  QUEUE_LEASE_SECONDS,
+  type ToClaim,
+} from '../../queue.ts'
 import type { AccountId, ContentId } from '../../types.ts'
 import { int4Array, int8Array } from '../arrays.ts'
 import type { Queryable } from '../pool.ts'
@@ -14,7 +22,8 @@ export const HELD = 2
 export const DOUBT = 'coalesce(floor(extract(epoch from clock_timestamp() - dot_at))::int4, -1)'
 
 // One look-up in the index for each pair of domain and account, whatever number of messages it has: the first of its rows is the one that is due first. Of each account one
-// pair, then of each a second one, as chance says: nobody's mail waits because somebody else writes to many domains.
+// pair, then of each a second one, as chance says: nobody's mail waits because somebody else writes to many domains. A domain may be left alone because its TLS is
+// not what it demands: what goes without that is due all the same.
 const DUE: Statement = {
   name: 'queue_due',
   text: `
@@ -24,28 +33,25 @@ const DUE: Statement = {
       select n.bucket, n.domain, n.account_id, n.run_at from pair p, lateral (
         select bucket, domain, account_id, run_at from queue
         where state = ${WAITING} and (bucket, domain, account_id) > (p.bucket, p.domain, p.account_id) order by bucket, domain, account_id, run_at limit 1) n)
-    select p.bucket, p.domain, p.account_id, coalesce(d.failures, 0)
+    select p.bucket, p.domain, p.account_id, coalesce(d.failures, 0), d.not_before is not null and d.not_before > now()
     from pair p left join queue_domain d on d.bucket = p.bucket and d.domain = p.domain
-    where p.run_at <= now() and p.domain <> all ($2::text[]) and p.account_id <> all ($3::int8[]) and (d.not_before is null or d.not_before <= now())
+    where p.run_at <= now() and p.domain <> all ($2::text[]) and p.account_id <> all ($3::int8[]) and (d.not_before is null or d.not_before <= now()
+      or exists (select 1 from outbound o join queue q on q.account_id = o.account_id and q.content_id = o.content_id
+        where o.tls_optional and o.account_id = p.account_id and q.state = ${WAITING} and q.bucket = p.bucket and q.domain = p.domain and q.run_at <= now()))
     order by row_number() over (partition by p.account_id order by random()), random() limit $1`,
 }
 
 export async function due(on: Queryable, limit: number, domains: readonly string[], accounts: readonly AccountId[] = []): Promise<Due[]> {
   const found: Due[] = []
   await on.rows(DUE, [limit, [...domains], int8Array(accounts.map(BigInt))], (row) =>
-    found.push({ bucket: row.int(), domain: row.text(), account: row.long() as AccountId, failures: row.int() }),
+    found.push({ bucket: row.int(), domain: row.text(), account: row.long() as AccountId, failures: row.int(), tlsOptionalOnly: row.int() === 1 }),
   )
   return found
 }
 
 // The times of rows are compared with now(), which an index can look up, as it cannot with clock_timestamp(). What \`mine\` adds to its columns keeps every index from it but the
 // one by message: a pair may have a hundred thousand rows, a message has few.
-const CLAIM: Statement = {
-  name: 'queue_claim',
-  text: `
-    with first as materialized (
-      select content_id from queue where state = ${WAITING} and bucket = $1 and domain = $2 and account_id = $3 and run_at <= now()
-      order by run_at limit 1 for update skip locked),
+const CLAIMED = `
     mine as materialized (
       select q.bucket, q.id from queue q
       where q.account_id = $3 and q.content_id = (select content_id from first) and q.state + 0 = ${WAITING} and q.bucket + 0 = $1 and q.domain = $2 and q.run_at <= now()
@@ -54,17 +60,30 @@ const CLAIM: Statement = {
       update queue q set owner = $4, epoch = q.epoch + 1, attempts = q.attempts + 1, run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
       from mine where q.bucket = mine.bucket and q.id = mine.id
       returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, q.dot_at, q.expires_at, q.warned, q.content_id)
-    select id, epoch, address, notify, original, attempts, ${DOUBT}, expires_at, warned, content_id from taken order by id`,
+    select id, epoch, address, notify, original, attempts, ${DOUBT}, expires_at, warned, content_id from taken order by id`
+
+const CLAIM: Statement = {
+  name: 'queue_claim',
+  text: `
+    with first as materialized (
+      select content_id from queue where state = ${WAITING} and bucket = $1 and domain = $2 and account_id = $3 and run_at <= now()
+      order by run_at limit 1 for update skip locked),
+    ${CLAIMED}`,
+}
+const CLAIM_TLS_OPTIONAL: Statement = {
+  name: 'queue_claim_tls_optional',
+  text: `
+    with first as materialized (
+      select q.content_id from outbound o join queue q on q.account_id = o.account_id and q.content_id = o.content_id
+      where o.tls_optional and o.account_id = $3 and q.state = ${WAITING} and q.bucket = $1 and q.domain = $2 and q.run_at <= now()
+      order by q.run_at limit 1 for update of q skip locked),
+    ${CLAIMED}`,
 }
 
-export async function claim(
-  on: Queryable,
-  { bucket, domain, account }: Pick<Due, 'bucket' | 'domain' | 'account'>,
-  owner: string,
-): Promise<Claim | undefined> {
+export async function claim(on: Queryable, { bucket, domain, account, tlsOptionalOnly = false }: ToClaim, owner: string): Promise<Claim | undefined> {
   const recipients: ClaimedRecipient[] = []
   let content: ContentId | undefined
-  await on.rows(CLAIM, [bucket, domain, account, owner], (row) => {
+  await on.rows(tlsOptionalOnly ? CLAIM_TLS_OPTIONAL : CLAIM, [bucket, domain, account, owner], (row) => {
     recipients.push(recipientOf(row))
     content = row.bigint() as ContentId
   })
