@@ -99,6 +99,7 @@ test('kept while the DNS or the web is away, until it ends; renewed before it do
   one.pass(DAY)
   assert.equal(await modeOf(one), 'enforce')
   await until('a renewal', () => web.asked.length > before)
+  await until('it is kept', async () => ((await house.stsPolicies.find('x.test'))?.fetched ?? 0) > Date.now() + 7.5 * DAY)
   // What ended is not in the database either.
   await house.sql("update mta_sts set expires = now() - interval '1 second'")
   assert.equal(await house.stsPolicies.find('x.test'), undefined)
