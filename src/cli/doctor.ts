@@ -2,10 +2,12 @@
 import { loadConfig } from '../config/load.ts'
 import { findPlaces, type Places } from '../config/places.ts'
 import type { Config } from '../config/schema.ts'
+import { readSecrets } from '../config/secrets.ts'
 import { silentLog } from '../log.ts'
 import { canonicalDomain } from '../mail/address.ts'
 import { DnsTrouble } from '../net/dns/dns.ts'
 import { dnsOf } from '../serve/outbound.ts'
+import { scanRules } from '../serve/scan.ts'
 import { words } from '../serve/words.ts'
 import { Pool } from '../store/pg/pool.ts'
 import { type Command, Usage } from './args.ts'
@@ -16,6 +18,7 @@ import { addressCheck, askedListsCheck, certificateFindings, listsCheck, reverse
 import { configFindings, databaseFindings, diskFindings, factsOf, queueFindings, serverFindings } from './checks/house.ts'
 import { clockCheck, outwardCheck } from './checks/outward.ts'
 import { dmarcCheck, mtaStsCheck, tlsReportsCheck } from './checks/policies.ts'
+import { scannerFindings } from './checks/scanners.ts'
 import { spfCheck } from './checks/spf.ts'
 import { worldOf } from './checks/world.ts'
 import { domainAsked, settingOf } from './dns.ts'
@@ -30,11 +33,12 @@ export const doctorIn = (world: (config: Config) => World): Command => ({
   name: 'doctor',
   usage: ['doctor [DOMAIN] [--reach DOMAIN] [--offline]'],
   summary:
-    'look at DNS, addresses, certificate, database and queue, and say what to change (--reach: whose mail server is tried; --offline: nobody is asked)',
+    'look at DNS, addresses, certificate, scanners, database and queue, and say what to change (--reach: whose mail server is tried; --offline: nobody is asked)',
   takes: ['offline', 'reach'],
   async run(args, around) {
     const places = findPlaces(args.flags, around.env, around.cwd)
-    const { config } = loadConfig(places.configFile, words)
+    const loaded = loadConfig(places.configFile, words)
+    const { config } = loaded
     const domains = domainsFor(config, domainAsked('doctor', args.words))
     const reach = canonicalDomain(args.reach ?? REACH)
     if (reach === undefined) throw new Usage(`${args.reach} is no domain`)
@@ -58,7 +62,11 @@ export const doctorIn = (world: (config: Config) => World): Command => ({
       ...(shown instanceof Error ? [about('certificate').wrong(shown.message)] : certificateFindings({ config, certificate })),
     ]
     if (args.offline) findings.push(about('DNS, way out, clock').skipped('--offline'))
-    else findings.push(...(await examine({ ...settingOf({ config, places, keys, certificate }), domains, reach, world: world(config) })))
+    else {
+      const scanners = async () => scannerFindings(scanRules(config, readSecrets(loaded, around.env)), config.hostname)
+      findings.push(...(await guarded('scanners', scanners)))
+      findings.push(...(await examine({ ...settingOf({ config, places, keys, certificate }), domains, reach, world: world(config) })))
+    }
     for (const finding of findings) around.out(lineOf(finding))
     around.out(`\n${summary(findings)}`)
     return findings.some(({ verdict }) => verdict === 'wrong') ? REFUSED : DONE

@@ -9,18 +9,23 @@ const MAX_SEALERS = 1_000
 const said = (expected: string) => ({ error: expected })
 const DOMAIN = 'a domain, such as example.org'
 
-/** `canonical`: the form of a domain that is compared; `domain` reads one. */
-export function inboundSection<D extends z.ZodType<string>>(domain: D, canonical: (text: string) => string | undefined) {
-  const action = z.enum(DMARC_ACTIONS, said(`one of ${DMARC_ACTIONS.join(', ')}`))
-  const byDomain = z.record(z.string(), action, said('a map of domains to actions, such as { example.org: junk }')).transform((given, ctx) => {
+type Canonical = (text: string) => string | undefined
+
+/** What is done, by domain; `canonical`: the form of a domain that is compared. */
+export const byDomain = <A extends z.ZodType>(action: A, canonical: Canonical) =>
+  z.record(z.string(), action, said('a map of domains to actions, such as { example.org: junk }')).transform((given, ctx) => {
     const entries = Object.entries(given).map(([name, what]) => [canonical(name), what, name] as const)
     for (const [known, , name] of entries) if (known === undefined) ctx.addIssue({ code: 'custom', message: DOMAIN, path: [name] })
     return Object.fromEntries(entries.map(([known, what, name]) => [known ?? name, what]))
   })
+
+/** `domain` reads the canonical form of one. */
+export function inboundSection<D extends z.ZodType<string>>(domain: D, canonical: Canonical) {
+  const action = z.enum(DMARC_ACTIONS, said(`one of ${DMARC_ACTIONS.join(', ')}`))
   return section({
     authenticate: z.boolean(said('true or false')),
     dmarc: action,
-    domains: byDomain,
+    domains: byDomain(action, canonical),
     ...screenSettings(domain),
     seal: z.boolean(said('true or false')),
     trusted_sealers: z.array(domain, said('a list of domains')).max(MAX_SEALERS, said(`a list of at most ${MAX_SEALERS} domains`)),

@@ -88,6 +88,23 @@ describe('what is wrong is said with its place and what would be right', () => {
       'rights are for addresses of mailboxes, or for anyone, and eve@example.net is neither',
     ],
     ['two of one name', `${GOOD}public: [{name: News}, {name: News}]`, '9:31', 'there are two public mailboxes named News'],
+    [
+      'a scanner of nowhere',
+      `${GOOD}scan: {rspamd: {url: "ftp://x"}}`,
+      '9:22',
+      'scan.rspamd.url must be the URL of rspamd, such as http://127.0.0.1:11333',
+    ],
+    ['a password in its URL', `${GOOD}scan: {rspamd: {url: "http://a:b@x"}}`, '9:22', 'scan.rspamd.url must be the URL of rspamd, such as'],
+    ['a scanner at no place', `${GOOD}scan: {clamav: {port: 3310}}`, '9:16', 'clamd is at a "host" or at a "socket": name one of them'],
+    ['a scanner at two places', `${GOOD}scan: {clamav: {host: a, socket: b}}`, '9:16', 'clamd is at a "host" or at a "socket": name one of them'],
+    [
+      'a rule for no domain',
+      `${GOOD}scan: {clamav: {host: a, domains: {"x y": junk}}}`,
+      '9:43',
+      'scan.clamav.domains.x y must be a domain, such as example.org',
+    ],
+    ['a rule for a domain elsewhere', `${GOOD}scan: {clamav: {host: a, domains: {a.test: junk}}}`, '9:35', 'a.test is not among "domains"'],
+    ['no such rule', `${GOOD}scan: {clamav: {host: a, on_failure: lose}}`, '9:38', 'scan.clamav.on_failure must be accept or defer'],
     ['a list elsewhere', `${GOOD}lists: [{address: t@example.net, members: [bob@example.test]}]`, '9:19', 'the domain of t@example.net is not among'],
     ['a list of nobody', `${GOOD}lists: [{address: t@example.test, members: []}]`, '9:44', 'lists[1].members must be a list of at least one address'],
     [
@@ -317,6 +334,9 @@ test('secrets: environment, its file, the config, its file', () => {
   assert.equal(read('database: {url: postgres://config/}', { DATABASE_URL_FILE: file }).databaseUrl, 'postgres://file/')
   assert.equal(read('database: {url_file: url}', {}).databaseUrl, 'postgres://file/')
   assert.deepEqual(read('database: {url_file: url}', {}).files, [file])
+  assert.equal(read('scan: {rspamd: {url: "http://a", password: x}}', {}).rspamdPassword, 'x')
+  assert.equal(read('scan: {rspamd: {url: "http://a", password_file: url}}', {}).rspamdPassword, 'postgres://file/')
+  assert.equal(read('scan: {rspamd: {url: "http://a"}}', { POSTERN_RSPAMD_PASSWORD: 'y' }).rspamdPassword, 'y')
   assert.equal(read('', { DATABASE_URL: '', REDIS_URL: '' }).databaseUrl, undefined)
   assert.throws(() => read('', { DATABASE_URL_FILE: '/none' }), /DATABASE_URL_FILE names \/none, which cannot be read/)
   assert.throws(() => read('', { DATABASE_URL_FILE: file, DATABASE_URL: 'x' }), /keep one/)

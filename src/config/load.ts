@@ -120,6 +120,7 @@ function checkTogether(source: Source, config: Config, words: Words): void {
   checkPublic(source, config)
   for (const domain of Object.keys(config.inbound?.domains ?? {}))
     if (!local.has(domain)) throw complain(source, ['inbound', 'domains'], `${domain} is not among "domains": mail for it is not taken at all`)
+  checkScan(source, config)
   for (const name of ['database', 'redis'] as const)
     if (config[name]?.url && config[name].url_file) throw complain(source, [name, 'url_file'], `${name} has both url and url_file: keep one`)
   const { client_secret: secret, client_secret_file: secretFile } = config.oidc?.introspection ?? {}
@@ -188,4 +189,13 @@ function checkAppPasswords(source: Source, at: number, { mailbox, words }: { rea
     if (words.scramSalting(scram) !== salting)
       throw complain(source, [...path, 'scram'], `all scram lines of ${address} must have the same count and salt: make this app password anew`)
   }
+}
+
+function checkScan(source: Source, { scan, domains }: Config): void {
+  if (scan?.clamav && (scan.clamav.host === undefined) === (scan.clamav.socket === undefined))
+    throw complain(source, ['scan', 'clamav'], 'clamd is at a "host" or at a "socket": name one of them')
+  for (const name of ['rspamd', 'clamav'] as const)
+    for (const domain of Object.keys(scan?.[name]?.domains ?? {}))
+      if (!domains.includes(domain))
+        throw complain(source, ['scan', name, 'domains'], `${domain} is not among "domains": mail for it is not taken at all`)
 }

@@ -8,6 +8,7 @@ import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
 import { outboundSections } from './outbound.ts'
 import { pop3 } from './pop3.ts'
 import { publicMailboxes } from './public.ts'
+import { scanSection } from './scan.ts'
 import { submission } from './submission.ts'
 import { count, size, time } from './units.ts'
 
@@ -150,6 +151,7 @@ export function schemaFor(words: Words) {
     tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
     ...outboundSections(domain, words.domain),
     inbound: inboundSection(domain, words.domain),
+    scan: scanSection(words.domain),
     oidc: section({
       issuer: webAddress,
       audience: text('the name that the issuer has for this server in its tokens'),

@@ -11,6 +11,8 @@ export interface Secrets {
   readonly relayPassword: string | undefined
   /** Of each of `outbound.routes`, in order. */
   readonly routePasswords: readonly (string | undefined)[]
+  /** Of rspamd's controller. */
+  readonly rspamdPassword: string | undefined
   /** For asking the issuer about tokens. */
   readonly oidcSecret: string | undefined
   /** Files that were read: a change of one is a change of the config. */
@@ -46,7 +48,7 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     }
   }
 
-  const { database, redis, relay, outbound, oidc } = config
+  const { database, redis, relay, outbound, scan, oidc } = config
   const { client_secret: secret, client_secret_file: secretFile } = oidc?.introspection ?? {}
   return {
     databaseUrl: fromEnv('DATABASE_URL') ?? fromConfig(['database', 'url_file'], database?.url, database?.url_file),
@@ -55,6 +57,8 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     routePasswords: (outbound?.routes ?? []).map((route, i) =>
       fromConfig(['outbound', 'routes', `${i}`, 'password_file'], route.password, route.password_file),
     ),
+    rspamdPassword:
+      fromEnv('POSTERN_RSPAMD_PASSWORD') ?? fromConfig(['scan', 'rspamd', 'password_file'], scan?.rspamd?.password, scan?.rspamd?.password_file),
     oidcSecret: fromConfig(['oidc', 'introspection', 'client_secret_file'], secret, secretFile),
     files,
   }

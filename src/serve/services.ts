@@ -12,6 +12,7 @@ import { pop3Service } from '../pop3/server.ts'
 import { InFlight } from '../smtp/pace.ts'
 import { publishedKeys } from '../smtp/published.ts'
 import type { ReportInbox } from '../smtp/reports.ts'
+import type { ScanRule } from '../smtp/scan/inspect.ts'
 import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
@@ -20,6 +21,7 @@ import { inboundOf } from './inbound.ts'
 import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
 import { sends, srsOf } from './outbound.ts'
+import { scanOf } from './scan.ts'
 import { screenOf } from './screen.ts'
 
 export interface ServiceDeps {
@@ -34,11 +36,13 @@ export interface ServiceDeps {
   readonly dns: Dns
   /** Absent: nobody collects reports of other servers. */
   readonly reports?: ReportInbox | undefined
+  /** Who looks at mail while it comes in. */
+  readonly scanners: readonly ScanRule[]
   readonly log: Log
 }
 
 export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
-  const { config, opened, hasRoom, drivers, authenticator, tls, limits, dns, reports, log } = deps
+  const { config, opened, hasRoom, drivers, authenticator, tls, limits, dns, scanners, reports, log } = deps
   const { store, accounts, leases } = opened
   const { presence, throttle } = drivers
   const { hostname } = config
@@ -56,6 +60,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     inFlight: new InFlight(limits.smtp.inFlight),
     hasRoom,
     ...(sends(config) && { queue: opened.queue, srs: srsOf(accounts) }),
+    scan: scanOf(scanners, dns, limits.admission.shared),
     lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
   }
   const keysFor = publishedKeys({ keys: opened.signingKeys, dns, log })

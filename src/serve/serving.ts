@@ -20,6 +20,7 @@ import { dnsOf, relaysOf, sends, startOutbound } from './outbound.ts'
 import { patiently } from './patience.ts'
 import { startCollecting } from './reports.ts'
 import { watchRoom, whileRoom } from './room.ts'
+import { scanRules } from './scan.ts'
 import type { ServiceDeps } from './services.ts'
 
 export interface ServingOptions {
@@ -88,6 +89,7 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
     limits,
     dns,
     reports: collecting?.inbox,
+    scanners: scanRules(config, secrets),
     log,
   }
 }

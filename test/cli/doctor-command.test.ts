@@ -88,6 +88,11 @@ test('what is wrong makes the exit code', async () => {
     /^ok {7}clock: /m,
   ])
     assert.match(said.out, line)
+  assert.doesNotMatch(said.out, /scanner/)
+  writeFileSync(join(dir, 'scan.yaml'), 'hostname: mail.example.test\ndomains: [example.test]\nscan: { clamav: { host: 127.0.0.1, port: 1 } }\n')
+  const scanned = around()
+  await doctorIn(() => world).run(parseArguments(['doctor', '--data', dir, '--config', join(dir, 'scan.yaml')]), scanned.surroundings)
+  assert.match(scanned.said.out, /^wrong {4}scanner clamav: it gives no verdict, and mail is taken without it: connect ECONNREFUSED/m)
 
   writeFileSync(join(dir, 'config-is-older'), "this host's config file is older than another")
   const older = await cli(['doctor', '--offline'])

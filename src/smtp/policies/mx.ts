@@ -57,7 +57,7 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, lo
       if (inbound && !inbound.isOwn(visit.remote)) all.push(await authentication(block, visit, { ...inbound, hostname, log }))
       const listed = await screen?.inspect(visit)
       if (listed) all.push(listed)
-      if (scan) all.push(...startScans(added, visit, { ...scan, hostname, throttle, log }))
+      if (scan) all.push(...(await startScans(added, visit, { ...scan, hostname, throttle, log })))
       return sideBySide(all)
     },
   }

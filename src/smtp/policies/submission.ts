@@ -80,7 +80,7 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
       const [from] = sendersOf(message.block)
       const keys = from === undefined ? [] : ((await keysFor?.(domainOf(from))) ?? [])
       const all = keys.length > 0 ? [signing(keys, message, log)] : []
-      if (scan) all.push(...startScans(message.added, visit, { ...scan, hostname, throttle, log }))
+      if (scan) all.push(...(await startScans(message.added, visit, { ...scan, hostname, throttle, log })))
       return sideBySide(all)
     },
   }

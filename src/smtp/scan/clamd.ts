@@ -16,7 +16,12 @@ export interface ClamdOptions {
   readonly maxSize: number
 }
 
-export const clamd = ({ address, maxSize }: ClamdOptions): Scanner => ({ name: 'clamav', maxSize, start: () => new ClamdScan(address) })
+export const clamd = ({ address, maxSize }: ClamdOptions): Scanner => ({
+  name: 'clamav',
+  maxSize,
+  wantsName: false,
+  start: () => new ClamdScan(address),
+})
 
 class ClamdScan implements Scan {
   readonly #socket: Socket

@@ -2,12 +2,14 @@
 import { createHash } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { scanResult } from '../../mail/scan-results.ts'
+import type { Dns } from '../../net/dns/dns.ts'
 import type { Throttle } from '../../store/throttle.ts'
 import type { AccountId } from '../../store/types.ts'
 import { readersOf } from '../onward.ts'
 import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
+import { clientNameOf } from './client-name.ts'
 import type { ScanEnvelope, Scanner, Verdict } from './scanner.ts'
 import { type Patience, WatchedScan } from './watched.ts'
 
@@ -27,6 +29,8 @@ export interface ScanRule {
 
 export interface ScanParts extends Patience {
   readonly rules: readonly ScanRule[]
+  /** For names of clients; absent: they have none. */
+  readonly dns?: Dns
   /** Addresses behind which others are: who it is cannot be told by them. */
   readonly isHidden?: (address: string) => boolean
   /** From the last octet on; VERDICT_MS if absent. */
@@ -39,15 +43,21 @@ export interface ScanOptions extends ScanParts {
   readonly log: Log
 }
 
-/** One for each scanner that looks at this message. `added`: lines of ours that are part of it. */
-export function startScans(added: string, visit: Visit, o: ScanOptions): Inspection[] {
+/** One for each scanner that looks at this message. `added`: lines of ours that are part of it. Never rejects. */
+export async function startScans(added: string, visit: Visit, o: ScanOptions): Promise<Inspection[]> {
   const rules = o.rules.filter(({ submission }) => submission || !visit.user)
   if (rules.length === 0) return []
-  const envelope = envelopeOf(visit, o)
+  const isUnknown = visit.user === undefined && o.isHidden?.(visit.remote) !== true
+  const asksName = o.dns && isUnknown && rules.some(({ scanner }) => scanner.wantsName)
+  const envelope = envelopeOf(visit, o, asksName ? await clientNameOf(visit, o.dns) : undefined)
   return rules.map((rule) => inspection(rule, { added, visit, envelope, o }))
 }
 
-function envelopeOf({ transaction, session, user, remote }: Visit, { hostname, isHidden }: ScanOptions): ScanEnvelope {
+function envelopeOf(
+  { transaction, session, user, remote }: Visit,
+  { hostname, isHidden }: ScanOptions,
+  clientName: string | undefined,
+): ScanEnvelope {
   return {
     id: transaction.id,
     hostname,
@@ -55,7 +65,7 @@ function envelopeOf({ transaction, session, user, remote }: Visit, { hostname, i
     recipients: [...transaction.accepted],
     helo: session.hostNameAppearsAs || 'unknown',
     ip: isHidden?.(remote) ? undefined : remote,
-    clientName: undefined,
+    clientName,
     user: user?.address,
   }
 }

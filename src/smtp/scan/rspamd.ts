@@ -16,7 +16,12 @@ export interface RspamdOptions {
   readonly maxSize: number
 }
 
-export const rspamd = (o: RspamdOptions): Scanner => ({ name: 'rspamd', maxSize: o.maxSize, start: (envelope) => new RspamdScan(o, envelope) })
+export const rspamd = (o: RspamdOptions): Scanner => ({
+  name: 'rspamd',
+  maxSize: o.maxSize,
+  wantsName: true,
+  start: (envelope) => new RspamdScan(o, envelope),
+})
 
 class RspamdScan implements Scan {
   readonly #request: ClientRequest

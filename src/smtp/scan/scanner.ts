@@ -33,6 +33,8 @@ export interface Scanner {
   readonly name: 'rspamd' | 'clamav'
   /** Octets; a larger message is not looked at. */
   readonly maxSize: number
+  /** Whether it does anything with the client's name. */
+  readonly wantsName: boolean
   /** One message, over a connection of its own. */
   start(envelope: ScanEnvelope): Scan
 }

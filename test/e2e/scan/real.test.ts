@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { scannerFindings } from '../../../src/cli/checks/scanners.ts'
+import { lineOf } from '../../../src/cli/doctor.ts'
 import { clamd } from '../../../src/smtp/scan/clamd.ts'
+import type { ScanRule } from '../../../src/smtp/scan/inspect.ts'
 import { missing } from '../../support/programs.ts'
 import { removeFolder, tempFolder } from '../../support/temp.ts'
 import type { Program } from '../world/programs.ts'
@@ -17,6 +20,7 @@ let house: House
 let small: House
 let clamav: Program
 const clamdPort = await freePort()
+const rspamdPort = await freePort()
 const dir = tempFolder('scanners')
 undo.defer(() => removeFolder(dir))
 const clamdDir = join(dir, 'clamav')
@@ -25,7 +29,6 @@ const socket = join(dir, 'clamd.sock')
 if (!skip) {
   mkdirSync(clamdDir)
   mkdirSync(join(dir, 'rspamd'))
-  const rspamdPort = await freePort()
   const started = performance.now()
   const [one, other] = await Promise.all([startRspamd(join(dir, 'rspamd'), rspamdPort), startClamd(clamdDir, clamdPort, socket)])
   clamav = other
@@ -135,6 +138,20 @@ test('many at once', { skip }, async (t) => {
   t.diagnostic(`${Math.round((performance.now() - started) / all.length)} ms for each of ${all.length}`)
   const found = house.mx.store.messages.slice(before).map(({ text }) => scans(text).join())
   assert.deepEqual([...new Set(found)], ['rspamd; no action; score=0.00/15.00,clamav; clean'])
+})
+
+test('postern doctor sees that they answer, and how much they take', { skip }, async () => {
+  const say = async (rules: readonly ScanRule[]) => (await scannerFindings(rules, 'mx.example.org')).map(lineOf)
+  assert.deepEqual(await say([ruleOf(rspamdAt(rspamdPort, TAKEN)), ruleOf(clamdAt(clamdPort, TAKEN))]), [
+    'ok       scanner rspamd: it answers, also to a message of 1 MiB: no action, score=0.00/15.00',
+    'ok       scanner clamav: it answers, also to a message of 1 MiB: clean',
+  ])
+  for (const line of await say([ruleOf(rspamdAt(rspamdPort, 3 * TAKEN)), ruleOf(clamdAt(clamdPort, 3 * TAKEN), { onFailure: 'defer' })]))
+    assert.match(line, /^warning {2}scanner \w+: it answers, but not to a message of 3 MiB \("max_size"\), and then (?:mail|no mail) is taken/)
+  assert.deepEqual(
+    await say([ruleOf(clamdAt(await freePort(), TAKEN), { onFailure: 'defer' })]).then(([line]) => line?.replace(/\d+$/, 'PORT')),
+    ['wrong    scanner clamav: it gives no verdict, and no mail is taken: connect ECONNREFUSED 127.0.0.1:PORT'][0],
+  )
 })
 
 test('clamd goes away and comes back', { skip }, async () => {

@@ -8,6 +8,7 @@ import { clamd } from '../../../src/smtp/scan/clamd.ts'
 import type { ScanAction } from '../../../src/smtp/scan/inspect.ts'
 import { rspamd } from '../../../src/smtp/scan/rspamd.ts'
 import { MAX_SYMBOLS } from '../../../src/smtp/scan/rspamd-reply.ts'
+import { fakeDns } from '../outbound/peer.ts'
 import {
   asClamd,
   clamdAt,
@@ -224,4 +225,19 @@ test('what is too large is not looked at, and says so', async () => {
   assert.deepEqual(scans(last().text), ['rspamd; no action; score=0.00/15.00', 'clamav; clean'])
   assert.equal(spam.heard!.body.length, just.length + 2)
   assert.ok(spam.heard!.body.equals(virusSees.at(-1)!))
+})
+
+test('the client has a name where the DNS knows one, and no address where others are behind it', async () => {
+  reset()
+  const dns = fakeDns({ '1.0.0.127.in-addr.arpa': { PTR: ['client.example.test'] }, 'client.example.test': { A: ['127.0.0.1'] } })
+  const named = await startHouse([ruleOf(rspamdAt(spam.port))], { dns })
+  const hidden = await startHouse([ruleOf(rspamdAt(spam.port))], { dns, isHidden: () => true })
+  try {
+    assert.match(await send(named.mx.port, letter()), /^250 /)
+    assert.deepEqual([spam.heard!.headers['ip'], spam.heard!.headers['hostname']], [['127.0.0.1'], ['client.example.test']])
+    assert.match(await send(hidden.mx.port, letter()), /^250 /)
+    assert.deepEqual([spam.heard!.headers['ip'], spam.heard!.headers['hostname']], [undefined, undefined])
+  } finally {
+    await Promise.all([named.stop(), hidden.stop()])
+  }
 })

@@ -1,0 +1,31 @@
+/** Who looks at mail while it comes in, as the configuration has it. */
+import type { Config } from '../config/schema.ts'
+import type { Secrets } from '../config/secrets.ts'
+import type { Dns } from '../net/dns/dns.ts'
+import { clamd } from '../smtp/scan/clamd.ts'
+import type { ScanAction, ScanParts, ScanRule } from '../smtp/scan/inspect.ts'
+import { rspamd } from '../smtp/scan/rspamd.ts'
+
+export function scanRules({ scan }: Config, { rspamdPassword: password }: Pick<Secrets, 'rspamdPassword'>): ScanRule[] {
+  const rules: ScanRule[] = []
+  if (scan?.rspamd) {
+    const { url, action, domains, max_size: maxSize, on_failure: onFailure, submission } = scan.rspamd
+    rules.push({ scanner: rspamd({ url, password, maxSize }), action: byDomain(domains, action), onFailure, submission })
+  }
+  if (scan?.clamav) {
+    const { host = '127.0.0.1', port, socket, action, domains, max_size: maxSize, on_failure: onFailure } = scan.clamav
+    const address = socket === undefined ? { host, port } : { path: socket }
+    rules.push({ scanner: clamd({ address, maxSize }), action: byDomain(domains, action), onFailure, submission: true })
+  }
+  return rules
+}
+
+function byDomain(domains: Readonly<Record<string, ScanAction>>, otherwise: ScanAction): ScanRule['action'] {
+  const known = new Map(Object.entries(domains))
+  return (domain) => (domain === undefined ? undefined : known.get(domain)) ?? otherwise
+}
+
+/** `hidden`: addresses that are not the clients' own (net/gateways.ts). undefined: nobody looks. */
+export function scanOf(rules: readonly ScanRule[], dns: Dns, hidden: readonly string[]): ScanParts | undefined {
+  return rules.length === 0 ? undefined : { rules, dns, isHidden: (address) => hidden.includes(address) }
+}
