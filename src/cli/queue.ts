@@ -90,7 +90,8 @@ async function listing({ pool, which, args, around: { out } }: Doing): Promise<v
   out(`${more} recipient${entries.length === 1 ? '' : 's'}, ${new Set(entries.map(({ message }) => message)).size} messages`)
 }
 
-const whenOf = ({ state, due }: QueueEntry): string => (state === 'waiting' ? new Date(due).toISOString() : '')
+const whenOf = ({ state, due, heldUntil }: QueueEntry): string =>
+  heldUntil !== undefined ? `held until ${new Date(heldUntil).toISOString()}` : state === 'waiting' ? new Date(due).toISOString() : ''
 
 async function showing({ pool, which, around: { out } }: Doing): Promise<void> {
   if (which.message === undefined) throw new Usage('queue show takes a message')
@@ -103,10 +104,11 @@ async function showing({ pool, which, around: { out } }: Doing): Promise<void> {
   out(`octets      ${first.size}`)
   out(`queued      ${formatDate(first.queued)}`)
   out(`tried until ${formatDate(first.expires)}`)
-  for (const { address, state, attempts, due, status, said, remote } of entries) {
+  for (const { address, state, attempts, due, heldUntil, status, said, remote } of entries) {
     out(`\nto          ${address}`)
     out(`state       ${state}, ${attempts} attempt${attempts === 1 ? '' : 's'}`)
-    if (state === 'waiting') out(`due         ${formatDate(due)}`)
+    if (heldUntil !== undefined) out(`held until  ${formatDate(heldUntil)}`)
+    else if (state === 'waiting') out(`due         ${formatDate(due)}`)
     if (said !== '') out(`last        ${[status, remote, said].filter((part) => part !== '').join('  ')}`)
   }
 }

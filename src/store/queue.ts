@@ -139,6 +139,8 @@ export interface QueueEntry extends Told {
   /** Milliseconds since 1970. */
   readonly queued: number
   readonly due: number
+  /** Its sender wants it to wait until then, or may take it back so long. */
+  readonly heldUntil?: number | undefined
   readonly expires: number
 }
 

@@ -36,15 +36,14 @@ async function cli(...args: string[]): Promise<{ code: number; out: string; err:
 }
 
 async function enqueue(...to: string[]): Promise<string> {
+  return enqueueFor(Date.now(), ...to)
+}
+
+async function enqueueFor(notBefore: number, ...to: string[]): Promise<string> {
   const content = await stage(opened.store, opened.anna, Buffer.from('Subject: x\r\n\r\ny\r\n'))
   const recipients = to.map((address) => ({ address, domain: address.split('@')[1]!, notify: NOTIFY.failure }))
   const mail = { recipients, reversePath: 'anna@example.test', prefix: Buffer.alloc(0), skip: 0, eightBit: false, utf8: false, requireTls: false }
-  await opened.queue.enqueue(
-    opened.anna,
-    content,
-    { ...mail, notBefore: Date.now(), expires: Date.now() + 86_400_000, counts: true },
-    String(content.id),
-  )
+  await opened.queue.enqueue(opened.anna, content, { ...mail, notBefore, expires: Date.now() + 86_400_000, counts: true }, String(content.id))
   return content.id.toString(36)
 }
 
@@ -71,6 +70,19 @@ test('list, show, hold, release, retry, drop', async () => {
   assert.equal((await cli('drop', one, '--tell')).out, '2 recipients given up.\n')
   assert.match((await cli('list')).out, /failed\ta@one\.test\t\tThe administrator of this server gave it up/)
   assert.equal((await cli('drop', '--all')).out, '1 recipient given up.\n')
+})
+
+test('what is held for its sender says until when', async () => {
+  const at = Date.now() + 3_600_000
+  const held = await enqueueFor(at, 'a@held.test')
+  const listed = async () => (await cli('list', '--domain', 'held.test')).out
+  const [, until = ''] = /^\w+\twaiting\ta@held\.test\theld until (\S+)\n/.exec(await listed()) ?? []
+  // By the clock of the database.
+  assert.ok(Math.abs(Date.parse(until) - at) < 2_000, until)
+  assert.match((await cli('show', held)).out, /state {7}waiting, 0 attempts\nheld until {2}\w{3}, /)
+  await cli('retry', held)
+  assert.match(await listed(), /\twaiting\ta@held\.test\t20/)
+  await cli('drop', held)
 })
 
 test('what is no command, no message, no domain', async () => {

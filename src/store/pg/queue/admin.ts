@@ -16,7 +16,8 @@ const LIST: Statement = {
   name: 'queue_list',
   text: `select q.bucket, q.id, q.content_id, a.address, o.reverse_path, q.address, o.size,
            case when q.state = ${WAITING} and q.owner is not null and q.run_at > now() then 1 else q.state end::int4,
-           q.attempts, o.queued_at, greatest(q.run_at, coalesce(d.not_before, q.run_at)), q.expires_at, q.status, coalesce(nullif(q.said, ''), d.said, ''), q.remote
+           q.attempts, o.queued_at, greatest(q.run_at, coalesce(d.not_before, q.run_at)), q.expires_at, q.status, coalesce(nullif(q.said, ''), d.said, ''), q.remote,
+           case when q.state = ${WAITING} and q.attempts = 0 and q.owner is null and q.run_at > now() then q.run_at else 'epoch' end
          from queue q join outbound o on o.account_id = q.account_id and o.content_id = q.content_id join account a on a.account_id = q.account_id
          left join queue_domain d on d.bucket = q.bucket and d.domain = q.domain
          where ${WHICH} order by o.queued_at, q.id limit $4`,
@@ -41,6 +42,7 @@ export async function list(pool: Pool, { limit, ...query }: QueueQuery): Promise
       status: row.text(),
       said: row.text(),
       remote: row.text(),
+      heldUntil: row.time() || undefined,
     })
   })
   return entries

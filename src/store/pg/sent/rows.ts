@@ -69,7 +69,7 @@ export interface Ways {
 // The same message may be accepted in several transactions, for some of its recipients each: while they are held all of them are taken back, or none.
 const FILED: Statement = {
   name: 'sent_filed',
-  text: `update sent_copy set filed_at = now(), at = now(), held_until = case when $4::float8 > 0 then greatest(held_until, to_timestamp($4::float8 / 1000)) else held_until end,
+  text: `update sent_copy set filed_at = now(), at = now(), held_until = case when $4::float8 > 0 then greatest(held_until, now() + make_interval(secs => $4)) else held_until end,
            way_accounts = case when held_until > now() then way_accounts || $5::int8[] else $5 end,
            way_contents = case when held_until > now() then way_contents || $6::int8[] else $6 end,
            recipients = case when held_until > now() then recipients + $7::int4 else $7 end
@@ -79,6 +79,7 @@ const FILED: Statement = {
 /** The message of the copy was accepted. */
 export const noteFiled = (on: Queryable, account: AccountId, key: CopyKey, ways: Ways | undefined): Promise<number> =>
   on.rows(FILED, [
-    ...[account, key.messageId, key.likeness, ways?.until ?? 0],
+    // Hosts' clocks may differ: what counts is the database's, as in the queue.
+    ...[account, key.messageId, key.likeness, ways ? (ways.until - Date.now()) / 1000 : 0],
     ...[int8Array(ways?.accounts ?? []), int8Array(ways?.contents ?? []), ways?.recipients ?? 0],
   ])
