@@ -30,6 +30,8 @@ export interface CuttingProxy {
   at(point: Point | undefined, act?: (cutOff: () => void) => void): void
   /** Ends every connection. */
   sever(): void
+  /** Ends every connection, and takes no new one until it is told so. */
+  away(is: boolean): void
   /** Statements since the last `at`, in the order in which they came. */
   readonly seen: readonly string[]
   close(): Promise<void>
@@ -44,8 +46,13 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
   let point: Point | undefined
   let act: (cutOff: () => void) => void = () => {}
   let seen: string[] = []
+  let away = false
   const sockets = new Set<Socket>()
+  const sever = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   const server = createServer({ noDelay: true }, (client) => {
+    if (away) return void client.destroy()
     const upstream = dial(`${to.host}/.s.PGSQL.${to.port}`)
     let deaf = false
     let stuck = false
@@ -118,14 +125,16 @@ export async function cuttingProxy(to: TestConnect): Promise<CuttingProxy> {
         then(cutOff)
       }
     },
-    sever() {
-      for (const socket of sockets) socket.destroy()
+    sever,
+    away(is) {
+      away = is
+      if (is) sever()
     },
     get seen() {
       return seen
     },
     async close() {
-      for (const socket of sockets) socket.destroy()
+      sever()
       await new Promise((resolve) => server.close(resolve))
     },
   }

@@ -15,8 +15,9 @@ export const AT_ONCE: readonly number[] = [1]
 
 export type House = Awaited<ReturnType<typeof outboundHouse>>
 
-export async function outboundHouse(zones: Record<string, Zone> = {}) {
-  const opened: TestStore = await testStore()
+/** `through`: the way to the database, for what is between. */
+export async function outboundHouse(zones: Record<string, Zone> = {}, through?: Parameters<typeof testStore>[0]) {
+  const opened: TestStore = await testStore(through)
   const { store, queue, accounts, anna, ben } = opened
   const dns = fakeDns(zones)
   const workers: OutboundWorker[] = []
