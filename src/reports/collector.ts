@@ -105,7 +105,7 @@ export class ReportCollector {
   }
 
   async #read(due: DueReport): Promise<Reading> {
-    const { reports, isOurs, limits = READER_LIMITS } = this.#o
+    const { reports, isOurs, log, limits = READER_LIMITS } = this.#o
     const start = await this.#octets(due, MAX_HEADER_BYTES)
     const reporter = reporterOf(start.subarray(0, headerEnd(start)))
     const nothing = (reason: string): Reading => ({ reporter, reports: [], unread: [reason] })
@@ -114,6 +114,7 @@ export class ReportCollector {
     if (refused !== undefined) return nothing(refused)
     if (due.size > READ_LIMITS.message) return nothing(`the message is larger than ${mebibytes(READ_LIMITS.message)}`)
     const read = await readApart(await this.#octets(due, due.size), this.#stop.signal, limits)
+    if (read.fault !== undefined) log.error({ err: read.fault, content: due.content.toString(36) }, 'a report could not be read for a fault')
     const ours: Reading['reports'][number][] = []
     const unread = new Set(read.unread)
     for (const report of read.reports)

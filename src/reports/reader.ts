@@ -2,6 +2,11 @@
 import { Worker } from 'node:worker_threads'
 import type { ReadReports } from './read.ts'
 
+export interface ReadApart extends ReadReports {
+  /** Of ours, if that is why. */
+  readonly fault?: unknown
+}
+
 export interface ReaderLimits {
   /** Milliseconds until the thread is ended. */
   readonly ms: number
@@ -15,9 +20,9 @@ const STACK = 4
 const THREAD = new URL('./thread.ts', import.meta.url)
 
 /** `message` is given away: it is empty afterwards. Rejects when `stop` aborts. */
-export function readApart(message: Uint8Array<ArrayBuffer>, stop: AbortSignal, { ms, heap }: ReaderLimits = READER_LIMITS): Promise<ReadReports> {
-  const { promise, resolve, reject } = Promise.withResolvers<ReadReports>()
-  const failed = (reason: string): void => resolve({ reports: [], unread: [reason] })
+export function readApart(message: Uint8Array<ArrayBuffer>, stop: AbortSignal, { ms, heap }: ReaderLimits = READER_LIMITS): Promise<ReadApart> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReadApart>()
+  const failed = (reason: string, fault?: unknown): void => resolve({ reports: [], unread: [reason], ...(fault !== undefined && { fault }) })
   stop.throwIfAborted()
   const worker = new Worker(THREAD, {
     workerData: { message },
@@ -31,7 +36,11 @@ export function readApart(message: Uint8Array<ArrayBuffer>, stop: AbortSignal, {
   const aborted = (): void => reject(stop.reason)
   stop.addEventListener('abort', aborted, { once: true })
   worker.on('message', (read: ReadReports) => resolve(read))
-  worker.on('error', (err: unknown) => failed(reasonFor(err, heap)))
+  worker.on('error', (err: unknown) => {
+    const full = (err as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
+    if (full) failed(`reading it took more than ${heap} MiB`)
+    else failed('reading it failed', err)
+  })
   worker.on('exit', () => failed('reading it failed'))
   return promise.finally(async () => {
     clearTimeout(timer)
@@ -39,6 +48,3 @@ export function readApart(message: Uint8Array<ArrayBuffer>, stop: AbortSignal, {
     await worker.terminate()
   })
 }
-
-const reasonFor = (err: unknown, heap: number): string =>
-  (err as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY' ? `reading it took more than ${heap} MiB` : 'reading it failed'

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import { ReportCollector } from '../reports/collector.ts'
 import type { ReportInbox } from '../smtp/reports.ts'
 import type { OpenStore } from '../store/pg/index.ts'
+import type { AccountId, ContentId } from '../store/types.ts'
 
 export interface Collecting {
   readonly inbox: ReportInbox
@@ -31,8 +32,13 @@ export function startCollecting({ config, opened, reads, log: parent }: Collecti
   }
   const collector = reads ? new ReportCollector({ reports, store, isOurs, log }) : undefined
   collector?.start()
+  const note = async (account: AccountId, content: ContentId): Promise<boolean> => {
+    const noted = await reports.note(account, content)
+    if (!noted) log.warn({ content: content.toString(36) }, 'too many reports wait to be read: this one is delivered and not read')
+    return noted
+  }
   return {
-    inbox: { to: config.reports.to, note: (account, content) => reports.note(account, content), delivered: () => collector?.wake() },
+    inbox: { to: config.reports.to, note, delivered: () => collector?.wake() },
     stop: async () => collector?.stop(),
   }
 }

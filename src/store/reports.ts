@@ -120,9 +120,9 @@ export interface Reading {
 }
 
 export interface Reports {
-  /** Durable when it resolves. To be called before the delivery. */
-  note(account: AccountId, content: ContentId): Promise<void>
-  /** The oldest that is due and was delivered. */
+  /** Durable when it resolves. To be called before the delivery. false: too many wait, and this one will not be read. */
+  note(account: AccountId, content: ContentId): Promise<boolean>
+  /** The oldest that is due and was delivered, while nobody else has one. */
   claim(): Promise<DueReport | undefined>
   /** Why nothing of this reporter is read today, in words; undefined: it may be. */
   refused(due: Pick<DueReport, 'access'>, reporter: Reporter): Promise<string | undefined>

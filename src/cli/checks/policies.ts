@@ -1,4 +1,5 @@
 /** What a domain asks of other servers: DMARC, MTA-STS, TLS-RPT. */
+import { canonical } from '../../mail/address.ts'
 import { isNamed, stsIdOf } from '../../smtp/outbound/mta-sts/policy.ts'
 import { about, ask, type Finding, messageOf, type Seen, versioned } from './check.ts'
 
@@ -18,7 +19,7 @@ export function dmarcTags(record: string): ReadonlyMap<string, string> | undefin
   return tags.keys().next().value === 'v' && tags.get('v') === 'DMARC1' ? tags : undefined
 }
 
-export async function dmarcCheck({ keys, world: { dns } }: Seen, domain: string): Promise<Finding[]> {
+export async function dmarcCheck({ config, keys, world: { dns } }: Seen, domain: string): Promise<Finding[]> {
   const { ok, warning, wrong } = about(`DMARC of ${domain}`)
   const at = await dmarcPlace(domain, dns)
   if (!at) return [wrong(`there is none, which large receivers want to see. See "postern dns ${domain}"`)]
@@ -38,11 +39,26 @@ export async function dmarcCheck({ keys, world: { dns } }: Seen, domain: string)
         `reports are to go to ${deaf}, which does not say that it takes them: it needs the TXT record ${at.name}._report._dmarc.${deaf} "v=DMARC1"`,
       ),
     ]
+  if (missesReports(reports, config))
+    return [warning(`reports do not come to ${config.reports?.to}, which "reports.to" names. See "postern dns ${domain}"`)]
   if (policy === 'none')
     return [
       warning(`p=none asks receivers for nothing${keys?.some((key) => key.domain === domain) ? ': make it quarantine, as mail is signed' : ''}`),
     ]
   return [ok(`${policy}${at.name === domain ? '' : `, by the record of ${at.name}`}`)]
+}
+
+/** Reports are collected, and these URIs lead elsewhere. */
+const missesReports = (uris: readonly string[], { reports }: Seen['config']): boolean =>
+  reports !== undefined && !uris.some((uri) => addressOf(uri) === reports.to)
+
+function addressOf(uri: string): string | undefined {
+  const [, address = ''] = /^mailto:([^\s!,?]+)/i.exec(uri) ?? []
+  try {
+    return canonical(decodeURIComponent(address))
+  } catch {
+    return undefined
+  }
 }
 
 /** The domain's own, else that of a domain above it. */
@@ -95,8 +111,8 @@ export async function mtaStsCheck({ config: { hostname }, certificate, world: { 
   }
 }
 
-export async function tlsReportsCheck({ world: { dns } }: Seen, domain: string): Promise<Finding[]> {
-  const { ok, wrong } = about(`TLS-RPT of ${domain}`)
+export async function tlsReportsCheck({ config, world: { dns } }: Seen, domain: string): Promise<Finding[]> {
+  const { ok, warning, wrong } = about(`TLS-RPT of ${domain}`)
   const records = await versioned(dns, `_smtp._tls.${domain}`, /^v=TLSRPTv1/i)
   if (records.length === 0) return [ok('none, so nobody reports trouble with TLS')]
   const fine =
@@ -104,6 +120,9 @@ export async function tlsReportsCheck({ world: { dns } }: Seen, domain: string):
     /^v=TLSRPTv1\s*;\s*rua\s*=\s*(?:mailto:[^\s@,;]+@[^\s@,;]+|https:\/\/[^\s,;]+)(?:\s*,\s*(?:mailto:|https:\/\/)[^\s,;]+)*\s*;?\s*$/.test(
       records[0]!,
     )
+  const uris = (/rua\s*=\s*([^;]*)/.exec(records[0]!)?.[1] ?? '').split(',').map((uri) => uri.trim())
+  if (fine && missesReports(uris, config))
+    return [warning(`reports do not come to ${config.reports?.to}, which "reports.to" names. See "postern dns ${domain}"`)]
   return fine
     ? [ok('reports are asked for')]
     : [wrong(`"${records.join('", "')}" makes no sense: it has to be one, like "v=TLSRPTv1; rua=mailto:postmaster@${domain}"`)]

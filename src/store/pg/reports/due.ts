@@ -11,17 +11,15 @@ const NOTE: Statement = {
          where (select count(*) from report_due where account_id = $1) < ${MAX_REPORTS_DUE} on conflict do nothing`,
 }
 
-export async function note(on: Queryable, account: AccountId, content: ContentId): Promise<void> {
-  await on.rows(NOTE, [account, content])
-}
+export const note = async (on: Queryable, account: AccountId, content: ContentId): Promise<boolean> => (await on.rows(NOTE, [account, content])) > 0
 
-// What was not delivered yet is passed over.
+// What was not delivered yet is passed over. One at a time for all processes: strangers keep one core busy at most.
 const CLAIM: Statement = {
   name: 'report_claim',
   text: `
     with next as (
       select d.account_id, d.content_id from report_due d
-      where d.run_at <= clock_timestamp() and exists (select 1 from content c where c.account_id = d.account_id and c.content_id = d.content_id)
+      where d.run_at <= clock_timestamp() and not exists (select 1 from report_due where run_at > clock_timestamp()) and exists (select 1 from content c where c.account_id = d.account_id and c.content_id = d.content_id)
       order by d.run_at limit 1 for update of d skip locked),
     taken as (
       update report_due d set epoch = d.epoch + 1, run_at = clock_timestamp() + make_interval(secs => ${REPORT_LEASE_SECONDS})
