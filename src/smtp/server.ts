@@ -147,7 +147,6 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
     super({
       name: options.hostname,
       size: limits.messageSize,
-      maxRecipients: limits.recipients,
       socketTimeout: limits.idleMs,
       maxAllowedUnauthenticatedCommands: false, // badCommands, idleTalk and loginMs bound them
       authMethods: [ANY_METHOD],
