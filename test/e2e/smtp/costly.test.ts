@@ -34,7 +34,7 @@ before(async () => {
     messagesPerHour: 1e6,
     recipientsPerHour: 1e6,
     recipientsPerDay: 1e6,
-    unknownRecipients: { tarpitAfter: 5, delayMs: 10, held: 10, max: 20 },
+    unknownRecipients: { tarpitAfter: 5, perHour: 1e6, delayMs: 10, held: 10, max: 20 },
   }
   const rules = { dmarc: () => 'reject' as const, trustedSealers: new Set<string>() }
   const inbound = { dns, rules, isOwn: () => false }

@@ -8,7 +8,7 @@ const MAX_SIZE = 400
 let mx: Running
 before(async () => {
   mx = await startMx({
-    limits: { messageSize: MAX_SIZE, badCommands: 1_000_000, unknownRecipients: { tarpitAfter: 1e6, delayMs: 0, held: 1, max: 1e6 } },
+    limits: { messageSize: MAX_SIZE, badCommands: 1_000_000, unknownRecipients: { tarpitAfter: 1e6, perHour: 1e6, delayMs: 0, held: 1, max: 1e6 } },
   })
 })
 after(() => mx.stop())
