@@ -9,6 +9,7 @@ import type { ScanAction } from '../../../src/smtp/scan/inspect.ts'
 import { rspamd } from '../../../src/smtp/scan/rspamd.ts'
 import { MAX_SYMBOLS } from '../../../src/smtp/scan/rspamd-reply.ts'
 import { fakeDns } from '../outbound/peer.ts'
+import { Client } from '../smtp/harness.ts'
 import {
   asClamd,
   clamdAt,
@@ -240,4 +241,17 @@ test('the client has a name where the DNS knows one, and no address where others
   } finally {
     await Promise.all([named.stop(), hidden.stop()])
   }
+})
+
+test('a message in chunks is seen whole', async () => {
+  reset()
+  const client = await Client.connect(house.mx.port)
+  await client.reply()
+  await client.expect(['EHLO client.test', '250'], ['MAIL FROM:<x@elsewhere.test>', '250'], ['RCPT TO:<ann@example.org>', '250'])
+  const text = letter()
+  await client.expect([`BDAT ${text.length}\r\n${text}`.slice(0, -2), '250'])
+  virus = 'Eicar'
+  assert.match(await client.say('BDAT 5 LAST\r\nend'), /^550 5\.7\.1 The message is infected: Eicar$/)
+  assert.equal(virusSees.at(-1)!.toString(), `${text}end\r\n`)
+  client.close()
 })
