@@ -9,6 +9,7 @@ import { migrate } from '../../src/store/pg/migrate.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { until } from '../e2e/outbound/house.ts'
 import { testDatabase } from '../support/postgres.ts'
+import { seeded } from '../support/random.ts'
 
 const db = await testDatabase()
 const log = silentLog()
@@ -163,3 +164,57 @@ test('a full greylist passes what it does not know, and still knows what it knew
   await pass(known.client, 301)
   assert.equal(await ask(known, RULES, full), 'passed')
 })
+
+test('whatever comes whenever, it is answered as one would by hand', async () => {
+  const random = seeded(7)
+  const rules = { delay: 300, window: 10 * HOUR, remember: 20 * HOUR, trustAfter: 4 }
+  const client = '192.0.10.0/24'
+  const model = new Model(rules)
+  for (let step = 0; step < 400; step++) {
+    if (random(3) === 0) {
+      const seconds = [100, 200, 301, HOUR + 10, 5 * HOUR, 9 * HOUR, 21 * HOUR][random(7)]! + 20 * random(5) + 0.5
+      await pass(client, seconds)
+      model.moved += seconds
+      continue
+    }
+    const from = `x${random(3)}@a.test`
+    const greeting = await lists[step % 2]!.greet({ client, network: client, from, to: 'ann@example.org' }, rules)
+    assert.equal(greeting.is, model.greet(from), `step ${step}`)
+  }
+})
+
+/** The rules once more, with nobody else there. */
+class Model {
+  moved = 0
+  readonly #rules: typeof RULES
+  readonly #letters = new Map<string, { first: number; passed: boolean; expires: number }>()
+  #client = { passes: 0, counted: 0, expires: 0 }
+
+  constructor(rules: typeof RULES) {
+    this.#rules = rules
+  }
+
+  get now(): number {
+    return this.moved + performance.now() / 1000
+  }
+
+  greet(from: string): string {
+    const { delay, window, remember, trustAfter } = this.#rules
+    const client = this.#client
+    if (client.passes >= trustAfter && client.expires > this.now) {
+      if (client.expires < this.now + 0.9 * remember) client.expires = this.now + remember
+      return 'trusted'
+    }
+    const known = this.#letters.get(from)
+    if (known === undefined || known.expires <= this.now) {
+      this.#letters.set(from, { first: this.now, passed: false, expires: this.now + window })
+      return 'early'
+    }
+    if (!known.passed && this.now < known.first + delay) return 'early'
+    Object.assign(known, { passed: true, expires: this.now + remember })
+    if (client.expires <= this.now) Object.assign(client, { passes: 1, counted: this.now })
+    else if (client.counted + HOUR <= this.now) Object.assign(client, { passes: client.passes + 1, counted: this.now })
+    client.expires = this.now + remember
+    return 'passed'
+  }
+}

@@ -67,8 +67,8 @@ export class Screen {
   /** A message from the null sender: that it comes again is one fact, whoever it is for. Throws Reply. */
   async checkNotice(visit: Visit): Promise<void> {
     const { from, accepted } = visit.transaction
-    const [first] = accepted
-    if (from === '' && first !== undefined) await this.#greylist(first, visit)
+    const first = from === '' ? [...accepted].find((address) => !CONTACT.test(address)) : undefined
+    if (first !== undefined) await this.#greylist(first, visit)
   }
 
   async #greylist(address: string, visit: Visit): Promise<void> {

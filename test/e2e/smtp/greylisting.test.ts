@@ -188,6 +188,8 @@ test('the null sender hears it of a message: who only asks for an address is ans
   assert.match(await rcpt(ANN, one), /^250 /)
   assert.match(await send([ANN, BOB], one), EARLY)
   assert.match(await send([ANN, BOB], one), EARLY)
+  assert.match(await send(['postmaster@example.org', BOB], one), EARLY)
+  assert.match(await send(['postmaster@example.org', 'Postmaster'], one), /^250 /)
   await later(301)
   assert.match(await send([ANN], { ...one, at: second }), /^250 /)
   await forget()
