@@ -94,18 +94,11 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   const route: RouteOptions = { dns, hostname, relayFor, port: outbound?.port ?? SMTP_PORT, privateAddresses, tlsPolicy }
   const tally = outbound?.tls_reports ? new TlsTally({ sessions: opened.tlsSessions, privateAddresses, log }) : undefined
   const part = (whole: number): number => Math.ceil(whole / workers)
+  const shared = { queue, store, accounts, hostname, owner, log, srs: srsOf(accounts), lifetime: outbound?.lifetime && outbound.lifetime / 1000 }
   const worker = new OutboundWorker({
-    ...{ queue, store, accounts, route, hostname, owner, log },
-    reporter: createReporter({
-      queue,
-      store,
-      accounts,
-      srs: srsOf(accounts),
-      lifetime: outbound?.lifetime && outbound.lifetime / 1000,
-      hostname,
-      owner,
-      log,
-    }),
+    ...shared,
+    route,
+    reporter: createReporter(shared),
     limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain), perAccount: part(WORKER_LIMITS.perAccount) },
     onTls: tally && ((session) => tally.note(session)),
   })

@@ -2,7 +2,7 @@
  * Mail for an address here that goes on to others: a list's, a forwarding account's, and what comes back for what they sent on. Only what the config names is reached
  * from outside, and senders of what went out before. RFC 5321 §3.9, §3.10.
  */
-import { canonical, domainOf } from '../mail/address.ts'
+import { canonical, canonicalDomain, domainOf, parseAddrSpec } from '../mail/address.ts'
 import { headerFields, unfold } from '../mail/header.ts'
 import type { Srs } from '../mail/srs.ts'
 import type { AccountAccess } from '../store/access.ts'
@@ -65,13 +65,21 @@ export function wayOf({ onward }: Transaction, name: string, make: () => Omit<On
   return way
 }
 
-/** The reverse-path of what is forwarded: out of it the sender is told, and nobody writes to him by guessing. The null one stays what it is. */
-export const forwardedFrom = (from: string, { address = '' }: Recipient, srs: Srs): string =>
-  from === '' ? '' : (srs.forward(from, domainOf(address)) ?? address)
+/**
+ * The reverse-path of what is forwarded: out of it the sender is told, and nobody writes to him by guessing. The null one stays what it is, and so does one that was made
+ * here already.
+ */
+export function forwardedFrom(from: string, { address = '' }: Recipient, srs: Srs): string {
+  if (from === '') return ''
+  const domain = domainOf(address)
+  const spec = parseAddrSpec(from)
+  if (spec && canonicalDomain(spec.domain) === domain && srs.back(spec.local) !== undefined) return from
+  return srs.forward(from, domain) ?? address
+}
 
 /** As it is queued; `envelope`: what is the same for all of its ways; `seal`: lines on top. Others see the message without the `skip` octets on top of it. */
 export function outboundOf(
-  { via, reversePath, to }: Onward,
+  { via, reversePath, to }: Pick<Onward, 'via' | 'reversePath' | 'to'>,
   envelope: Omit<NewOutbound, 'reversePath' | 'prefix' | 'counts' | 'recipients'>,
   seal = '',
 ): NewOutbound {
@@ -88,7 +96,7 @@ export function outboundOf(
 }
 
 /** Throws Reply for what one of these addresses sent on before. */
-export function checkCircles(block: Buffer, onward: ReadonlyMap<string, Onward>): void {
+export function checkCircles(block: Buffer, onward: ReadonlyMap<string, Pick<Onward, 'via'>>): void {
   const names = new Set([...onward.values()].map(({ via }) => via))
   for (const { name, value, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
     if (name !== 'delivered-to') continue

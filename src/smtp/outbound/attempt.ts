@@ -1,20 +1,16 @@
 /** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
-import type { Accounts } from '../../store/accounts.ts'
 import { Unavailable } from '../../store/errors.ts'
-import type { MailStore } from '../../store/mailstore.ts'
 import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
 import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
 import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
 import type { OutgoingMail } from './envelope.ts'
 import { Failure, failureOf } from './failure.ts'
-import { deliverHere } from './local.ts'
+import { deliverHere, type LocalDeps } from './local.ts'
 import { type RouteOptions, type Way, wayTo } from './route.ts'
 
-export interface AttemptDeps {
-  readonly store: Pick<MailStore, 'read' | 'stage' | 'deliver'>
-  readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
-  readonly queue: Pick<Queue, 'noteDot'>
+export interface AttemptDeps extends LocalDeps {
+  readonly queue: Pick<Queue, 'noteDot' | 'enqueue'>
   readonly connections: Connections
   readonly route: RouteOptions
   readonly owner: string

@@ -1,20 +1,34 @@
-/** Queued mail for people here: what was to wait before it goes, and what was queued before its domain came to us. */
+/**
+ * Queued mail for people here: what was to wait before it goes, what was forwarded or came back to here, and what was queued before its domain came to us. It takes the
+ * same ways as mail that arrives.
+ */
 import { createHash } from 'node:crypto'
-import { canonical } from '../../mail/address.ts'
+import { canonical, parseAddrSpec } from '../../mail/address.ts'
+import type { Srs } from '../../mail/srs.ts'
 import type { Accounts, Recipient } from '../../store/accounts.ts'
 import { Refusal } from '../../store/errors.ts'
 import type { MailStore } from '../../store/mailstore.ts'
-import type { Claim, ClaimedMessage, ClaimedRecipient } from '../../store/queue.ts'
+import { type Claim, type ClaimedMessage, type ClaimedRecipient, NOTIFY, type Queue } from '../../store/queue.ts'
+import { Acceptance } from '../deliver.ts'
+import { isWayBack, type Lead, leadBack, leadOf } from '../leads.ts'
+import { checkCircles, outboundOf } from '../onward.ts'
+import { Reply, replyTo } from '../reply.ts'
 import { returnPathLine } from '../trace.ts'
+import { LIFETIME_SECONDS } from './backoff.ts'
 import type { Said } from './client.ts'
 import { Failure } from './failure.ts'
+import { shownHeader } from './report.ts'
 
 export interface LocalDeps {
-  readonly store: Pick<MailStore, 'read' | 'stage' | 'deliver'>
+  readonly store: Pick<MailStore, 'read' | 'stage' | 'deliver' | 'contents'>
   readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
+  readonly queue: Pick<Queue, 'enqueue'>
+  /** For what is sent on. */
+  readonly srs: () => Promise<Srs>
+  /** Seconds that what is sent on is tried; LIFETIME_SECONDS if absent. */
+  readonly lifetime?: number | undefined
 }
 
-const DELIVERED: Said = { status: '2.0.0', said: 'delivered' }
 /** Lines on top of what is sent. */
 const ROOM = 1024
 
@@ -26,30 +40,63 @@ export async function deliverHere({ domain, message, recipients }: Claim, deps: 
   return said
 }
 
-async function toOne(message: ClaimedMessage, { id, address }: ClaimedRecipient, deps: LocalDeps): Promise<Said> {
-  const to = await deps.accounts.recipient(canonical(address) ?? address)
-  if (!to) return new Failure('No such user here', { permanent: true, status: '5.1.1' })
-  if (to.quota !== undefined && to.used + message.size > to.quota) return new Failure('The mailbox is full', { permanent: false, status: '4.2.2' })
+async function toOne(message: ClaimedMessage, recipient: ClaimedRecipient, deps: LocalDeps): Promise<Said> {
   try {
-    await store(message, to, createHash('sha256').update(`queued ${id}`).digest('hex'), deps)
-    return DELIVERED
+    const lead = await leadFor(message, recipient, deps)
+    if (lead.way?.via !== undefined) checkCircles(await shownHeader(message, deps), new Map([[lead.way.via, lead.way]]))
+    await follow(lead, message, deps)
+    return { status: '2.0.0', said: lead.here.length > 0 ? 'delivered' : 'sent on' }
   } catch (err) {
-    if (!(err instanceof Refusal)) throw err
-    return new Failure(err.message, { permanent: err.reason === 'too-big', status: err.reason === 'too-big' ? '5.3.4' : '4.2.0', cause: err })
+    if (!(err instanceof Reply) && !(err instanceof Refusal)) throw err
+    const { responseCode, message: text } = replyTo(err)
+    const [status, ...words] = text.split(' ')
+    return new Failure(words.join(' '), { permanent: responseCode >= 500, status: status!, cause: err })
   }
 }
 
-/** Once, however often it is tried: the recipient's row in the queue names it. */
-async function store(message: ClaimedMessage, { access, inbox }: Recipient, attempt: string, deps: LocalDeps): Promise<void> {
-  const stage = deps.store.stage(access, message.size + ROOM)
+/** Throws Reply. */
+async function leadFor(message: ClaimedMessage, { address, notify, original }: ClaimedRecipient, deps: LocalDeps): Promise<Lead> {
+  const { accounts, srs } = deps
+  if (await isWayBack(address, accounts)) {
+    const back = await leadBack(address, message.reversePath, { srs: await srs(), accounts })
+    if (back) return back
+  }
+  const to = await accounts.recipient(canonical(address) ?? address)
+  if (!to) throw new Reply(550, '5.1.1', 'No such user here')
+  const isFull = ({ used, quota }: Recipient): boolean => quota !== undefined && used + message.size > quota
+  // Who asked to hear of it hears that it was sent on.
+  const wish = { notify: notify & ~NOTIFY.success, original }
+  const lead = await leadOf(to, { from: message.reversePath, sender: await writerOf(message, deps), wish, isFull, srs })
+  if (!to.list && lead.here.length > 0 && isFull(to)) throw new Reply(452, '4.2.2', 'The mailbox is full')
+  return lead
+}
+
+/** Whom those who do not want somebody's mail have in mind: of what was forwarded here, not our own address for him. */
+async function writerOf({ reversePath }: ClaimedMessage, { accounts, srs }: LocalDeps): Promise<string> {
+  if (!(await isWayBack(reversePath, accounts))) return reversePath
+  return (await srs()).back(parseAddrSpec(reversePath)!.local) ?? reversePath
+}
+
+/** Once for each account, however often it is tried and by however many names it is meant: the message names it. */
+async function follow({ here, way }: Lead, message: ClaimedMessage, { store, queue, lifetime = LIFETIME_SECONDS }: LocalDeps): Promise<void> {
+  const { prefix, skip, size, access, id, reversePath } = message
+  const top = Buffer.from(returnPathLine(reversePath))
+  const now = Date.now()
+  const envelope = { ...envelopeOf(message), skip: top.length, notBefore: now, expires: now + lifetime * 1000 }
+  const ways = way ? [{ owner: way.owner, mail: outboundOf(way, envelope), name: way.via ?? [...way.to.keys()].join(' ') }] : []
+  const acceptance = new Acceptance({ store, queue }, { local: here, ways }, size + ROOM)
   try {
-    if (message.prefix.length > 0) await stage.write(message.prefix)
-    for await (const piece of deps.store.read(message.access, message.id, message.skip, message.skip + message.size - message.prefix.length))
-      await stage.write(piece)
-    const content = await stage.finish(Buffer.from(returnPathLine(message.reversePath)))
-    await deps.store.deliver(content, Date.now(), [{ to: access, mailbox: inbox, flags: [] }], attempt)
+    if (prefix.length > 0) await acceptance.write(prefix)
+    for await (const piece of store.read(access, id, skip, skip + size - prefix.length)) await acceptance.write(piece)
+    await acceptance.finish(top)
+    await acceptance.commit(now, createHash('sha256').update(`queued ${access.account} ${id}`).digest('hex'))
   } catch (err) {
-    stage.discard()
+    acceptance.abort()
     throw err
   }
 }
+
+const envelopeOf = ({ eightBit, utf8, requireTls, tlsOptional, envelopeId, ret }: ClaimedMessage) => ({
+  ...{ eightBit, utf8, requireTls, envelopeId, ret },
+  ...(tlsOptional !== undefined && { tlsOptional }),
+})

@@ -70,7 +70,7 @@ export function createReporter(deps: ReportDeps): Reporter {
 async function send(message: ClaimedMessage, recipients: readonly DsnRecipient[], ids: readonly bigint[], deps: ReportDeps): Promise<void> {
   const { reversePath: to, envelopeId, queued: arrived, id } = message
   if (to === '') return
-  const header = await headerOf(message, deps)
+  const header = await shownHeader(message, deps)
   const of = { to, envelopeId, arrived, header, message: id, name: ids.join(' ') }
   const local = parseAddrSpec(to)?.local ?? ''
   if (isSrs(local) && deps.srs) await sendBack(of, { recipients, by: message, sender: (await deps.srs()).back(local) }, deps)
@@ -173,7 +173,10 @@ const attemptOf = ({ name }: Delivered, [first]: readonly DsnRecipient[]): strin
   createHash('sha256').update(`report ${first!.action} ${name}`).digest('hex')
 
 /** What the other side was shown of the header, within bounds: whole fields. */
-async function headerOf({ access, id, prefix, skip }: ClaimedMessage, { store }: ReportDeps): Promise<Buffer> {
+export async function shownHeader(
+  { access, id, prefix, skip }: ClaimedMessage,
+  { store }: { readonly store: Pick<MailStore, 'contents'> },
+): Promise<Buffer> {
   for await (const { header } of store.contents(access, [id], ['header'])) {
     if (!header) break
     const all = Buffer.concat([prefix, header.subarray(skip)])

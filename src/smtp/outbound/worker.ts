@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../log.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import { Unavailable } from '../../store/errors.ts'
-import type { MailStore } from '../../store/mailstore.ts'
 import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } from '../../store/queue.ts'
 import { attempt } from './attempt.ts'
 import { DELAY_NOTICE_SECONDS, RETRY_SECONDS } from './backoff.ts'
 import type { ClientTimeouts } from './client.ts'
 import { Connections, type ConnectionsOptions } from './connections.ts'
 import { type Lane, type LaneLimits, Lanes } from './lanes.ts'
+import type { LocalDeps } from './local.ts'
 import type { RouteOptions } from './route.ts'
 
 export const WORKER_LIMITS: LaneLimits = { total: 50, perDomain: 5, perAccount: 25 }
@@ -36,8 +36,12 @@ export interface Reporter {
 
 export interface WorkerOptions {
   readonly queue: Queue
-  readonly store: Pick<MailStore, 'read' | 'stage' | 'deliver'>
+  readonly store: LocalDeps['store']
   readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
+  /** For what is sent on. */
+  readonly srs: LocalDeps['srs']
+  /** Seconds that what is sent on is tried. */
+  readonly lifetime?: number | undefined
   readonly route: RouteOptions
   readonly hostname: string
   readonly reporter: Reporter
@@ -178,7 +182,7 @@ export class OutboundWorker {
 
   /** false: the domain cannot be reached. */
   async #send(claim: Claim, lane: Lane, failures: number): Promise<boolean> {
-    const { queue, store, accounts, route, owner, schedule, doubtSeconds, log, reporter } = this.#o
+    const { queue, store, accounts, srs, lifetime, route, owner, schedule, doubtSeconds, log, reporter } = this.#o
     const started = performance.now()
     const reached = (): void => {
       // Others may begin beside this one.
@@ -186,7 +190,7 @@ export class OutboundWorker {
     }
     this.#claims.add(claim)
     try {
-      const deps = { queue, store, accounts, route, owner, schedule, doubtSeconds, connections: this.#connections, reached }
+      const deps = { queue, store, accounts, srs, lifetime, route, owner, schedule, doubtSeconds, connections: this.#connections, reached }
       const { outcomes, unreachable } = await attempt(claim, deps)
       const told = this.#late(claim, outcomes)
       const settled = await this.#settle(claim, told)

@@ -1,20 +1,18 @@
 /** A recipient at an address of ours: somebody who lives here, with room; a list; one who has his mail forwarded; a sender of what was forwarded. */
-import { canonical, domainOf, parseAddrSpec } from '../../mail/address.ts'
-import { isSrs, type Srs } from '../../mail/srs.ts'
-import type { Recipient, RecipientList } from '../../store/accounts.ts'
+import { canonical, domainOf } from '../../mail/address.ts'
+import type { Srs } from '../../mail/srs.ts'
+import type { Recipient } from '../../store/accounts.ts'
 import { NOTIFY_DEFAULT } from '../../store/queue.ts'
 import { networkOf } from '../../store/remote.ts'
-import { isBlocked } from '../blocked.ts'
+import { isWayBack, type Lead, leadBack, leadOf } from '../leads.ts'
 import type { Wish } from '../notify.ts'
-import { forwardedFrom, wayOf } from '../onward.ts'
+import { wayOf } from '../onward.ts'
 import { Reply } from '../reply.ts'
-import type { LocalRecipient, Visit } from '../visit.ts'
+import type { Visit } from '../visit.ts'
 import { isExempt, type PolicyDeps, perHour } from './policy.ts'
 
 /** What an address came to. */
 export interface Accepted {
-  /** Who gets it here, and was not a recipient before. */
-  readonly fresh: readonly Recipient[]
   readonly isList: boolean
   /** Nobody here gets it. */
   readonly leaves: boolean
@@ -22,86 +20,68 @@ export interface Accepted {
 
 /** Notes it in the transaction. undefined: the address belongs to another server. Throws Reply. */
 export async function acceptLocal(written: string, wish: Wish, visit: Visit, deps: PolicyDeps): Promise<Accepted | undefined> {
-  const { accounts, primaryDomain } = deps
+  const address = addressOf(written, deps)
+  const { accounts } = deps
+  const { transaction } = visit
+  if (await isWayBack(written, accounts)) {
+    const back = await leadBack(written, transaction.from, { srs: await srsOf(deps), accounts })
+    if (!back) return unknown(visit, deps)
+    note(back, address, visit)
+    transaction.accepted.add(written)
+    return { isList: false, leaves: true }
+  }
+  const recipient = await recipientOf(address, visit, deps)
+  if (recipient === undefined) return undefined
+  await deps.welcome?.(recipient, written, visit)
+  const lead = await leadOf(recipient, { from: transaction.from, wish, isFull: (one) => isFull(one, visit), srs: () => srsOf(deps) })
+  const isList = recipient.list !== undefined
+  if (!isList && lead.here.length > 0) checkRoom(recipient, visit)
+  note(lead, recipient.list?.address ?? address, visit)
+  transaction.accepted.add(written)
+  return { isList, leaves: lead.here.length === 0 }
+}
+
+/**
+ * Of what is to wait: who gets it is asked when it goes (outbound/local.ts). Resolves to the address by which that is asked; undefined: it belongs to another server. Throws
+ * Reply for whom it cannot be meant for.
+ */
+export async function checkLocal(written: string, visit: Visit, deps: PolicyDeps): Promise<string | undefined> {
+  const { from } = visit.transaction
+  if (await isWayBack(written, deps.accounts)) {
+    if (!(await leadBack(written, from, { srs: await srsOf(deps), accounts: deps.accounts }))) return unknown(visit, deps)
+    return written
+  }
+  const address = addressOf(written, deps)
+  const recipient = await recipientOf(address, visit, deps)
+  if (recipient === undefined) return undefined
+  const { here } = await leadOf(recipient, { from, wish: { notify: NOTIFY_DEFAULT }, isFull: () => false, srs: () => srsOf(deps) })
+  if (!recipient.list && here.length > 0) checkRoom(recipient, visit)
+  return address
+}
+
+function addressOf(written: string, { primaryDomain }: PolicyDeps): string {
   const address = canonical(written === 'postmaster' ? `postmaster@${primaryDomain}` : written)
   if (address === undefined) throw new Reply(553, '5.1.3', 'That is no address to send to')
-  const { local } = parseAddrSpec(written) ?? { local: '' }
-  if (isSrs(local) && (await accounts.isLocal(domainOf(address)))) return acceptBack({ local, address, written }, visit, deps)
-  const recipient = await accounts.recipient(address)
-  if (recipient === undefined) return (await accounts.isLocal(domainOf(address))) ? unknown(visit, deps) : undefined
-  await deps.welcome?.(recipient, written, visit)
-  const { transaction } = visit
-  const accepted = recipient.list
-    ? await acceptList(recipient, recipient.list, visit, deps)
-    : await acceptOne({ ...recipient, domain: domainOf(address) }, wish, visit, deps)
-  transaction.accepted.add(written)
-  return accepted
+  return address
 }
 
-async function acceptOne(recipient: LocalRecipient, wish: Wish, visit: Visit, deps: PolicyDeps): Promise<Accepted> {
-  const { transaction } = visit
-  const { forward } = recipient.inbound ?? {}
-  if (isBlocked(transaction.from, recipient.inbound)) throw new Reply(550, '5.7.1', 'The recipient takes no mail from that sender')
-  const here = forward?.keep !== false
-  if (here) checkRoom(recipient, visit)
-  if (forward) {
-    const srs = await srsOf(deps)
-    const { access: owner, address: via = '' } = recipient
-    const way = wayOf(transaction, via, () => ({ via, owner, reversePath: forwardedFrom(transaction.from, recipient, srs) }))
-    for (const path of forward.to) way.to.set(path, here ? { notify: NOTIFY_DEFAULT } : wish)
-    if (!here) way.instead.push(recipient)
-  }
-  const { account } = recipient.access
-  const fresh = here && !transaction.local.has(account) ? [recipient] : []
-  if (fresh.length > 0) transaction.local.set(account, recipient)
-  return { fresh, isList: false, leaves: !here }
+/** undefined: another server's. */
+async function recipientOf(address: string, visit: Visit, deps: PolicyDeps): Promise<Recipient | undefined> {
+  const recipient = await deps.accounts.recipient(address)
+  if (recipient === undefined && (await deps.accounts.isLocal(domainOf(address)))) return unknown(visit, deps)
+  return recipient
 }
 
-/** `owner`: who hears what became of it. Members who are full or forward their mail do not keep it from the others. RFC 5321 §3.9.2. */
-async function acceptList(owner: Recipient, list: RecipientList, visit: Visit, deps: PolicyDeps): Promise<Accepted> {
-  const { transaction } = visit
-  const domain = domainOf(list.address)
-  const onward = new Map<string, Wish & { readonly here?: boolean }>(list.onward.map((path) => [path, { notify: NOTIFY_DEFAULT }]))
-  const here: LocalRecipient[] = []
-  const instead: LocalRecipient[] = []
-  for (const member of list.members) {
-    const { inbound, address = '' } = member
-    if (isBlocked(transaction.from, inbound)) continue
-    for (const path of inbound?.forward?.to ?? []) onward.set(path, { notify: NOTIFY_DEFAULT })
-    if (inbound?.forward?.keep === false) instead.push({ ...member, domain })
-    // The queue tries until there is room.
-    else if (isFull(member, visit)) onward.set(address, { notify: NOTIFY_DEFAULT, here: true })
-    else here.push({ ...member, domain })
+/** `address`: by which it was reached. Throws Reply when there are too many ways. */
+function note({ here, way }: Lead, address: string, { transaction }: Visit): void {
+  const domain = domainOf(address)
+  if (way) {
+    const { via, owner, reversePath, to, instead } = way
+    const noted = wayOf(transaction, via ?? address, () => ({ via, owner, reversePath }))
+    for (const [path, one] of to) noted.to.set(path, one)
+    noted.instead.push(...instead.map((one) => ({ ...one, domain })))
   }
-  if (onward.size > 0) {
-    await srsOf(deps)
-    const reversePath = transaction.from === '' ? '' : (owner.address ?? '')
-    const way = wayOf(transaction, list.address, () => ({ via: list.address, owner: owner.access, reversePath }))
-    for (const [path, to] of onward) way.to.set(path, to)
-    way.instead.push({ ...owner, domain }, ...instead)
-  }
-  // All of its members blocked the sender.
-  else if (here.length === 0) throw new Reply(550, '5.7.1', 'Nobody of that list takes mail from that sender')
-  const fresh = here.filter(({ access }) => !transaction.local.has(access.account))
-  for (const member of fresh) transaction.local.set(member.access.account, member)
-  return { fresh, isList: true, leaves: here.length === 0 }
-}
-
-/** What comes back of what was forwarded goes to who sent it; from anybody but the null sender it is no such thing. */
-async function acceptBack(
-  { local, address, written }: { readonly local: string; readonly address: string; readonly written: string },
-  visit: Visit,
-  deps: PolicyDeps,
-): Promise<Accepted> {
-  const { transaction } = visit
-  if (transaction.from !== '') throw new Reply(550, '5.7.1', 'That address takes notices of mail that could not be delivered, and nothing else')
-  const to = (await srsOf(deps)).back(local)
-  const keeper = to === undefined ? undefined : await deps.accounts.recipient(`postmaster@${domainOf(address)}`)
-  if (to === undefined || keeper === undefined) return unknown(visit, deps)
-  const way = wayOf(transaction, address, () => ({ via: undefined, owner: keeper.access, reversePath: '' }))
-  way.to.set(to, { notify: NOTIFY_DEFAULT })
-  transaction.accepted.add(written)
-  return { fresh: [], isList: false, leaves: true }
+  for (const one of here) if (!transaction.local.has(one.access.account)) transaction.local.set(one.access.account, { ...one, domain })
 }
 
 async function srsOf({ srs }: PolicyDeps): Promise<Srs> {

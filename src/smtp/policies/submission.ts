@@ -12,7 +12,7 @@ import { type KeysFor, signing } from '../signing.ts'
 import { dateLine, messageIdLine } from '../trace.ts'
 import type { User, Visit } from '../visit.ts'
 import { sideBySide } from './inspections.ts'
-import { acceptLocal } from './local.ts'
+import { acceptLocal, checkLocal } from './local.ts'
 import { type Policy, type PolicyDeps, perDay, perHour } from './policy.ts'
 
 export interface SubmissionParts {
@@ -47,16 +47,16 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
       if (transaction.accepted.has(address)) return
       await ration(userOf(visit), deps)
       const held = queue !== undefined && transaction.wishes.holdUntil !== undefined
-      const here = await acceptLocal(address, wish, visit, deps)
+      const here = held ? undefined : await acceptLocal(address, wish, visit, deps)
       if (here) {
-        const path = forwardPath(address === 'postmaster' ? `postmaster@${deps.primaryDomain}` : address)
-        // Who is here is delivered to at once, unless that is to wait; under several names once.
-        if (held) for (const { address: own = path } of here.fresh) transaction.remote.set(here.isList ? own : path, wish)
-        else if (wish.notify & NOTIFY.success && (here.isList || !here.leaves)) transaction.confirmed.set(path, wish)
+        const path = address === 'postmaster' ? `postmaster@${deps.primaryDomain}` : address
+        if (wish.notify & NOTIFY.success && (here.isList || !here.leaves)) transaction.confirmed.set(forwardPath(path), wish)
         return
       }
       if (!queue) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')
-      transaction.remote.set(forwardPath(address), wish)
+      // What is to wait waits in the queue for everybody.
+      const path = forwardPath((held && (await checkLocal(address, visit, deps))) || address)
+      if (!transaction.remote.has(path)) transaction.remote.set(path, wish)
       transaction.accepted.add(address)
     },
     async header(block, { hasDate, hasMessageId }, visit) {

@@ -207,9 +207,7 @@ class Incoming {
   #destinations({ junk, seals }: Omit<Verdict, 'lines'> = {}): Destinations {
     const { transaction, session, user } = this.#visit
     const { wishes } = transaction
-    const held = wishes.holdUntil !== undefined && transaction.remote.size > 0
-    // What is held waits in the queue for everybody.
-    const local = held ? [] : [...transaction.local.values()]
+    const local = [...transaction.local.values()]
     if (transaction.remote.size + transaction.onward.size === 0) return { local, ways: [] }
     const now = Date.now()
     const envelope = {

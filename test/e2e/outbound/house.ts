@@ -1,5 +1,6 @@
 /** A queue on a real store, with a worker that may go to loopback. */
 import { silentLog } from '../../../src/log.ts'
+import { srsOf } from '../../../src/serve/outbound.ts'
 import { createReporter } from '../../../src/smtp/outbound/report.ts'
 import type { TlsPolicy } from '../../../src/smtp/outbound/route.ts'
 import { OutboundWorker, type WorkerOptions } from '../../../src/smtp/outbound/worker.ts'
@@ -34,6 +35,7 @@ export async function outboundHouse(zones: Record<string, Zone> = {}, through?: 
       const route = { dns, hostname: HOSTNAME, privateAddresses: true, port, relayFor: () => undefined, tlsPolicy: opportunistic }
       const reporter = createReporter({ queue, store, accounts, hostname: HOSTNAME, owner, log })
       const worker = new OutboundWorker({
+        srs: srsOf(accounts),
         queue,
         store,
         accounts,

@@ -1,5 +1,6 @@
 /** A process that empties a queue, to be killed at any moment: node queue-child.ts CONNECT PORT OWNER. */
 import { silentLog } from '../../../src/log.ts'
+import { srsOf } from '../../../src/serve/outbound.ts'
 import { createReporter } from '../../../src/smtp/outbound/report.ts'
 import { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
 import { createMemoryDrivers } from '../../../src/store/memory/index.ts'
@@ -22,6 +23,7 @@ new OutboundWorker({
   queue,
   store,
   accounts,
+  srs: srsOf(accounts),
   route,
   hostname,
   reporter: createReporter({ queue, store, accounts, hostname, owner, log }),

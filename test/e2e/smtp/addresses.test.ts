@@ -220,6 +220,38 @@ test('what is junk for who forwards it, or for who owns a list, stays here', asy
   await sent(2)
 })
 
+test('what is held goes where the address leads when it goes, once, and to nobody who is not there', async () => {
+  const { store, accounts, queue } = house
+  const login = async () => ({ kind: 'ok' as const, access: house.anna, login: (await accounts.login('anna@example.test'))! })
+  const authenticator = { ...people([]).authenticator, login }
+  const running = await startSubmission({ store, accounts, queue, srs: srsOf(accounts), authenticator, primaryDomain: 'example.test' })
+  closers.push(() => running.stop())
+  await reconcile({ accounts: [account('anna'), account('ben', { block: ['nobody.example'] })] })
+  const client = await Client.connectTls(running.port)
+  await client.reply()
+  await client.expect(
+    ['EHLO c', '250'],
+    [`AUTH PLAIN ${plain('anna@example.test')}`, '235'],
+    ['MAIL FROM:<anna@example.test> HOLDFOR=2', '250'],
+    ['RCPT TO:<nobody@example.test>', '550 5.1.1'],
+    ['RCPT TO:<SRS0=AAAAAAAA=AA=writer.example=x@example.test>', '550 5.7.1'],
+    ['RCPT TO:<ben@example.test>', '250'],
+    ['RCPT TO:<ben+tag@example.test>', '250'],
+    ['DATA', '354'],
+  )
+  assert.match(await client.say('From: anna@example.test\r\nSubject: when it goes\r\n\r\nbody\r\n.'), /^250 /)
+  client.close()
+  // He forwards only now.
+  const forward = { to: ['ben@elsewhere.example'], keep: true }
+  await reconcile({ accounts: [account('anna'), account('ben', { forward })] })
+  assert.equal(having(await house.inbox(house.ben), 'when it goes').length, 0)
+  await arrives('when it goes', house.ben)
+  await sent()
+  await until('nothing waits', async () => (await queue.list({ limit: 9 })).length === 0)
+  assert.deepEqual([peer.took.length, having(await house.inbox(house.ben), 'when it goes').length], [1, 1])
+  assert.match(peer.took[0]!.from, /^SRS0=.*=anna@example\.test$/)
+})
+
 test('who logged in writes to a list and to a stranger at once, and lets it wait', async () => {
   const list = { address: 'team@example.test', owner: 'ben@example.test', members: ['ben@example.test'], onward: ['friend@elsewhere.example'] }
   await reconcile({ lists: [list] })
