@@ -268,8 +268,8 @@ export const RFCS: readonly Rfc[] = [
   rfc(
     7489,
     'Domain-based Message Authentication, Reporting, and Conformance (DMARC)',
-    'words',
-    'the record that `postern dns` prints and `postern doctor` reads',
+    'part',
+    'the record that `postern dns` prints and `postern doctor` reads; reports of others, in the form of its appendix C, are read',
   ),
   rfc(7505, 'A Null MX No Service Resource Record for Domains That Accept No Mail', 'words', 'how it looks'),
   rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
@@ -306,7 +306,7 @@ export const RFCS: readonly Rfc[] = [
     8460,
     'SMTP TLS Reporting',
     'part',
-    'sent where `outbound.tls_reports` is on, by mail and HTTPS (port 443 only); `receiving-mx-helo` is not told',
+    'read and summed up; sent where `outbound.tls_reports` is on, by mail and HTTPS (port 443 only); `receiving-mx-helo` is not told',
   ),
   rfc(
     8461,
