@@ -4,7 +4,7 @@
  */
 import { canonical, canonicalDomain, domainOf, parseAddrSpec } from '../mail/address.ts'
 import { headerFields, unfold } from '../mail/header.ts'
-import type { Srs } from '../mail/srs.ts'
+import { isSrs, type Srs } from '../mail/srs.ts'
 import type { AccountAccess } from '../store/access.ts'
 import type { Recipient } from '../store/accounts.ts'
 import type { NewOutbound } from '../store/queue.ts'
@@ -76,6 +76,13 @@ export function forwardedFrom(from: string, { address = '' }: Recipient, srs: Sr
   if (spec && canonicalDomain(spec.domain) === domain && srs.back(spec.local) !== undefined) return from
   return srs.forward(from, domain) ?? address
 }
+
+/**
+ * Of a sender of whom nobody knows whether he wrote: what becomes of it is told to whom it is sent on for, in his mailbox here. Else whoever writes in another's name would
+ * have us write to that one.
+ */
+export const untold = (way: Onward): Onward =>
+  way.via !== undefined && isSrs(parseAddrSpec(way.reversePath)?.local ?? '') ? { ...way, reversePath: way.via } : way
 
 /** As it is queued; `envelope`: what is the same for all of its ways; `seal`: lines on top. Others see the message without the `skip` octets on top of it. */
 export function outboundOf(

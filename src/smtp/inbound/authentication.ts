@@ -8,7 +8,7 @@ import { Reply } from '../reply.ts'
 import type { KeysFor } from '../signing.ts'
 import type { Visit } from '../visit.ts'
 import { countFrom } from './author.ts'
-import { decide, type InboundRules, mild } from './decision.ts'
+import { decide, type InboundRules, isProven, mild } from './decision.ts'
 import { type Findings, UNCHECKED } from './findings.ts'
 import { resultsOf } from './results.ts'
 import { sealing } from './seals.ts'
@@ -55,10 +55,10 @@ export async function authentication(block: Buffer, visit: Visit, o: Authenticat
     async finish() {
       const timer = setTimeout(() => over.abort(), o.verdictMs ?? VERDICT_MS)
       try {
-        const { arc, results, junk } = await conclude(verification, visit, o)
+        const { arc, results, junk, proven } = await conclude(verification, visit, o)
         const bodyHash = verification.bodyHash?.()
         const sealed = bodyHash === undefined ? undefined : await seals?.seal({ block, bodyHash, arc, results: resultsPayload(o.hostname, results) })
-        return { lines: authenticationResults(o.hostname, results), junk, seals: sealed }
+        return { lines: authenticationResults(o.hostname, results), junk, proven, seals: sealed }
       } finally {
         clearTimeout(timer)
       }
@@ -105,5 +105,5 @@ async function conclude(verification: Verification, { transaction, remote }: Vis
   const decision = decide(findings, readersOf(transaction), isHidden?.(remote) ? mild(rules) : rules)
   if (decision.junk.size > 0 || decision.override)
     log.info({ ...seen, override: decision.override, junk: decision.junk.size }, 'message is taken for junk, or would be')
-  return { arc: arc.result, results: resultsOf(findings, decision, remote), junk: decision.junk }
+  return { arc: arc.result, results: resultsOf(findings, decision, remote), junk: decision.junk, proven: isProven(findings, transaction.from) }
 }

@@ -1,4 +1,5 @@
 /** What becomes of a message after what was found out, for each of those that it is for. RFC 9989. */
+import { domainOf } from '../../mail/address.ts'
 import type { AccountId } from '../../store/types.ts'
 import { Reply } from '../reply.ts'
 import type { LocalRecipient } from '../visit.ts'
@@ -47,6 +48,13 @@ export function decide(findings: Findings, recipients: Iterable<LocalRecipient>,
   if (all.length > 0 && dmarc.policy === 'reject' && dmarc.result === 'fail' && all.every(({ action }) => action === 'reject'))
     throw refusal(`${dmarc.from}`)
   return { junk: new Set(all.filter(({ action }) => action !== 'mark').map(({ account }) => account)) }
+}
+
+/** Whether the domain of a reverse-path stands by the message, so that its sender may be told what becomes of it: anybody else may never have written. RFC 3834 §2, RFC 5321 §6.2. */
+export function isProven({ spf, dkim }: Findings, from: string): boolean {
+  if (spf.result === 'pass' && spf.identity === 'smtp.mailfrom') return true
+  const domain = domainOf(from)
+  return dkim.some((one) => one.result === 'pass' && (domain === one.domain || domain.endsWith(`.${one.domain}`)))
 }
 
 /** RFC 7372 §3.4 for the code. */

@@ -23,13 +23,15 @@ export function sideBySide(all: readonly Inspection[]): Inspection | undefined {
       const junk = new Set<AccountId>()
       let lines = ''
       let seals: Verdict['seals']
+      let proven: boolean | undefined
       for (const one of settled) {
         if (one.status === 'rejected') throw one.reason
         lines += one.value.lines
         for (const account of one.value.junk ?? []) junk.add(account)
         seals ??= one.value.seals
+        proven ??= one.value.proven
       }
-      return { lines, junk, seals }
+      return { lines, junk, proven, seals }
     },
     abort() {
       for (const one of all) one.abort()

@@ -45,6 +45,8 @@ export interface Verdict {
   readonly lines: string
   /** For whom it is junk. */
   readonly junk?: ReadonlySet<AccountId> | undefined
+  /** MAIL FROM's domain stands by it; absent: nobody asked. */
+  readonly proven?: boolean | undefined
   /** By way of those that send it on, lines on top of what goes there, each with CRLF. */
   readonly seals?: ReadonlyMap<string, string> | undefined
 }

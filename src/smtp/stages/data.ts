@@ -16,7 +16,7 @@ import { Gather } from '../gather.ts'
 import { blockEnd, checkHeader, HeaderGate } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
 import type { MessageStream } from '../message-stream.ts'
-import { checkCircles, outboundOf, withoutJunk } from '../onward.ts'
+import { checkCircles, outboundOf, untold, withoutJunk } from '../onward.ts'
 import { LIFETIME_SECONDS } from '../outbound/backoff.ts'
 import { tellDelivered } from '../outbound/report.ts'
 import type { Inspection, Policy, Verdict } from '../policies/policy.ts'
@@ -130,13 +130,13 @@ class Incoming {
     await acceptance.write(chunk)
   }
 
-  async #commit(acceptance: Acceptance, attempt: string, { junk, seals }: Partial<Verdict> = {}): Promise<Committed> {
+  async #commit(acceptance: Acceptance, attempt: string, { junk, seals, proven }: Partial<Verdict> = {}): Promise<Committed> {
     const { commitMs } = this.#deps.limits
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => late.reject(new Reply(451, '4.3.0', 'The mail store is too slow now, try again later')), commitMs)
     try {
-      const known = (junk?.size ?? 0) + (seals?.size ?? 0) > 0
-      const to = known && this.#visit.transaction.onward.size > 0 ? this.#destinations({ junk, seals }) : undefined
+      const known = (junk?.size ?? 0) + (seals?.size ?? 0) > 0 || proven === false
+      const to = known && this.#visit.transaction.onward.size > 0 ? this.#destinations({ junk, seals, proven }) : undefined
       const accepted = this.#accept(acceptance, attempt, { ...(junk && { junk }), ...(to && { to }) })
       return await Promise.race([accepted, late.promise])
     } finally {
@@ -204,7 +204,7 @@ class Incoming {
   }
 
   /** For those of `junk` nothing is sent on. */
-  #destinations({ junk, seals }: Omit<Verdict, 'lines'> = {}): Destinations {
+  #destinations({ junk, seals, proven }: Omit<Verdict, 'lines'> = {}): Destinations {
     const { transaction, session, user } = this.#visit
     const { wishes } = transaction
     const local = [...transaction.local.values()]
@@ -229,7 +229,10 @@ class Incoming {
       ways.push({ owner: user.access, mail, name: '' })
     }
     const onward = junk ? withoutJunk(transaction.onward, junk) : { ways: transaction.onward, here: [] }
-    for (const [name, way] of onward.ways) ways.push({ owner: way.owner, mail: outboundOf(way, envelope, seals?.get(name)), name })
+    for (const [name, way] of onward.ways) {
+      const mail = outboundOf(proven === false ? untold(way) : way, envelope, seals?.get(name))
+      ways.push({ owner: way.owner, mail, name })
+    }
     const here = onward.here.filter(({ access }) => !transaction.local.has(access.account))
     return { local: here.length > 0 ? [...new Map([...local, ...here].map((one) => [one.access.account, one])).values()] : local, ways }
   }
