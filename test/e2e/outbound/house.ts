@@ -83,6 +83,12 @@ export async function outboundHouse(zones: Record<string, Zone> = {}, through?: 
       })
       return found
     },
+    /** Of a statement with one column of text. */
+    async texts(text: string): Promise<string[]> {
+      const found: string[] = []
+      await pool.rows({ name: `t_${statements++}`, text }, [], (row) => found.push(row.text()))
+      return found
+    },
     async sql(text: string): Promise<void> {
       await pool.rows({ name: `t_${statements++}`, text }, [])
     },

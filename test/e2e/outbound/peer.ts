@@ -17,7 +17,15 @@ export interface Took {
  * What is said to a command; undefined: what a good server says. Instead of an answer: 'close' ends the connection, 'reset' cuts it, 'hang' says nothing from there on, 'endless' goes on for
  * ever, 'rubbish' writes past TLS. 'slowly …' says it octet by octet, '… close' ends the connection behind it.
  */
-export type Script = (line: string, peer: { readonly secure: boolean; readonly connection: number; readonly address: string }) => string | undefined
+export type Script = (line: string, peer: At) => string | undefined
+
+interface At {
+  readonly secure: boolean
+  readonly connection: number
+  readonly address: string
+  /** Recipients that were accepted. */
+  readonly to: readonly string[]
+}
 
 export interface Peer {
   readonly port: number
@@ -25,6 +33,10 @@ export interface Peer {
   readonly lines: string[]
   readonly connections: number
   script: Script
+  /** Milliseconds before it does what a line asks. */
+  delay: (() => number) | undefined
+  /** Of connections that ended without QUIT: what was done last. */
+  readonly ends: string[]
   /** EHLO keywords. */
   extensions: string[]
   /** Certificates of its TLS. */
@@ -54,6 +66,8 @@ export async function startPeer({ host = '127.0.0.1', port = 0, tls = true, name
     lines: [] as string[],
     connections: 0,
     script: (() => undefined) as Script,
+    delay: undefined as Peer['delay'],
+    ends: [] as string[],
     extensions: ['PIPELINING', 'SIZE 1000000', '8BITMIME', 'ENHANCEDSTATUSCODES', 'SMTPUTF8', 'DSN', ...(tls ? ['STARTTLS'] : [])],
     pem,
     port: 0,
@@ -76,6 +90,12 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
   let data: string[] | undefined
   let from = ''
   let to: string[] = []
+  let last = 'CONNECT'
+  let turn = Promise.resolve()
+  const at = (): At => ({ secure, connection, address, to })
+  raw.once('close', () => {
+    if (last !== 'QUIT') peer.ends.push(last)
+  })
   const write = (answer: string): void => {
     if (mute) return
     if (answer === 'hang') mute = true
@@ -92,7 +112,7 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       socket.end(`${answer.slice(0, -6)}\r\n`)
     } else socket.write(`${answer}\r\n`)
   }
-  const greet = (): void => write(peer.script('CONNECT', { secure, connection, address }) ?? '220 peer.test ready')
+  const greet = (): void => write(peer.script('CONNECT', at()) ?? '220 peer.test ready')
   const good = (line: string): string => {
     const verb = line.slice(0, 4).toUpperCase()
     if (verb === 'EHLO')
@@ -111,16 +131,18 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       if (line !== '.') return void data.push(line.startsWith('.') ? line.slice(1) : line)
       const text = data.join('\r\n')
       data = undefined
-      const answer = peer.script('.', { secure, connection, address })
+      const answer = peer.script('.', at())
       // Whatever it says about it, it has it, unless it refuses.
       if (answer === undefined || !/^[45]/.test(answer)) peer.took.push({ from, to, text: `${text}\r\n`, secure })
       to = []
+      last = 'REST'
       write(answer ?? '250 2.0.0 taken')
       return
     }
     peer.lines.push(line)
+    last = line.slice(0, 8).split(' ')[0]!.toUpperCase()
     if (line === 'STARTTLS' && peer.extensions.includes('STARTTLS')) {
-      const answer = peer.script(line, { secure, connection, address }) ?? '220 go'
+      const answer = peer.script(line, at()) ?? '220 go'
       write(answer)
       if (!answer.startsWith('220')) return
       raw.removeAllListeners('data')
@@ -132,7 +154,7 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       listen()
       return
     }
-    const answer = peer.script(line, { secure, connection, address }) ?? good(line)
+    const answer = peer.script(line, at()) ?? good(line)
     if (/^MAIL/i.test(line) && answer.startsWith('2')) {
       from = /<(.*?)>/.exec(line)![1]!
       to = []
@@ -141,6 +163,11 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
     if (/^DATA/i.test(line) && answer.startsWith('3')) data = []
     write(answer)
   }
+  const later = async (line: string): Promise<void> => {
+    if (data && line === '.') last = '.'
+    if (data === undefined || line === '.') await sleep(peer.delay?.() ?? 0)
+    if (!socket.destroyed) onLine(line)
+  }
   const listen = (): void => {
     socket.on('error', () => {})
     socket.on('data', (chunk: Buffer) => {
@@ -148,7 +175,8 @@ function converse(raw: Socket, peer: Peer, connection: number): void {
       for (let at = buffer.indexOf('\r\n'); at >= 0; at = buffer.indexOf('\r\n')) {
         const line = buffer.slice(0, at)
         buffer = buffer.slice(at + 2)
-        onLine(line)
+        if (peer.delay) turn = turn.then(() => later(line))
+        else onLine(line)
       }
     })
   }

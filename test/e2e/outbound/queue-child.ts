@@ -1,4 +1,4 @@
-/** A process that empties a queue, to be killed at any moment: node queue-child.ts CONNECT PORT OWNER. */
+/** A process that empties a queue, to be killed at any moment: node queue-child.ts CONNECT PORT OWNER SECONDS_IN_DOUBT. */
 import { silentLog } from '../../../src/log.ts'
 import { srsOf } from '../../../src/serve/outbound.ts'
 import { createReporter } from '../../../src/smtp/outbound/report.ts'
@@ -8,7 +8,7 @@ import { type Connect, openStore } from '../../../src/store/pg/index.ts'
 import { opportunistic } from './house.ts'
 import { fakeDns } from './peer.ts'
 
-const [connect, port, owner] = process.argv.slice(2) as [string, string, string]
+const [connect, port, owner, doubtSeconds] = process.argv.slice(2) as [string, string, string, string]
 const log = silentLog()
 const hostname = 'mail.example.test'
 const { store, queue, accounts } = await openStore({
@@ -31,5 +31,6 @@ new OutboundWorker({
   log,
   look: 200,
   schedule: [1],
+  doubtSeconds: Number(doubtSeconds),
 }).start()
 process.send?.('working')
