@@ -7,6 +7,7 @@ import { MAX_LETTERS_OF_CLIENT } from '../../src/store/greylist.ts'
 import { createGreylist, dropOldLetters } from '../../src/store/pg/greylist.ts'
 import { migrate } from '../../src/store/pg/migrate.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
+import { reap } from '../../src/store/pg/reaper.ts'
 import { until } from '../e2e/outbound/house.ts'
 import { testDatabase } from '../support/postgres.ts'
 import { seeded } from '../support/random.ts'
@@ -150,7 +151,7 @@ test('the reaper takes what is over and nothing else', async () => {
   await sql(
     `insert into greylist_client select 'c' || i, 1, now(), now() + make_interval(secs => case when i % 2 = 0 then -1 else 60 end) from generate_series(1, 30) i`,
   )
-  await dropOldLetters(pool, new AbortController().signal)
+  await reap(pool, 0, new AbortController().signal)
   assert.deepEqual([await number('select count(*) from greylist'), await number('select count(*) from greylist_client')], [12_500, 15])
 })
 

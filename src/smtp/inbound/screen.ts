@@ -4,6 +4,7 @@ import type { Recipient } from '../../store/accounts.ts'
 import { isAllowed, isBlocked } from '../blocked.ts'
 import { readersOf } from '../onward.ts'
 import type { Inspection } from '../policies/policy.ts'
+import type { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 import { type AddressLists, type Listing, listingResults } from './dnsbl.ts'
 import type { Greylisting } from './greylisting.ts'
@@ -47,13 +48,13 @@ export class Screen {
     return looks
   }
 
-  /** At RCPT and no sooner, so that postmaster can be written to. Throws Reply. */
-  async checkLists(recipient: string, visit: Visit): Promise<void> {
+  /** How it is refused. At RCPT and no sooner, so that postmaster can be written to. */
+  async listed(recipient: string, visit: Visit): Promise<Reply | undefined> {
     const rejecting = (await this.#listings(visit)).find(({ rule }) => rule.action === 'reject')
-    if (rejecting === undefined || CONTACT.test(recipient)) return
+    if (rejecting === undefined || CONTACT.test(recipient)) return undefined
     const refusal = await this.#o.lists!.refusal(rejecting, visit.remote)
     visit.connection.log.info({ remote: visit.remote, from: visit.transaction.from, to: recipient, reply: refusal.line }, 'listed client refused')
-    throw refusal
+    return refusal
   }
 
   /** For somebody here. Throws Reply. */

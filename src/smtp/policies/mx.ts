@@ -43,7 +43,8 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, lo
     },
     async recipient(address, wish, visit) {
       await rationClient(visit, deps)
-      await screen?.checkLists(address, visit)
+      const refusal = await screen?.listed(address, visit)
+      if (refusal) throw ++visit.unknownRecipients > limits.unknownRecipients.max ? TOO_MANY : refusal
       if (!(await acceptLocal(address, wish, visit, here))) throw new Reply(550, '5.7.1', 'Relay access denied: that domain is not served here')
     },
     async header(_block, _facts, visit) {
@@ -62,6 +63,8 @@ export function mxPolicy(deps: PolicyDeps, { hostname, inbound, screen, scan, lo
     },
   }
 }
+
+const TOO_MANY = new Reply(421, '4.7.0', 'Too many refused recipients', { closes: true })
 
 /** Most messages have one recipient, and are counted as messages. */
 async function rationClient(visit: Visit, deps: PolicyDeps): Promise<void> {

@@ -89,6 +89,14 @@ test('reject: told at RCPT, with the list and its words; postmaster and abuse ca
   )
 })
 
+test('a listed client that goes on and on is sent away', async () => {
+  const server = await mxWith(listed('bl.test', '127.0.0.2'), '[{zone: bl.test, action: reject}]')
+  const client = await greeted(server)
+  for (let i = 0; i < 20; i++) await client.expect([`RCPT TO:<ann${i}@example.org>`, '550 5.7.1'])
+  await client.expect(['RCPT TO:<ann@example.org>', '421 4.7.0'])
+  assert.equal(await client.end(), '')
+})
+
 test('junk, mark and allow; the first that rejects is named', async () => {
   const of = async (action: ListAction) => send(await mxWith(listed('bl.test', '127.0.0.2'), `[{zone: bl.test, action: ${action}}]`))
   assert.deepEqual((await of('junk')).mailboxes, [2])
