@@ -21,7 +21,7 @@ async function findingOf({ scanner, onFailure }: ScanRule, hostname: string): Pr
   const large = await shown(scanner, hostname, scanner.maxSize)
   if (large.kind !== 'verdict')
     return warning(`it answers, but not to a message of ${size} ("max_size"), and then ${then}: ${large.kind === 'failed' ? large.why : large.kind}`)
-  return ok(`it answers, also to a message of ${size}: ${small.verdict.shown.join(', ')}`)
+  return ok(`it answers, also to a message of ${size}: ${small.verdict.shown.slice(0, 2).join(', ')}`)
 }
 
 /** A message of so many octets, if they are enough for one. */

@@ -2,7 +2,7 @@
 import { sanitise } from '../reply.ts'
 import type { Verdict, Wanted } from './scanner.ts'
 
-/** Symbols that the header names: those that count the most. */
+/** Symbols that the header names: those that count the most. Most of them count nothing. */
 export const MAX_SYMBOLS = 40
 /** Characters of a symbol's name. */
 const MAX_SYMBOL = 64
@@ -49,7 +49,10 @@ export function verdictOf(text: string): Verdict {
 function symbolsOf(symbols: unknown): string[] {
   if (!isObject(symbols)) return []
   const all = Object.entries(symbols).map(([name, one]) => ({ name, score: (isObject(one) && numberOf(one['score'])) || 0 }))
-  const first = all.sort((a, b) => Math.abs(b.score) - Math.abs(a.score)).slice(0, MAX_SYMBOLS)
+  const first = all
+    .filter(({ score }) => score !== 0)
+    .sort((a, b) => Math.abs(b.score) - Math.abs(a.score))
+    .slice(0, MAX_SYMBOLS)
   return first.map(({ name, score }) => `${name.slice(0, MAX_SYMBOL).replace(/[^\w.:-]/g, '_')}(${two(score)})`)
 }
 

@@ -1,6 +1,7 @@
 /** rspamd over HTTP: POST /checkv2, the message in chunks while it comes. https://rspamd.com/doc/developers/protocol.html */
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { canonicalDomain } from '../../mail/address.ts'
 import { verdictOf } from './rspamd-reply.ts'
 import type { Scan, ScanEnvelope, Scanner, Verdict } from './scanner.ts'
 
@@ -9,7 +10,7 @@ const MAX_ANSWER = 256 * 1024
 const MAX_ANSWER_HEADER = 16 * 1024
 
 export interface RspamdOptions {
-  /** http: or https:, of its normal worker, its proxy or its controller. */
+  /** http: or https:, of its normal worker or its controller. */
   readonly url: string
   /** The controller wants one. */
   readonly password?: string | undefined
@@ -87,12 +88,23 @@ const octets = (text: string): string =>
     .toString('latin1')
     .replace(/[\0-\x1f\x7f]/g, '?')
 
+/**
+ * An address as rspamd can read it: where one has other characters it takes the whole message for broken (BROKEN_HEADERS). The domain in A-labels, which is what SPF and
+ * lists go by, and of the local part each other octet as =XX.
+ */
+function inAscii(address: string): string {
+  const at = address.lastIndexOf('@')
+  const domain = at < 0 ? '' : `@${canonicalDomain(address.slice(at + 1)) ?? address.slice(at + 1)}`
+  const plain = octets((at < 0 ? address : address.slice(0, at)) + domain)
+  return plain.replace(/[\x80-\xff]/g, (c) => `=${c.charCodeAt(0).toString(16).toUpperCase()}`)
+}
+
 function headersFor({ id, hostname, from, recipients, helo, ip, clientName, user }: ScanEnvelope): OutgoingHttpHeaders {
   return {
     'Queue-Id': id,
     'MTA-Name': hostname,
-    From: octets(`<${from}>`),
-    Rcpt: recipients.map((address) => octets(`<${address}>`)),
+    From: `<${inAscii(from)}>`,
+    Rcpt: recipients.map((address) => `<${inAscii(address)}>`),
     Helo: octets(helo),
     ...(ip !== undefined && { IP: ip }),
     ...(clientName !== undefined && { Hostname: octets(clientName) }),

@@ -240,3 +240,39 @@ test('octets come to the scanner while the client still writes, and wait for it'
   assert.match(await client.reply(), /^250 /)
   client.close()
 })
+
+test('a scanner that reads slowly slows the client down: nothing piles up here', async () => {
+  let reader: Socket | undefined
+  const ask = asClamd(() => 'stream: OK\0')
+  meet = (socket) => {
+    ask(socket)
+    reader = socket.pause()
+  }
+  const size = 32 * 1024 * 1024
+  const patient = await startHouse([ruleOf(clamdAt(odd.port, 2 * size))])
+  const client = await Client.connect(patient.mx.port)
+  try {
+    await client.reply()
+    await client.expect(['EHLO c.test', '250'], ['MAIL FROM:<x@elsewhere.test>', '250'], ['RCPT TO:<ann@example.org>', '250'], ['DATA', '354'])
+    client.write(letter())
+    const piece = Buffer.from(`${'x'.repeat(998)}\r\n`.repeat(64))
+    let sent = 0
+    const all = (async () => {
+      for (; sent < size; sent += piece.length) await new Promise((resolve) => client.socket.write(piece, resolve))
+    })()
+    // Until it stands still: what it could write by then is what the buffers of two connections hold.
+    for (let before = -1; before !== sent; ) {
+      before = sent
+      await new Promise((resolve) => setTimeout(resolve, 400))
+    }
+    assert.ok(sent > 0 && sent < size - piece.length, `${sent} octets were taken`)
+    reader!.resume()
+    await all
+    client.write('\r\n.\r\n')
+    assert.match(await client.reply(20_000), /^250 /)
+    assert.deepEqual(scans(patient.mx.store.messages.at(-1)!.text), ['clamav; clean'])
+  } finally {
+    client.close()
+    await patient.stop()
+  }
+})

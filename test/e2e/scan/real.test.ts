@@ -9,6 +9,7 @@ import { clamd } from '../../../src/smtp/scan/clamd.ts'
 import type { ScanRule } from '../../../src/smtp/scan/inspect.ts'
 import { missing } from '../../support/programs.ts'
 import { removeFolder, tempFolder } from '../../support/temp.ts'
+import { Client } from '../smtp/harness.ts'
 import type { Program } from '../world/programs.ts'
 import { freePort, gtube, MARKER, SIGNATURE, startClamd, startRspamd, TAKEN } from './programs.ts'
 import { clamdAt, clock, type House, JUNK, letter, rspamdAt, ruleOf, scans, send, startHouse, submit } from './scripted.ts'
@@ -93,6 +94,13 @@ test('what it hears of the envelope', { skip }, async () => {
     ),
   )
   assert.match(await send(house.mx.port, text, { from: '' }), /from=<> rcpt=<ann@example\.org>/)
+  // Other characters in an address would make it see none.
+  const client = await Client.connect(house.mx.port)
+  await client.reply()
+  const address = Buffer.from('grüße@bücher.test').toString('latin1')
+  await client.expect(['EHLO client.test', '250'], [`MAIL FROM:<${address}> SMTPUTF8`, '250'], ['RCPT TO:<ann@example.org>', '250'], ['DATA', '354'])
+  assert.match(await client.say(`${text}\r\n.`), /from=<gr=C3=BC=C3=9Fe@xn--bcher-kva\.test> rcpt=<ann@example\.org>/)
+  client.close()
   assert.match(await submit(house.submission.port, text, { to: ['bob@mild.example'] }), /from=<ann@example\.org> .* user=ann@example\.org /)
 })
 
