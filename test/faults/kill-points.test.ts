@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { Point } from '../support/cutting-proxy.ts'
 import { House, killAt, pointsOf, type Scenario } from './kill-points.ts'
-import { LARGE_TO_THREE, MOVE, QUIT, QUIT_TO_TRASH, SMALL, STORE } from './kill-scenarios.ts'
+import { LARGE_TO_THREE, MOVE, QUIT, QUIT_TO_TRASH, SMALL, STORE, SUBMISSION } from './kill-scenarios.ts'
 
 const house = await House.build()
 after(() => house.close())
@@ -12,6 +12,7 @@ const answered = (statement: string): Point => ({ statement, nth: 1, moment: 'an
 const CHOSEN: readonly (readonly [Scenario, readonly (Point | string)[]])[] = [
   [SMALL, [answered('land'), 'in DATA']],
   [LARGE_TO_THREE, [answered('commit')]],
+  [SUBMISSION, [answered('queue_enqueue'), { statement: 'commit', nth: 1, moment: 'sent' }]],
   [MOVE, [{ statement: 'commit', nth: 1, moment: 'sent' }]],
   [STORE, [answered('mailbox_move_on')]],
   [QUIT, [answered('commit')]],

@@ -22,10 +22,15 @@ import { testDatabase } from '../support/postgres.ts'
 import { dataFolder, startServer, type TestServer } from '../support/server.ts'
 import { removeFolder } from '../support/temp.ts'
 
-/** What cat's POP3 sessions fetch or delete goes to her Trash, and counts as read. */
+/** What cat's POP3 sessions fetch or delete goes to her Trash, and counts as read; of what bob sends a copy is kept. */
 export const USERS = ['ann', 'bob', 'cat'] as const
 export type User = (typeof USERS)[number]
-const PASSWORD = 'a password of tests'
+/** Of their mailboxes in the config. */
+const MORE: Partial<Record<User, string>> = {
+  cat: ', pop3: { after_download: trash, seen_on_retr: true }',
+  bob: ', submission: { sent_copy: true }',
+}
+export const PASSWORD = 'a password of tests'
 
 /** A line dialogue; '' is the end of the connection. */
 export class Wire {
@@ -38,7 +43,7 @@ export class Wire {
     this.#lines = linesOf(socket)
   }
 
-  static async open(server: TestServer, service: 'mx' | 'imaps' | 'pop3s'): Promise<Wire> {
+  static async open(server: TestServer, service: 'mx' | 'submissions' | 'imaps' | 'pop3s'): Promise<Wire> {
     const at = { host: '127.0.0.1', port: server.port(service), noDelay: true }
     const socket = service === 'mx' ? connectTcp(at) : connectTls({ ...at, rejectUnauthorized: false })
     await once(socket, service === 'mx' ? 'connect' : 'secureConnect')
@@ -118,7 +123,7 @@ export class House {
     const proxy = await cuttingProxy(db.connect)
     const dir = dataFolder()
     const hash = await hashPassword(PASSWORD)
-    const more = (user: User): string => (user === 'cat' ? ', pop3: { after_download: trash, seen_on_retr: true }' : '')
+    const more = (user: User): string => MORE[user] ?? ''
     const mailboxes = USERS.map((user) => `  - { address: ${user}@example.test, password_hash: "${hash}"${more(user)} }`)
     const config = ['hostname: localhost', 'domains: [example.test]', 'log: { level: warn }', ...lines, 'mailboxes:', ...mailboxes, ''].join('\n')
     // What Node compiled it keeps at an orderly end: every start after this one takes half the time.

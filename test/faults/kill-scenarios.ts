@@ -1,7 +1,7 @@
 /** What is under way when the server is killed: deliveries, and each command that changes a mailbox. */
 import assert from 'node:assert/strict'
 import type { House, Round, Scenario, User } from './kill-points.ts'
-import { Wire } from './kill-points.ts'
+import { PASSWORD, Wire } from './kill-points.ts'
 
 const SMTP = /^\d{3} /
 const REPLY = /^a /
@@ -54,6 +54,53 @@ const delivery = ({ to, octets }: Mail): Scenario => ({
           if (acknowledged !== false) assert.equal(more, 1, `${where}: ${user}`)
           if (more === 1 && octets > 1_000) assert.ok(await house.endsWith(user, `last of ${octets} to ${to.length}, ${round}\r\n`), where)
         }
+      },
+      close() {},
+    } satisfies Round
+  },
+})
+
+/** bob writes to ann, and where `held` to elsewhere too; his copy is in Sent. */
+async function submit(house: House, text: string, held: boolean, at: (moment: string) => Promise<void>): Promise<boolean> {
+  const wire = await Wire.open(house.server, 'submissions')
+  try {
+    const login = Buffer.from(`\0bob@example.test\0${PASSWORD}`).toString('base64')
+    const to = ['RCPT TO:<ann@example.test>', ...(held ? ['RCPT TO:<a@else.example>'] : [])]
+    for (const line of ['EHLO c', `AUTH PLAIN ${login}`, `MAIL FROM:<bob@example.test>${held ? ' HOLDFOR=86400' : ''}`, ...to])
+      if (!/^2[35]/.test(await wire.say(line, SMTP))) return false
+    if (!(await wire.say('DATA', SMTP)).startsWith('354')) return false
+    wire.send(`${text}\r\n.\r\n`)
+    await at('after the final dot')
+    if (!(await wire.line()).startsWith('250')) return false
+    await at('after 250, before QUIT')
+    await wire.say('QUIT', SMTP)
+    return true
+  } finally {
+    wire.close()
+  }
+}
+
+const submission = ({ held, octets }: { readonly held: boolean; readonly octets: number }): Scenario => ({
+  name: `submission of ${octets} octets, ${held ? 'held' : 'delivered'}`,
+  statements: [
+    ...['stage_chunk', 'begin', 'queue_enqueue', 'land', 'content_adopt', 'op_note', 'mailbox_lock', 'sent_note', 'sent_filed'],
+    'op_settle',
+    'commit',
+  ],
+  moments: ['after the final dot', 'after 250, before QUIT'],
+  async begin(house, round) {
+    const head = `Message-ID: <${octets}-${held}-${round}@x>\r\nFrom: bob@example.test\r\nDate: ${new Date().toUTCString()}\r\nSubject: ${round}\r\n\r\n`
+    const text = `${head}${`${'line '.repeat(15)}\r\n`.repeat(octets / 77)}end`
+    const accepted = async () => (held ? (await house.number('select count(*) from queue')) / 2 : (await house.count('ann')).exists)
+    const before = [await accepted(), (await house.count('bob', 'Sent')).exists] as const
+    return {
+      act: (at = async () => {}) => submit(house, text, held, at),
+      retry: () => submit(house, text, held, async () => {}),
+      async check(acknowledged, where) {
+        const { exists, seen } = await house.count('bob', 'Sent')
+        const [message, copy] = [(await accepted()) - before[0], exists - before[1]]
+        assert.ok(message <= 1 && copy <= message && seen === exists, `${where}: ${message} accepted, ${copy} in Sent`)
+        if (acknowledged !== false) assert.deepEqual([message, copy], [1, 1], where)
       },
       close() {},
     } satisfies Round
@@ -193,6 +240,7 @@ export const STORE = command({
   done: [1_000, 1_000, 0],
   run: (wire) => wire.say('a store 1:1000 +flags.silent (\\Seen)', REPLY),
 })
+export const SUBMISSION = submission({ held: true, octets: 700 })
 export const QUIT = quit
 export const QUIT_TO_TRASH = quitToTrash
 
@@ -201,6 +249,8 @@ export const SCENARIOS: readonly Scenario[] = [
   delivery({ to: ['ann', 'bob', 'cat'], octets: 600 }),
   delivery({ to: ['ann'], octets: 700_100 }),
   LARGE_TO_THREE,
+  SUBMISSION,
+  submission({ held: false, octets: 700_000 }),
   append(700),
   append(600_000),
   command({
@@ -215,7 +265,7 @@ export const SCENARIOS: readonly Scenario[] = [
   STORE,
   command({
     name: 'EXPUNGE',
-    statements: ['mailbox_move_on', ...IN_STEPS],
+    statements: ['mailbox_move_on_unless_held', ...IN_STEPS],
     messages: 50,
     flags: ['\\Deleted'],
     undone: [50, 0, 0],

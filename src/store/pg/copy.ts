@@ -72,7 +72,7 @@ export async function write(tx: Tx, all: Writing): Promise<Copied> {
     firstUid += rows.length
   }
   if (move) await writeAll(tx, { on: from, locked: source, done }, expungeWrites(index, uids))
-  if (move && source.holds && !rehousing && to.mailbox !== from.mailbox) await takeBack(tx, source, uids, to.mailbox)
+  if (move && source.holds && from.own && !rehousing && to.mailbox !== from.mailbox) await takeBack(tx, source, uids, to.mailbox)
   return { uidvalidity: target.uidvalidity, from: uids, to: [target.uidnext, firstUid - 1] }
 }
 

@@ -10,12 +10,12 @@ import { type Plan, type StateWriter, type Write, writeState } from './write.ts'
 
 /** The caller has asked for the rights. */
 export function expunge(writer: StateWriter, m: MailboxAccess, op: ExpungeOp): Promise<Expunged> {
-  return writeState(writer, m, (index) => plan(index, op))
+  return writeState(writer, m, (index) => plan(index, op, m.own))
 }
 
-function plan(index: MailboxIndex, op: ExpungeOp): Plan<Expunged> {
+function plan(index: MailboxIndex, op: ExpungeOp, own: boolean): Plan<Expunged> {
   const { uids } = rowsEffect(index, op.uids ?? EVERY_UID, op.deletedOnly)
-  return { writes: expungeWrites(index, uids), gone: uids, answer: (modseqs) => ({ uids, modseqs }) }
+  return { writes: expungeWrites(index, uids), ...(own && { gone: uids }), answer: (modseqs) => ({ uids, modseqs }) }
 }
 
 /** The changes that take exactly these messages out. */

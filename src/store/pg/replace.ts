@@ -8,7 +8,7 @@ import { expungeWrites } from './expunge.ts'
 import { IndexGap } from './indexes.ts'
 import { appendLocked, type CopyKeys, mergeAppend } from './sent/merge.ts'
 import type { Tx } from './tx.ts'
-import { type StateWriter, writeAll } from './write.ts'
+import { retryOnGap, type StateWriter, writeAll } from './write.ts'
 
 export interface Replacement extends Both {
   /** The message that goes. */
@@ -21,9 +21,11 @@ export interface Replacement extends Both {
 
 /** The caller has asked for the rights to both. Refusal 'gone': there is no such message any more, and none was appended. */
 export async function replace(writer: StateWriter, what: Replacement): Promise<Appended> {
+  const run = (): Promise<Appended> => inBoth(writer, what, (tx, locked) => write(tx, writer, { ...what, ...locked }))
+  if (!what.keys) return run()
   // Before a connection is held: see underOp.
-  if (what.keys) await writer.indexes.get(what.to)
-  return inBoth(writer, what, (tx, locked) => write(tx, writer, { ...what, ...locked }))
+  await writer.indexes.get(what.to)
+  return retryOnGap(writer.indexes, [what.to], run)
 }
 
 async function write(tx: Tx, writer: StateWriter, all: Replacement & LockedBoth): Promise<Appended> {

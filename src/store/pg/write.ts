@@ -31,7 +31,7 @@ export interface Write {
 /** What a verb wants to write, from one state of the index. None: there is nothing to do. `answer` is kept with the op id, and is JSON. */
 export interface Plan<Answer> {
   readonly writes: readonly Write[]
-  /** What of the mailbox goes for good by them. */
+  /** What goes for good by them, by its owner's will: what he sent is taken back by it. */
   readonly gone?: UidRanges
   readonly answer: (modseqs: readonly ModSeq[]) => Answer
 }

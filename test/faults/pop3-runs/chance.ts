@@ -54,6 +54,7 @@ const STATEMENTS = [
   'mailbox_next',
   'op_settle',
   'mailbox_move_on',
+  'mailbox_move_on_unless_held',
   'lease_acquire',
   'lease_release',
   'land',
