@@ -17,6 +17,9 @@ const PATH = `${RECORD}/auth_results/spf`
 const MAX_NAME = 64
 /** Characters of one text that are looked at. */
 const MAX_TEXT = 1_000
+/** An `&` that begins no entity of XML, as in addresses of web pages: what many write is what it looks like. */
+const BARE = /&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-f]{1,6});)/gi
+const LONGEST_ENTITY = 10
 /** Signatures of one row that are kept. */
 const MAX_SIGNED = 3
 /** Texts that are kept while they are needed. */
@@ -44,6 +47,8 @@ export class DmarcReader {
   #depth = 0
   #text = ''
   #records = 0
+  /** The end of what was written, where it may be the beginning of an entity. */
+  #held = ''
 
   constructor() {
     const parser = this.#parser
@@ -60,10 +65,15 @@ export class DmarcReader {
   }
 
   write(text: string): void {
-    this.#parser.write(text)
+    const all = this.#held + text
+    const last = all.lastIndexOf('&')
+    const end = last >= 0 && last > all.length - LONGEST_ENTITY ? last : all.length
+    this.#held = all.slice(end)
+    this.#parser.write(all.slice(0, end).replace(BARE, '&amp;'))
   }
 
   end(): ToldReport {
+    this.#parser.write(this.#held.replace(BARE, '&amp;'))
     this.#parser.close()
     const head = (path: string): string => tame(this.#head.get(`${ROOT}/${path}`) ?? '')
     const domain = canonicalDomain(head('policy_published/domain').toLowerCase().replace(/\.$/, ''))

@@ -26,12 +26,21 @@ export function tlsReports(text: string): ToldReport[] {
   const byDomain = new Map<string, TlsRow[]>()
   for (const each of listOf(report['policies'], READ_LIMITS.policies)) {
     const policy = fieldsOf(each['policy'])
-    const domain = canonicalDomain(textOf(policy['policy-domain']).toLowerCase().replace(/\.$/, ''))
+    const domain = domainIn(textOf(policy['policy-domain']))
     if (domain !== undefined) byDomain.set(domain, [...(byDomain.get(domain) ?? []), rowOf(each, textOf(policy['policy-type']).toLowerCase())])
   }
   if (byDomain.size === 0) throw new Unreadable('it names no domain')
   return [...byDomain].slice(0, READ_LIMITS.reports).map(([domain, rows]) => ({ ...told, domain, rows }))
 }
+
+/** Of DANE it may be the name that TLSA records stand at: `_25._tcp.mail.example.org`. */
+const domainIn = (text: string): string | undefined =>
+  canonicalDomain(
+    text
+      .toLowerCase()
+      .replace(/\.$/, '')
+      .replace(/^_\d{1,5}\._tcp\./, ''),
+  )
 
 function parsed(text: string): unknown {
   try {
