@@ -158,9 +158,10 @@ export class OutboundWorker {
     const lane = this.#stop.signal.aborted ? undefined : this.#lanes.enter(due)
     if (!lane) return
     const running = this.#run(due, lane)
-      .catch((err: unknown) =>
-        this.#o.log.warn({ err: err instanceof Error ? err.message : String(err), domain: due.domain }, 'a lane of the queue ended'),
-      )
+      .catch(async (err: unknown) => {
+        this.#o.log.warn({ err: err instanceof Error ? err.message : String(err), domain: due.domain }, 'a lane of the queue ended')
+        await sleep(PAUSE_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+      })
       .finally(() => {
         this.#running.delete(running)
         lane.leave()

@@ -8,6 +8,7 @@ import { type ClientOptions, SmtpClient } from '../../../src/smtp/outbound/clien
 import type { OutgoingMail } from '../../../src/smtp/outbound/envelope.ts'
 import { Failure } from '../../../src/smtp/outbound/failure.ts'
 import { NOTIFY, NOTIFY_DEFAULT } from '../../../src/store/queue.ts'
+import { type Given, makeAuthority } from '../../support/authority.ts'
 import { type Peer, startPeer } from './peer.ts'
 
 let peer: Peer
@@ -78,6 +79,36 @@ test('a certificate of an authority that is trusted, for this name, or none of o
     assert.deepEqual([permanent, status, elsewhere], [false, '4.7.4', true])
   }
   assert.equal((await connect()).secured, undefined)
+})
+
+test('certificates that look right and are not: none of our mail where one has to hold, all of it where none has to', async () => {
+  const root = makeAuthority()
+  const between = root.give({ names: ['Between'], authority: true })
+  const chained = between.give({ names: ['localhost'] })
+  const someone = root.give({ names: ['someone.test'] })
+  const bad: Record<string, [Given, RegExp]> = {
+    'of yesterday': [root.give({ names: ['localhost'], from: -10, to: -1 }), /CERT_HAS_EXPIRED/],
+    'of tomorrow': [root.give({ names: ['localhost'], from: 1 }), /CERT_NOT_YET_VALID/],
+    'for another name': [someone, /ALTNAME_INVALID/],
+    'for its subdomains': [root.give({ names: ['*.localhost'] }), /ALTNAME_INVALID/],
+    'of another authority': [makeAuthority('Other').give({ names: ['localhost'] }), /cannot be trusted/],
+    'by somebody who is no authority': [someone.give({ names: ['localhost'] }), /cannot be trusted/],
+    'without the one between': [
+      { ...chained, cert: chained.cert.slice(0, chained.cert.indexOf('-----END CERTIFICATE-----') + 26) },
+      /cannot be trusted/,
+    ],
+    'that it gave itself': [makeAuthority('localhost'), /cannot be trusted/],
+  }
+  for (const [what, [given, words]] of Object.entries(bad)) {
+    peer.pem = given
+    const { said, permanent, status, elsewhere } = await failure(connect({ tls: { kind: 'verify', ca: root.cert } }))
+    assert.match(said, words, what)
+    assert.deepEqual([permanent, status, elsewhere], [false, '4.7.5', true], what)
+    assert.equal((await connect()).secured?.by, 'nobody', what)
+  }
+  peer.pem = chained
+  assert.equal((await connect({ tls: { kind: 'verify', ca: root.cert } })).secured?.by, 'authority')
+  assert.deepEqual([peer.took.length, peer.lines.some((line) => line.startsWith('MAIL'))], [0, false])
 })
 
 const leafOf = (pem: string): X509Certificate => new X509Certificate(pem)

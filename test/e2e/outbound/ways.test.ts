@@ -1,0 +1,124 @@
+/** Ways that lead nowhere, and one that does; when it is tried again; and what is told when nothing helped. */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { LIFETIME_SECONDS, RETRY_SECONDS } from '../../../src/smtp/outbound/backoff.ts'
+import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
+import { type House, outboundHouse, until } from './house.ts'
+import { type Peer, startPeer } from './peer.ts'
+
+const FAST = { connect: 2_000, greeting: 700, command: 700, data: 700, block: 700, dot: 700, handshake: 700 }
+let house: House
+let peer: Peer
+let worker: OutboundWorker | undefined
+before(async () => {
+  house = await outboundHouse()
+})
+after(() => house?.close())
+beforeEach(async () => {
+  peer = await startPeer({ host: '0.0.0.0' })
+})
+afterEach(async () => {
+  await worker?.stop(0)
+  worker = undefined
+  for (const table of ['queue', 'outbound', 'queue_domain']) await house.sql(`delete from ${table}`)
+  await peer.close()
+})
+const work = (more = {}): OutboundWorker => {
+  worker = house.work(peer.port, { timeouts: FAST, ...more })
+  return worker
+}
+const hosts = (domain: string, all: readonly (readonly string[])[]): void => {
+  Object.assign(house.dns.zones, { [domain]: { MX: all.map((_, i) => ({ preference: i, exchange: `mx${i}.${domain}` })) } })
+  for (const [i, addresses] of all.entries())
+    Object.assign(house.dns.zones, {
+      [`mx${i}.${domain}`]: { A: addresses.filter((one) => !one.includes(':')), AAAA: addresses.filter((one) => one.includes(':')) },
+    })
+}
+const entry = async () => (await house.queue.list({ limit: 1 }))[0]
+const empty = () => until('an empty queue', async () => (await entry()) === undefined)
+
+test('the first hosts are dead, dumb, full or rude, or lose the way in the middle: the last one gets it, once', async () => {
+  const bad: Record<string, [string, string]> = {
+    '127.0.0.2': ['CONNECT', 'hang'],
+    '127.0.0.3': ['MAIL', '421 4.3.2 full close'],
+    '127.0.0.4': ['CONNECT', '554 5.7.1 not you'],
+    '127.0.0.5': ['DATA', 'close'],
+  }
+  peer.script = (line, { address }) => (bad[address]?.[0] === line.slice(0, bad[address]?.[0].length) ? bad[address]![1] : undefined)
+  // Nobody listens at the first one.
+  hosts('one.test', [['::1'], ...Object.keys(bad).map((address) => [address]), ['127.0.0.6']])
+  work()
+  await house.send(['a@one.test'])
+  await empty()
+  assert.deepEqual([peer.took.length, peer.connections], [1, 5])
+  assert.equal(await house.count('select count(*)::int8 from queue_domain'), 0)
+})
+
+test('IPv6 leads nowhere, IPv4 does', async () => {
+  hosts('one.test', [['::1', '127.0.0.1']])
+  work()
+  await house.send(['a@one.test'])
+  await empty()
+  assert.equal(peer.took.length, 1)
+})
+
+test('a hundred hosts, and each says no: a few are asked, with one place, and the domain waits', async () => {
+  peer.script = (line) => (line === 'CONNECT' ? '554 5.7.1 not you' : undefined)
+  hosts(
+    'one.test',
+    Array.from({ length: 100 }, (_, i) => [`127.0.2.${i + 1}`, `127.0.3.${i + 1}`]),
+  )
+  work({ schedule: [300] })
+  for (let i = 0; i < 5; i++) await house.send([`a${i}@one.test`])
+  await until('it waits', async () => (await house.count('select count(*)::int8 from queue_domain')) === 1)
+  await until('settled', async () => (await house.count('select count(*)::int8 from queue where owner is not null')) === 0)
+  assert.equal(await house.count('select count(*)::int8 from queue where attempts > 0'), 1)
+  assert.ok(peer.connections <= 6, `${peer.connections} connections`)
+  assert.equal((await entry())?.said, '554 5.7.1 not you')
+})
+
+test('a connection that waits is told goodbye, or something that it did not ask for: the next message takes another one', async () => {
+  hosts('one.test', [['127.0.0.1']])
+  for (const [i, more] of ['421 4.4.2 you say nothing close', '250 2.0.0 again', '550 5.7.1 what you did not ask'].entries()) {
+    peer.script = (line) => (line === '.' ? `250 2.0.0 taken\r\n${more}` : undefined)
+    work()
+    const before = peer.took.length
+    await house.send([`a${i}@one.test`])
+    await empty()
+    await house.send([`b${i}@one.test`])
+    await empty()
+    assert.equal(peer.took.length - before, 2, more)
+    await worker!.stop(0)
+  }
+})
+
+test('tried after 5, 15 and 30 minutes, then after hours, for five days; then its sender is told once, in the words that were said last', async () => {
+  hosts('one.test', [['127.0.0.1']])
+  let said = 0
+  peer.script = (line) => (line.startsWith('RCPT') ? `451-4.7.1 for the ${++said}th time\r\n451 4.7.1 no` : undefined)
+  const reports = (await house.inbox()).length
+  work({ schedule: RETRY_SECONDS })
+  assert.equal(LIFETIME_SECONDS, 5 * 86_400)
+  await house.send(['a@one.test'], { envelopeId: 'QQ1' })
+  const minutes: number[] = []
+  for (let attempts = 1; attempts <= 8; attempts++) {
+    await until(`attempt ${attempts}`, async () => (await entry())?.state === 'waiting' && (await entry())?.attempts === attempts)
+    minutes.push(((await entry())!.due - Date.now()) / 60_000)
+    if (attempts === 8) break
+    await house.sql('update queue set run_at = now()')
+    worker!.wake()
+  }
+  for (const [i, planned] of [5, 15, 30, 60, 120, 240, 240, 240].entries())
+    assert.ok(minutes[i]! > planned - 1 && minutes[i]! <= planned * 1.1 + 0.1, `${minutes[i]} after attempt ${i + 1}`)
+  await house.sql("update queue set expires_at = now() - interval '1 second'")
+  assert.equal(await house.queue.expire(), 1)
+  await empty()
+  const [report, ...more] = (await house.inbox()).slice(reports)
+  assert.equal(more.length, 0)
+  assert.match(report!, /^Return-Path: <>\r\n[\s\S]*Content-Type: multipart\/report; report-type=delivery-status/)
+  assert.match(report!, /Original-Envelope-Id: QQ1\r\n/)
+  assert.match(
+    report!,
+    /Final-Recipient: rfc822; a@one\.test\r\nAction: failed\r\nStatus: 4\.4\.7\r\nRemote-MTA: dns; mx0\.one\.test\r\nDiagnostic-Code: smtp; 451 4\.7\.1 for the 8th time 4\.7\.1 no\r\n/,
+  )
+})
