@@ -87,6 +87,9 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   const owner = `${machine()} ${process.pid} ${randomBytes(8).toString('hex')}`
   const privateAddresses = outbound?.private_addresses ?? false
   const rules = new Map(Object.entries(outbound?.tls ?? {}))
+  const impossible = dns.validates ? [] : [...rules].filter(([, rule]) => rule === 'dane').map(([domain]) => domain)
+  if (impossible.length > 0)
+    log.warn({ domains: impossible }, 'mail of these waits: "outbound.tls" wants DANE, which counts only where "dns" validates')
   const tlsPolicy = createTlsPolicy({
     ...{ dns, log, policyOf: stsPolicies({ policies, dns, privateAddresses, log }) },
     ...{ dane: outbound?.dane, mtaSts: outbound?.mta_sts, ruleFor: (domain) => rules.get(domain) },
@@ -112,7 +115,7 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   reporter.start()
   return {
     async stop(ms) {
-      await Promise.all([worker.stop(ms), reporter.stop()])
+      await Promise.all([worker.stop(ms), reporter.stop(ms)])
       await tally.stop()
     },
   }

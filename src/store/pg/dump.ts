@@ -49,10 +49,13 @@ async function onConnection<T>(connect: Connect, use: (client: pg.Client) => Pro
 /** Made anew from the contents by whoever serves the restored database (structure-renewal.ts, text-index.ts). */
 const DERIVED = ['structure_state', 'text_state', 'text_block', 'text_slice']
 
+/** What a database that comes back must not tell anybody once more (tls-sessions.ts). */
+const OF_THE_DAY = ['tls_report', 'tls_session']
+
 const TABLES = `
   select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-  where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'schema_migration' and c.relname <> all ('{${DERIVED}}')
+  where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'schema_migration' and c.relname <> all ('{${DERIVED},${OF_THE_DAY}}')
   group by c.relname order by c.relname`
 
 /** `take` sees everything as it was at one moment, whatever is written meanwhile. */

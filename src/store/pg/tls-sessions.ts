@@ -23,13 +23,15 @@ const COUNT: Statement = {
   text: `
     with g as (
       select w.*, row_number() over (partition by w.day, w.domain order by w.key) as n from jsonb_to_recordset($1::jsonb) as w (day date, domain text, key text, policy_type text,
-        policy_domain text, policy jsonb, mx jsonb, result text, sending_ip text, mx_host text, receiving_ip text, reason text, sessions int8))
+        policy_domain text, policy jsonb, mx jsonb, result text, sending_ip text, mx_host text, receiving_ip text, reason text, sessions int8)),
+    days as materialized (
+      select g.day, (select count(*) from (select 1 from tls_session x where x.day = g.day limit ${MAX_TLS_ROWS_A_DAY}) y) as n from (select distinct day from g) g)
     insert into tls_session as t (day, domain, key, policy_type, policy_domain, policy, mx, result, sending_ip, mx_host, receiving_ip, reason, sessions)
     select g.day, g.domain, decode(g.key, 'hex'), g.policy_type, g.policy_domain, array(select jsonb_array_elements_text(g.policy)), array(select jsonb_array_elements_text(g.mx)),
       g.result, g.sending_ip, g.mx_host, g.receiving_ip, g.reason, g.sessions
     from g where exists (select 1 from tls_session x where x.day = g.day and x.domain = g.domain and x.key = decode(g.key, 'hex'))
       or (g.n + (select count(*) from tls_session x where x.day = g.day and x.domain = g.domain) <= ${MAX_TLS_ROWS}
-        and (select count(*) from (select 1 from tls_session x where x.day = g.day limit ${MAX_TLS_ROWS_A_DAY}) y) < ${MAX_TLS_ROWS_A_DAY})
+        and (select n from days d where d.day = g.day) < ${MAX_TLS_ROWS_A_DAY})
     order by g.day, g.domain, g.key
     on conflict (day, domain, key) do update set sessions = t.sessions + excluded.sessions, reason = excluded.reason`,
 }

@@ -208,6 +208,32 @@ test('counts of several processes add up; rows of one domain and day have a boun
   assert.equal(await house.count("select sessions from tls_session where domain = 'x.test' and result = ''"), 15)
   assert.equal(await house.count("select count(*) from tls_session where domain = 'y.test'"), 1)
 })
+
+test('hostile words of others: kept as something that can be told, within bounds', async () => {
+  const { tlsSessions: sessions } = house
+  const tally = new TlsTally({ sessions, log: silentLog() })
+  tally.start()
+  const nasty = `\0\ud800"\\\r\n${'\u{1f600}'.repeat(500)}`
+  const policy = { ...done().policy, type: 'sts', strings: Array(50).fill(nasty), mx: [nasty, 'mx.x.test'] } as const
+  const fault = { result: 'validation-failure', reason: nasty } as const
+  for (const from of ['', '::ffff:10.0.0.1', 'fe80::1%eth0', '2001:db8:1::1'])
+    tally.note({ policy, fault, from, host: nasty.slice(0, 100), address: '192.0.2.1' })
+  // One more than is remembered between two times of writing.
+  for (let i = 0; i < 6_000; i++)
+    tally.note({ policy: { ...done().policy, mailDomain: `d${i}.test` }, fault: undefined, from: '', host: '', address: '' })
+
+  await tally.stop()
+  const kept = await counts()
+  assert.deepEqual(kept.map(({ sendingIp }) => sendingIp).sort(), ['', '2001:db8:1::1'])
+  assert.ok(
+    kept.every(
+      ({ reason, policy: { strings, mx }, mxHost }) =>
+        /^[\x20-\x7e]{1,200}$/.test(reason) && /^[\x20-\x7e]+$/.test(mxHost) && JSON.stringify([strings, mx]).length < 10_000,
+    ),
+  )
+  assert.equal(kept.find(({ sendingIp }) => sendingIp === '')?.sessions, 3)
+  assert.equal(await house.count('select count(distinct domain) from tls_session'), 4_999)
+})
 const TASK = { day: YESTERDAY, domain: 'x.test', address: '-', tries: 1, epoch: 1, interrupted: false }
 
 test('the day is over: domains that ask for it are told, signed, with no reverse-path; others, and today, are not', async () => {
@@ -310,6 +336,21 @@ test('a web server: posted as gzip, again where it says no, nowhere else; one th
   reporter({ port, ca: root.cert })
   await until('it is settled', async () => (await states()) === 1)
   assert.equal(posted.length, 3)
+})
+
+test('stopped in the middle of posting: soon, and it is not posted again', async () => {
+  const { posted, port } = await webHost(() => 0)
+  Object.assign(house.dns.zones, { 'web.x.test': here, '_smtp._tls.x.test': rua('https://web.x.test/') })
+  await house.tlsSessions.count([done()])
+  const one = reporter({ port, ca: root.cert })
+  await until('it is being posted', () => posted.length === 1)
+  const begun = performance.now()
+  await one.stop()
+  assert.ok(performance.now() - begun < 3_000)
+  await house.sql('update tls_report set run_at = now() where state = 0')
+  reporter({ port, ca: root.cert })
+  await until('it is settled', async () => (await states()) === 1)
+  assert.equal(posted.length, 1)
 })
 
 test('no report: to addresses where no public server is, without a certificate, without a signature; the DNS is asked again', async () => {

@@ -16,6 +16,8 @@ export interface PostOptions {
   readonly port?: number
   /** Milliseconds. */
   readonly deadline?: number
+  /** Gives up what is under way. */
+  readonly stop?: AbortSignal
 }
 
 /** Throws an Error with words on why it was not taken. One address is asked: two might both take it. */
@@ -24,8 +26,8 @@ export async function postReport(
   { host, path }: { readonly host: string; readonly path: string },
   options: PostOptions,
 ): Promise<void> {
-  const { ca, port, deadline = DEADLINE_MS } = options
-  const signal = AbortSignal.timeout(deadline)
+  const { ca, port, deadline = DEADLINE_MS, stop } = options
+  const signal = AbortSignal.any([AbortSignal.timeout(deadline), ...(stop ? [stop] : [])])
   const { addresses } = await addressesOf(host, options)
   const [address] = addresses
   const response = await askWeb({ host, address: address!, port, path, headers: { 'content-type': MEDIA_TYPE }, body, signal, ca })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seeded } from '../../../../test/support/random.ts'
 import { mailAddress, reportAddresses, webAddress } from './record.ts'
 
 test('the record: one of its kind, with addresses that can be told something', () => {
@@ -56,4 +57,48 @@ test('addresses: none that writes a header, none that leads elsewhere than it sa
     ...['https://', 'https:x.test', 'file:///etc/passwd', 'https://2130706433/'],
   ])
     assert.equal(webAddress(wrong), undefined, wrong)
+})
+
+test('random records: what is taken is an address of one line', () => {
+  const upTo = seeded(8460)
+  const pieces = [
+    ...[
+      'v=TLSRPTv1',
+      ';',
+      ' ',
+      'rua',
+      '=',
+      ',',
+      'mailto:',
+      'https://',
+      'a',
+      '@',
+      'x.test',
+      '/',
+      '?',
+      '#',
+      ':',
+      '%0d%0a',
+      '%00',
+      '%',
+      '"',
+      '<',
+      '>',
+      '\r\n',
+    ],
+    ...['\0', 'ä', '%C3%A4', '[::1]', '127.0.0.1', '..', '\\', '!10m', 'xn--', '\ud800'],
+  ]
+  let taken = 0
+  for (let i = 0; i < 20_000; i++) {
+    const record = `v=TLSRPTv1; rua=${upTo(2) ? 'mailto:a' : 'https://x.test'}${Array.from({ length: upTo(8) }, () => pieces[upTo(pieces.length)]).join('')}`
+    for (const uri of reportAddresses([record])) {
+      taken++
+      const mail = mailAddress(uri)
+      const web = webAddress(uri)
+      assert.ok((mail === undefined) !== (web === undefined), record)
+      if (mail) assert.match(mail.address, /^[\x21-\x7e]+@[a-z0-9.-]+$/, record)
+      if (web) assert.match(`${web.host} ${web.path}`, /^[a-z0-9._-]+ \/[\x21-\x7e]*$/, record)
+    }
+  }
+  assert.ok(taken > 1_000, String(taken))
 })

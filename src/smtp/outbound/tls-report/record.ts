@@ -32,12 +32,14 @@ export function mailAddress(uri: string): { readonly address: string; readonly d
   return /^[\x21-\x7e]+$/.test(address) ? { address, domain } : undefined
 }
 
+/** Of at least two labels: URLs allow more than the DNS has. */
+const NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)+$/
+
 /** Of `https:`, by a name and at the usual port: no URI of a stranger's has us knock at other doors. */
 export function webAddress(uri: string): { readonly host: string; readonly path: string } | undefined {
   if (!/^https:\/\//i.test(uri) || !URL.canParse(uri)) return undefined
   const { hostname, port, username, password, pathname, search } = new URL(uri)
-  if (port !== '' || username !== '' || password !== '' || hostname.startsWith('[') || isIP(hostname) !== 0 || !hostname.includes('.'))
-    return undefined
+  if (port !== '' || username !== '' || password !== '' || isIP(hostname) !== 0 || !NAME.test(hostname)) return undefined
   return { host: hostname, path: `${pathname}${search}` }
 }
 

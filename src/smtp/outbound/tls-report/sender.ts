@@ -26,8 +26,9 @@ const RETRIES = [10 * 60, 60 * 60, 3 * 60 * 60, 8 * 60 * 60, 12 * 60 * 60]
 /** Seconds that the queue tries. */
 const LIFETIME = 24 * 60 * 60
 const MAX_REPORT = 8 * 1024 * 1024
+const STOP_MS = 5_000
 
-export interface TlsReporterOptions extends Omit<PostOptions, 'dns'> {
+export interface TlsReporterOptions extends Omit<PostOptions, 'dns' | 'stop'> {
   readonly sessions: TlsSessions
   readonly queue: Pick<Queue, 'enqueue'>
   readonly store: Pick<MailStore, 'stage'>
@@ -59,9 +60,12 @@ export class TlsReporter {
     this.#loop = this.#run()
   }
 
-  async stop(): Promise<void> {
+  /** What is under way has so many milliseconds; its lease ends it after that. */
+  async stop(ms = STOP_MS): Promise<void> {
     this.#stop.abort()
-    await this.#loop
+    const ended = new AbortController()
+    const late = sleep(ms, undefined, { signal: ended.signal }).catch(() => {})
+    await Promise.race([this.#loop.finally(() => ended.abort()), late])
   }
 
   async #run(): Promise<void> {
@@ -70,7 +74,11 @@ export class TlsReporter {
     while (!signal.aborted) {
       try {
         await sessions.plan({ after, spread })
-        for (let task = await this.#next(); task; task = await this.#next()) await sessions.settle(task, owner, await this.#do(task))
+        for (let task = await this.#next(); task; task = await this.#next()) {
+          const outcome = await this.#do(task)
+          // What was cut off may have come: it stays begun.
+          if (outcome.kind === 'done' || !signal.aborted) await sessions.settle(task, owner, outcome)
+        }
       } catch (err) {
         log.warn({ err: err instanceof Error ? err.message : String(err) }, 'reports on TLS cannot be sent now; it is tried again')
       }
@@ -115,7 +123,7 @@ export class TlsReporter {
     if (counts.length === 0) return
     const frame = { day, domain, submitter }
     const gzip = packed(frame, counts)
-    if (web) await postReport(gzip, web, this.#o)
+    if (web) await postReport(gzip, web, { ...this.#o, stop: this.#stop.signal })
     else await this.#mail(task, frame, gzip)
     log.info({ day, domain, address, ways: counts.length }, 'a report on TLS was sent')
   }

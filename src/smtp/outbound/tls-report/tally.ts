@@ -12,7 +12,7 @@ const MAX_WAYS = 5_000
 const BATCH = 500
 /** Characters of a reason, and of all strings of a policy. */
 const MAX_REASON = 200
-const MAX_POLICY = 8_192
+const MAX_POLICY = 4_096
 
 export interface TallyOptions {
   readonly sessions: Pick<TlsSessions, 'count'>
