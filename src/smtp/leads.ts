@@ -10,6 +10,8 @@ import { Reply } from './reply.ts'
 
 export interface Lead {
   readonly here: readonly Recipient[]
+  /** Who wants to hear of it is told further on: RFC 3461 §5.2.7. */
+  readonly passesOn: boolean
   readonly way?: (Omit<Onward, 'instead'> & { readonly instead: readonly Recipient[] }) | undefined
 }
 
@@ -32,11 +34,11 @@ async function oneLead(recipient: Recipient, { from, sender = from, wish, srs }:
   const { access: owner, address: via = '', inbound } = recipient
   if (isBlocked(sender, inbound)) throw new Reply(550, '5.7.1', 'The recipient takes no mail from that sender')
   const forward = inbound?.forward
-  if (!forward) return { here: [recipient] }
+  if (!forward) return { here: [recipient], passesOn: false }
   const { keep } = forward
   const reversePath = forwardedFrom(from, recipient, await srs())
   const to = new Map(forward.to.map((path) => [path, keep ? { notify: NOTIFY_DEFAULT } : wish]))
-  return { here: keep ? [recipient] : [], way: { via, owner, reversePath, to, instead: keep ? [] : [recipient] } }
+  return { here: keep ? [recipient] : [], passesOn: !keep, way: { via, owner, reversePath, to, instead: keep ? [] : [recipient] } }
 }
 
 /** `owner`: who hears what became of it. Members who are full or forward their mail do not keep it from the others. RFC 5321 §3.9.2. */
@@ -58,10 +60,11 @@ async function listLead(owner: Recipient, list: RecipientList, { from, sender = 
   }
   // All of its members blocked the sender.
   if (to.size + here.length === 0) throw new Reply(550, '5.7.1', 'Nobody of that list takes mail from that sender')
-  if (to.size === 0) return { here }
+  if (to.size === 0) return { here, passesOn: false }
   await srs()
   return {
     here,
+    passesOn: false,
     way: { via: list.address, owner: owner.access, reversePath: from === '' ? '' : (owner.address ?? ''), to, instead: [owner, ...instead] },
   }
 }
@@ -84,5 +87,9 @@ export async function leadBack(
   const to = srs.back(parseAddrSpec(address)?.local ?? '')
   const keeper = to === undefined ? undefined : await accounts.recipient(`postmaster@${domainOf(canonical(address) ?? address)}`)
   if (to === undefined || keeper === undefined) return undefined
-  return { here: [], way: { via: undefined, owner: keeper.access, reversePath: '', to: new Map([[to, { notify: NOTIFY_DEFAULT }]]), instead: [] } }
+  return {
+    here: [],
+    passesOn: true,
+    way: { via: undefined, owner: keeper.access, reversePath: '', to: new Map([[to, { notify: NOTIFY_DEFAULT }]]), instead: [] },
+  }
 }

@@ -8,7 +8,7 @@ import type { Srs } from '../../mail/srs.ts'
 import type { Accounts, Recipient } from '../../store/accounts.ts'
 import { Refusal } from '../../store/errors.ts'
 import type { MailStore } from '../../store/mailstore.ts'
-import { type Claim, type ClaimedMessage, type ClaimedRecipient, NOTIFY, type Queue } from '../../store/queue.ts'
+import type { Claim, ClaimedMessage, ClaimedRecipient, Queue } from '../../store/queue.ts'
 import { Acceptance } from '../deliver.ts'
 import { isWayBack, type Lead, leadBack, leadOf } from '../leads.ts'
 import { checkCircles, outboundOf } from '../onward.ts'
@@ -29,23 +29,26 @@ export interface LocalDeps {
   readonly lifetime?: number | undefined
 }
 
+/** `passedOn` as an outcome has it. */
+type Word = Said & { readonly passedOn?: boolean }
+
 /** Lines on top of what is sent. */
 const ROOM = 1024
 
 /** What became of each recipient, in order; undefined: the domain is not ours. */
-export async function deliverHere({ domain, message, recipients }: Claim, deps: LocalDeps): Promise<Said[] | undefined> {
+export async function deliverHere({ domain, message, recipients }: Claim, deps: LocalDeps): Promise<Word[] | undefined> {
   if (!(await deps.accounts.isLocal(domain))) return undefined
-  const said: Said[] = []
+  const said: Word[] = []
   for (const recipient of recipients) said.push(await toOne(message, recipient, deps))
   return said
 }
 
-async function toOne(message: ClaimedMessage, recipient: ClaimedRecipient, deps: LocalDeps): Promise<Said> {
+async function toOne(message: ClaimedMessage, recipient: ClaimedRecipient, deps: LocalDeps): Promise<Word> {
   try {
     const lead = await leadFor(message, recipient, deps)
     if (lead.way?.via !== undefined) checkCircles(await shownHeader(message, deps), new Map([[lead.way.via, lead.way]]))
     await follow(lead, message, deps)
-    return { status: '2.0.0', said: lead.here.length > 0 ? 'delivered' : 'sent on' }
+    return { status: '2.0.0', said: lead.here.length > 0 ? 'delivered' : 'sent on', passedOn: lead.passesOn }
   } catch (err) {
     if (!(err instanceof Reply) && !(err instanceof Refusal)) throw err
     const { responseCode, message: text } = replyTo(err)
@@ -64,9 +67,7 @@ async function leadFor(message: ClaimedMessage, { address, notify, original }: C
   const to = await accounts.recipient(canonical(address) ?? address)
   if (!to) throw new Reply(550, '5.1.1', 'No such user here')
   const isFull = ({ used, quota }: Recipient): boolean => quota !== undefined && used + message.size > quota
-  // Who asked to hear of it hears that it was sent on.
-  const wish = { notify: notify & ~NOTIFY.success, original }
-  const lead = await leadOf(to, { from: message.reversePath, sender: await writerOf(message, deps), wish, isFull, srs })
+  const lead = await leadOf(to, { from: message.reversePath, sender: await writerOf(message, deps), wish: { notify, original }, isFull, srs })
   if (!to.list && lead.here.length > 0 && isFull(to)) throw new Reply(452, '4.2.2', 'The mailbox is full')
   return lead
 }

@@ -40,7 +40,9 @@ export function createReporter(deps: ReportDeps): Reporter {
         if (!report) return false
         // What expired or was given up by hand is here whatever was asked for.
         const wanted = report.recipients.filter(({ kind, notify }) => (notify & (kind === 'failed' ? NOTIFY.failure : NOTIFY.success)) !== 0)
-        const recipients = wanted.map((r): DsnRecipient => ({ ...r, action: r.kind === 'failed' ? 'failed' : 'relayed' }))
+        const recipients = wanted.map(
+          (r): DsnRecipient => ({ ...r, action: r.kind === 'failed' ? 'failed' : r.remote === '' ? 'delivered' : 'relayed' }),
+        )
         const ids = wanted.map(({ id }) => id)
         if (wanted.length > 0) await send(report.message, recipients, ids, deps)
         await deps.queue.reported(report, deps.owner)

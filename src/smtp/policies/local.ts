@@ -11,15 +11,8 @@ import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 import { isExempt, type PolicyDeps, perHour } from './policy.ts'
 
-/** What an address came to. */
-export interface Accepted {
-  readonly isList: boolean
-  /** Nobody here gets it. */
-  readonly leaves: boolean
-}
-
-/** Notes it in the transaction. undefined: the address belongs to another server. Throws Reply. */
-export async function acceptLocal(written: string, wish: Wish, visit: Visit, deps: PolicyDeps): Promise<Accepted | undefined> {
+/** Notes in the transaction what the address leads to. undefined: it belongs to another server. Throws Reply. */
+export async function acceptLocal(written: string, wish: Wish, visit: Visit, deps: PolicyDeps): Promise<Lead | undefined> {
   const address = addressOf(written, deps)
   const { accounts } = deps
   const { transaction } = visit
@@ -28,17 +21,16 @@ export async function acceptLocal(written: string, wish: Wish, visit: Visit, dep
     if (!back) return unknown(visit, deps)
     note(back, address, visit)
     transaction.accepted.add(written)
-    return { isList: false, leaves: true }
+    return back
   }
   const recipient = await recipientOf(address, visit, deps)
   if (recipient === undefined) return undefined
   await deps.welcome?.(recipient, written, visit)
   const lead = await leadOf(recipient, { from: transaction.from, wish, isFull: (one) => isFull(one, visit), srs: () => srsOf(deps) })
-  const isList = recipient.list !== undefined
-  if (!isList && lead.here.length > 0) checkRoom(recipient, visit)
+  if (!recipient.list && lead.here.length > 0) checkRoom(recipient, visit)
   note(lead, recipient.list?.address ?? address, visit)
   transaction.accepted.add(written)
-  return { isList, leaves: lead.here.length === 0 }
+  return lead
 }
 
 /**

@@ -50,7 +50,7 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
       const here = held ? undefined : await acceptLocal(address, wish, visit, deps)
       if (here) {
         const path = address === 'postmaster' ? `postmaster@${deps.primaryDomain}` : address
-        if (wish.notify & NOTIFY.success && (here.isList || !here.leaves)) transaction.confirmed.set(forwardPath(path), wish)
+        if (wish.notify & NOTIFY.success && !here.passesOn) transaction.confirmed.set(forwardPath(path), wish)
         return
       }
       if (!queue) throw new Reply(550, '5.7.1', 'This server is not set up to send mail to other domains')

@@ -183,3 +183,28 @@ test('forwarded here twice: one address for the way back, and what fails is told
   await worker.stop(1_000)
   peer.script = () => undefined
 })
+
+test('who wants to hear that it came hears it of those here, and of the next server where nobody here has it', async () => {
+  const recipients = [{ address: 'ben@example.test', domain: 'example.test', notify: NOTIFY.success }]
+  const reports = async () => (await house.inbox(house.anna)).filter((one) => one.includes('Final-Recipient: rfc822; ben@example.test'))
+  await reconcile({})
+  await house.send([], { recipients }, text())
+  const worker = house.work(peer.port)
+  await until('it is here', async () => having(await house.inbox(house.ben), subject()) === 1)
+  await until('it is settled', async () => (await house.queue.list({ limit: 9 })).every(({ state }) => state === 'delivered'))
+  await house.sql('update queue set run_at = now() where state = 4')
+  await until('it is told', async () => (await reports()).length === 1)
+  assert.match((await reports())[0]!, /\r\nAction: delivered\r\n/)
+  await worker.stop(1_000)
+  await reconcile({ accounts: [account('anna'), account('ben', { forward: { to: ['ben@elsewhere.example'], keep: false } })] })
+  await house.send([], { recipients }, text())
+  const next = house.work(peer.port)
+  await until('it is sent on', () => peer.took.length === 1)
+  await until('nothing is left', async () => (await house.queue.list({ limit: 9 })).length === 0)
+  await next.stop(1_000)
+  assert.ok(
+    peer.lines.some((line) => line.startsWith('RCPT TO:<ben@elsewhere.example> NOTIFY=SUCCESS')),
+    `${peer.lines}`,
+  )
+  assert.equal((await reports()).length, 1)
+})
