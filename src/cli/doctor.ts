@@ -63,7 +63,7 @@ export const doctorIn = (world: (config: Config) => World): Command => ({
     ]
     if (args.offline) findings.push(about('DNS, way out, clock').skipped('--offline'))
     else {
-      const scanners = async () => scannerFindings(scanRules(config, readSecrets(loaded, around.env)), config.hostname)
+      const scanners = async () => scannerFindings(scanRules(loaded, readSecrets(loaded, around.env)), config.hostname)
       findings.push(...(await guarded('scanners', scanners)))
       findings.push(...(await examine({ ...settingOf({ config, places, keys, certificate }), domains, reach, world: world(config) })))
     }

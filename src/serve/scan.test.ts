@@ -6,7 +6,7 @@ import { scanOf, scanRules } from './scan.ts'
 import { words } from './words.ts'
 
 const rulesOf = (text: string) =>
-  scanRules(checkConfig(parseConfig('postern.yaml', `hostname: mail.example.test\ndomains: [example.test]\n${text}`), words).config, {
+  scanRules(checkConfig(parseConfig('postern.yaml', `hostname: mail.example.test\ndomains: [example.test]\n${text}`), words), {
     rspamdPassword: undefined,
   })
 const dns = {} as Dns

@@ -1,12 +1,13 @@
 /** Who looks at mail while it comes in, as the configuration has it. */
-import type { Config } from '../config/schema.ts'
+import { dirname, resolve } from 'node:path'
+import type { Loaded } from '../config/load.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Dns } from '../net/dns/dns.ts'
 import { clamd } from '../smtp/scan/clamd.ts'
 import type { ScanAction, ScanParts, ScanRule } from '../smtp/scan/inspect.ts'
 import { rspamd } from '../smtp/scan/rspamd.ts'
 
-export function scanRules({ scan }: Config, { rspamdPassword: password }: Pick<Secrets, 'rspamdPassword'>): ScanRule[] {
+export function scanRules({ config: { scan }, source }: Loaded, { rspamdPassword: password }: Pick<Secrets, 'rspamdPassword'>): ScanRule[] {
   const rules: ScanRule[] = []
   if (scan?.rspamd) {
     const { url, action, domains, max_size: maxSize, on_failure: onFailure, submission } = scan.rspamd
@@ -14,7 +15,7 @@ export function scanRules({ scan }: Config, { rspamdPassword: password }: Pick<S
   }
   if (scan?.clamav) {
     const { host = '127.0.0.1', port, socket, action, domains, max_size: maxSize, on_failure: onFailure } = scan.clamav
-    const address = socket === undefined ? { host, port } : { path: socket }
+    const address = socket === undefined ? { host, port } : { path: resolve(dirname(source.file), socket) }
     rules.push({ scanner: clamd({ address, maxSize }), action: byDomain(domains, action), onFailure, submission: true })
   }
   return rules

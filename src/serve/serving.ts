@@ -89,7 +89,7 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
     limits,
     dns,
     reports: collecting?.inbox,
-    scanners: scanRules(config, secrets),
+    scanners: scanRules(loaded, secrets),
     log,
   }
 }
