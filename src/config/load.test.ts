@@ -183,6 +183,15 @@ describe('what is wrong is said with its place and what would be right', () => {
       '6:56',
       'mailboxes[1].app_passwords[1].scopes[1] must be one of imap, pop3, smtp',
     ],
+    ...['11 min', '1500 ms', '-1', 'soon'].map(
+      (time) =>
+        [
+          `a time to undo of ${time}`,
+          GOOD.replace('aliases: [info@example.test]', `submission: {undo_send: ${time}}`),
+          '6:29',
+          'mailboxes[1].submission.undo_send must be 0, or whole seconds, up to 10 min, such as 20 s',
+        ] as const,
+    ),
     [
       'an app password twice',
       GOOD.replace('aliases: [info@example.test]', 'app_passwords: [{name: x, hash: $sha256$1}, {name: x, hash: $sha256$2}]'),

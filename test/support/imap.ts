@@ -16,6 +16,7 @@ import type { MailStore, NewMessage } from '../../src/store/mailstore.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
 import { openStore } from '../../src/store/pg/index.ts'
 import type { Pop3Settings } from '../../src/store/pop3-policy.ts'
+import type { SubmissionSettings } from '../../src/store/submission-policy.ts'
 import { testDatabase } from './postgres.ts'
 
 export const PASSWORD = 'correct horse'
@@ -49,13 +50,14 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
   const scram = formatVerifier((await makeVerifier(PASSWORD, { ...newSalting(), iterations: 4096 }))!)
   const quotas = new Map<string, number | undefined>(users.map((user) => [user, quota]))
   const pop3 = new Map<string, Pop3Settings>()
+  const submission = new Map<string, SubmissionSettings>()
   const appPasswords = new Map<string, AppPassword[]>()
   const reconcile = () =>
     accounts.reconcile({
       domains: ['example.test'],
       accounts: users.map((user) => ({
         ...{ address: `${user}@example.test`, aliases: [], passwordHash, scram, quota: quotas.get(user) },
-        ...{ pop3: pop3.get(user), appPasswords: appPasswords.get(user) ?? [] },
+        ...{ pop3: pop3.get(user), submission: submission.get(user), appPasswords: appPasswords.get(user) ?? [] },
       })),
       public: shared,
     })
@@ -153,6 +155,11 @@ export async function imapHouse(users: readonly string[], { quota, shared = [] }
     /** The user's POP3 policy from now on. */
     async setPop3(user: string, settings: Pop3Settings): Promise<void> {
       pop3.set(user, settings)
+      await reconcile()
+    },
+    /** What becomes of what the user sends, from now on. */
+    async setSubmission(user: string, settings: SubmissionSettings): Promise<void> {
+      submission.set(user, settings)
       await reconcile()
     },
     /** Gives the user an app password more. */
