@@ -74,7 +74,7 @@ describe('hostile reports', () => {
       t.diagnostic(`${Math.round(performance.now() - started)} ms, others waited ${Math.round(longest)} ms: ${outcome?.unread.join('; ')}`)
       assert.match(outcome!.unread.join('; '), said)
       assert.ok(performance.now() - started < READER_LIMITS.ms + 5_000)
-      assert.ok(longest < 1_000, `others waited ${longest} ms`)
+      assert.ok(longest < 2_000, `others waited ${longest} ms`)
     })
 
   test('a large report that is one: its rows are added up', async (t) => {
