@@ -1,6 +1,10 @@
 /** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
+import { type Part, unpackParts } from '../../mail/parts.ts'
+import { type Read, sevenBit } from '../../mail/seven-bit.ts'
+import type { AccountAccess } from '../../store/access.ts'
 import { Unavailable } from '../../store/errors.ts'
 import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
+import type { ContentId } from '../../store/types.ts'
 import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
 import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
@@ -106,7 +110,7 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
     text = true
     yield message.prefix
     try {
-      yield* store.read(message.access, message.id, message.skip, message.skip + message.size - message.prefix.length)
+      yield* textOf(message, client.has('8BITMIME'), store)
     } catch (err) {
       ours = err
       throw err
@@ -133,6 +137,20 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
     const word: Word = Object.assign(failure, { inDoubt: dot })
     return { said: recipients.map(() => word), retry: failure.elsewhere, inDoubt: dot, before354: text ? undefined : failure.said }
   }
+}
+
+/** Behind the prefix. A server that does not say that it takes 8-bit gets none, where the store knows the message's parts. */
+async function* textOf({ access, id, prefix, skip, size }: Claim['message'], eightBit: boolean, store: AttemptDeps['store']): AsyncGenerator<Buffer> {
+  const range = { from: skip, to: skip + size - prefix.length }
+  const read: Read = (from, to) => store.read(access, id, from, to)
+  const parts = eightBit ? undefined : await partsOf(access, id, store)
+  yield* parts ? sevenBit(parts, range, read) : read(range.from, range.to)
+}
+
+async function partsOf(access: AccountAccess, id: ContentId, store: AttemptDeps['store']): Promise<readonly Part[] | undefined> {
+  let packed: Buffer | undefined
+  for await (const row of store.contents(access, [id], ['parts'])) packed = row.parts && Buffer.from(row.parts)
+  return packed && unpackParts(packed)
 }
 
 function outcomeOf(
