@@ -67,6 +67,7 @@ export const screenSettings = <D extends z.ZodType<string>>(domain: D) => ({
     .array(
       section({
         zone: domain,
+        name: domain.optional(),
         action: z.enum(LIST_ACTIONS, said(`one of ${LIST_ACTIONS.join(', ')}`)),
         replies: z
           .array(reply, said('a list of answers, such as [127.0.0.2-11]'))

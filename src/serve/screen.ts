@@ -23,7 +23,9 @@ export interface ScreenDeps {
 /** undefined: nobody is asked, and nobody has to. */
 export function screenOf({ config: { hostname, inbound = {} }, dns, greylist, exempt, log }: ScreenDeps): Omit<ScreenParts, 'hostname'> | undefined {
   const { dnsbl = [], exempt: networks = [], greylisting, authenticate = true } = inbound
-  const rules = dnsbl.map(({ zone, action, replies }): ListRule => ({ zone, action, counts: replies ? matching(replies) : () => true }))
+  const rules = dnsbl.map(
+    ({ zone, name = zone, action, replies }): ListRule => ({ zone, name, action, counts: replies ? matching(replies) : () => true }),
+  )
   const greylists = greylisting?.enabled === true
   if (rules.length === 0 && !greylists) return undefined
   const known = new Networks([...OWN, ...networks])

@@ -109,10 +109,10 @@ async function listsOf(address: string, { world: { dns } }: Seen): Promise<Findi
 
 /** Those that the config asks about clients: one that is down, or does not answer our resolver, holds nobody off. */
 export async function askedListsCheck({ config: { inbound }, world: { dns } }: Seen): Promise<Finding[]> {
-  const zones = (inbound?.dnsbl ?? []).map(({ zone }) => zone)
-  const works = await Promise.all(zones.map((zone) => listWorks(dns, zone)))
-  return zones.map((zone, i) => {
-    const { ok, warning } = about(`"inbound.dnsbl", ${zone}`)
+  const lists = inbound?.dnsbl ?? []
+  const works = await Promise.all(lists.map(({ zone }) => listWorks(dns, zone)))
+  return lists.map(({ zone, name = zone }, i) => {
+    const { ok, warning } = about(`"inbound.dnsbl", ${name}`)
     if (works[i]) return ok('it answers')
     return warning(
       'it does not have 127.0.0.2 as every list has, or has everybody, so it does not count: it may answer only a resolver of your own ("dns.servers"), or be gone',

@@ -11,6 +11,8 @@ export type ListAction = (typeof LIST_ACTIONS)[number]
 
 export interface ListRule {
   readonly zone: string
+  /** What others are told that it is called: a zone's own name may hold the key of who may ask it. */
+  readonly name: string
   readonly action: ListAction
   /** Of the codes that it may have for an address, those that count. */
   readonly counts: (code: string) => boolean
@@ -38,10 +40,13 @@ const MAX_WORDS = 200
 /** A list that gave no answer so often in a row is left alone for a while: it costs every client its time, and the DNS its places. */
 const TROUBLES = 5
 const REST_MS = 60_000
+/** Questions to one list at a time: one that is slow leaves the DNS to the others, and to the mail that goes out. */
+const MAX_ASKING = 50
 /** How often that is worth a line of the log. */
 const LOGGED_MS = 3_600_000
 
 interface Health {
+  asking: number
   troubles: number
   restsUntil: number
   logged: number
@@ -69,50 +74,52 @@ export class AddressLists {
     return this.#o.rules.flatMap((rule) => found.get(rule) ?? [])
   }
 
-  async #ask({ zone, counts }: ListRule, address: string): Promise<string | undefined> {
+  async #ask({ zone, name, counts }: ListRule, address: string): Promise<string | undefined> {
     const health = this.#healthOf(zone)
-    if (health.restsUntil > performance.now()) return undefined
+    if (health.restsUntil > performance.now() || health.asking >= MAX_ASKING) return undefined
+    health.asking++
     const codes = await askList(this.#o.dns, zone, address).catch((err: unknown) => {
-      this.#o.log.error({ err, zone }, 'a list of addresses could not be asked')
+      this.#o.log.error({ err, list: name }, 'a list of addresses could not be asked')
       return undefined
     })
+    health.asking--
     if (codes !== undefined) health.troubles = 0
-    else if (++health.troubles >= TROUBLES) this.#rest(zone, health)
+    else if (++health.troubles >= TROUBLES) this.#rest(name, health)
     return codes?.find(counts)
   }
 
-  #rest(zone: string, health: Health): void {
+  #rest(list: string, health: Health): void {
     const now = performance.now()
     health.troubles = 0
     health.restsUntil = now + REST_MS
     if (now - health.logged < LOGGED_MS) return
     health.logged = now
-    this.#o.log.warn({ zone }, 'a list of addresses gives no answer that can be believed, and does not count: "postern doctor" looks why')
+    this.#o.log.warn({ list }, 'a list of addresses gives no answer that can be believed, and does not count: "postern doctor" looks why')
   }
 
   #healthOf(zone: string): Health {
     let health = this.#health.get(zone)
     if (health === undefined) {
-      health = { troubles: 0, restsUntil: 0, logged: Number.NEGATIVE_INFINITY }
+      health = { asking: 0, troubles: 0, restsUntil: 0, logged: Number.NEGATIVE_INFINITY }
       this.#health.set(zone, health)
     }
     return health
   }
 
   /** What a client hears that is on this list. */
-  async refusal({ rule: { zone } }: Listing, address: string): Promise<Reply> {
+  async refusal({ rule: { zone, name } }: Listing, address: string): Promise<Reply> {
     const { promise: late, resolve } = Promise.withResolvers<undefined>()
     const timer = setTimeout(resolve, WORDS_MS, undefined)
     const words = sanitise((await Promise.race([listWords(this.#o.dns, zone, address), late])) ?? '').slice(0, MAX_WORDS)
     clearTimeout(timer)
-    return new Reply(550, '5.7.1', `${address} is listed by ${zone}${words === '' ? '' : `: ${words}`}`)
+    return new Reply(550, '5.7.1', `${address} is listed by ${name}${words === '' ? '' : `: ${words}`}`)
   }
 }
 
 /** RFC 8904 for lists of good ones; for the others nobody has registered a method. */
 export const listingResults = (listings: readonly Listing[], remote: string): MethodResult[] =>
-  listings.map(({ rule: { zone, action }, code }) => ({
+  listings.map(({ rule: { name, action }, code }) => ({
     method: action === 'allow' ? 'dnswl' : 'x-dnsbl',
     result: action === 'allow' ? 'pass' : 'fail',
-    properties: { 'dns.zone': zone, 'policy.ip': code, 'smtp.remote-ip': remote },
+    properties: { 'dns.zone': name, 'policy.ip': code, 'smtp.remote-ip': remote },
   }))

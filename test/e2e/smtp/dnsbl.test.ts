@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { checkConfig, parseConfig } from '../../../src/config/load.ts'
 import { silentLog } from '../../../src/log.ts'
-import type { Dns } from '../../../src/net/dns/dns.ts'
+import { type Dns, NoSuchName } from '../../../src/net/dns/dns.ts'
 import { askList, nameIn } from '../../../src/net/dns/lists.ts'
 import { matching } from '../../../src/serve/screen.ts'
 import { words } from '../../../src/serve/words.ts'
@@ -24,7 +24,12 @@ const CLIENT = '127.0.0.9'
 /** Lists by zone, as the config has them. */
 function rulesOf(text: string) {
   const { config } = checkConfig(parseConfig('x.yaml', `hostname: mx.a.test\ndomains: [a.test]\ninbound: {dnsbl: ${text}}`), words)
-  return config.inbound!.dnsbl!.map(({ zone, action, replies }) => ({ zone, action, counts: replies ? matching(replies) : () => true }))
+  return config.inbound!.dnsbl!.map(({ zone, name = zone, action, replies }) => ({
+    zone,
+    name,
+    action,
+    counts: replies ? matching(replies) : () => true,
+  }))
 }
 
 const accounts = {
@@ -87,6 +92,15 @@ test('reject: told at RCPT, with the list and its words; postmaster and abuse ca
     text,
     /^Return-Path: .*\r\nAuthentication-Results: mx\.example\.org;\r\n\tx-dnsbl=fail dns\.zone=bl\.test policy\.ip=127\.0\.0\.2 smtp\.remote-ip=127\.0\.0\.1\r\nReceived/,
   )
+})
+
+test('a zone whose name holds a key is told by another name', async () => {
+  const zone = 'secret.zen.test'
+  const rejecting = await mxWith(listed(zone, '127.0.0.2'), `[{zone: ${zone}, name: zen.test, action: reject}]`)
+  assert.equal(await (await greeted(rejecting)).say('RCPT TO:<ann@example.org>'), `550 5.7.1 ${CLIENT} is listed by zen.test`)
+  const marking = await mxWith(listed(zone, '127.0.0.2'), `[{zone: ${zone}, name: zen.test, action: mark}]`)
+  const { text } = await send(marking)
+  assert.ok(text.includes('dns.zone=zen.test') && !text.includes('secret'))
 })
 
 test('a listed client that goes on and on is sent away', async () => {
@@ -154,6 +168,24 @@ test('a list in trouble rejects nobody, keeps nobody waiting for long, and is le
   assert.ok(performance.now() - started < 2_000)
   const broken: Dns = { validates: false, ask: () => Promise.reject(new TypeError('a fault')) }
   await send(await mxWith({}, '[{zone: bl.test, action: reject}]', { dns: broken }))
+})
+
+test('a list that is slow is asked by so many at a time and no more', async () => {
+  const waiting: (() => void)[] = []
+  const dns: Dns = {
+    validates: false,
+    async ask(name) {
+      await new Promise<void>((go) => waiting.push(go))
+      throw new NoSuchName(name)
+    },
+  }
+  const lists = new AddressLists({ dns, rules: rulesOf('[{zone: bl.test, action: reject}]'), log, lookMs: 50 })
+  assert.deepEqual((await Promise.all(Array.from({ length: 200 }, () => lists.look(CLIENT)))).flat(), [])
+  assert.equal(waiting.length, 50)
+  for (const go of waiting.splice(0)) go()
+  await new Promise(setImmediate)
+  void lists.look(CLIENT)
+  assert.equal(waiting.length, 1)
 })
 
 test('who is exempt is not asked about', async () => {

@@ -202,7 +202,7 @@ test('who does not have to wait: postmaster and abuse, an account’s friends, w
   assert.match(await rcpt(ANN, { ip: '192.0.2.1', from: 'x@friend.test' }), EARLY)
   assert.match(await rcpt(BOB, { ip: '192.0.2.1', from: 'x@foe.test' }), /^550 5\.7\.1 /)
   assert.match(await rcpt(ANN, { ip: '203.0.113.1', from: 'x@a.test' }), /^250 /)
-  const rule: ListRule = { zone: 'good.test', action: 'allow', counts: () => true }
+  const rule: ListRule = { zone: 'good.test', name: 'good.test', action: 'allow', counts: () => true }
   const lists = new (class extends Lists {
     override look = async (): Promise<readonly Listing[]> => [{ rule, code: '127.0.5.2' }]
   })({ dns, rules: [rule], log })
