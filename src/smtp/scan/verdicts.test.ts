@@ -7,7 +7,7 @@ import { verdictOf as ofClamd } from './clamd.ts'
 import { verdictOf as ofRspamd } from './rspamd-reply.ts'
 import type { Verdict } from './scanner.ts'
 
-const RUNS = 3_000
+const RUNS = 1_000
 /** xorshift32: the same answers in each run. */
 let state = 0x2545f491
 function random(below: number): number {
@@ -40,7 +40,7 @@ function value(depth = 0): unknown {
   if (kind === 2) return pick([null, true, false])
   if (kind < 5) return pick(['reject', 'no action', 'add header', 'soft reject', 'greylist'])
   if (kind === 5) return Array.from({ length: random(4) }, () => value(depth + 1))
-  return Object.fromEntries(Array.from({ length: random(60) }, () => [text(), value(depth + 1)]))
+  return Object.fromEntries(Array.from({ length: random(depth === 0 ? 60 : 4) }, () => [text(), value(depth + 1)]))
 }
 
 /** undefined: refused, with words. */
@@ -55,7 +55,10 @@ function verdict(read: () => Verdict): Verdict | undefined {
 
 function check({ shown, reason, wanted }: Verdict): void {
   for (const word of shown) assert.match(word, /^[\x20-\x3a\x3c-\x7e]{1,128}$/)
-  assert.match(scanResult(['x', ...shown]), /^X-Postern-Scan:(?: [^\r\n]+|\r\n\t[^\r\n]+)+\r\n$/)
+  const [first, ...more] = scanResult(['x', ...shown]).split('\r\n')
+  assert.match(first!, /^X-Postern-Scan: x;/)
+  assert.equal(more.pop(), '')
+  for (const line of more) assert.match(line, /^\t[\x21-\x7e]/)
   assert.match(reason, /^[\x20-\x7e]*$/)
   assert.ok(reason.length <= MAX_REPLY_TEXT)
   if (wanted === 'reject' || wanted === 'later') assert.notEqual(reason, '')
