@@ -29,8 +29,8 @@ const rfc = (number: number, title: string, status: RfcStatus, does: string, off
 export const RFCS: readonly Rfc[] = [
   rfc(1035, 'Domain Names: Implementation and Specification', 'words', 'length of names'),
   rfc(1047, 'Duplicate Messages and SMTP', 'full', 'the answer to the final dot comes within a bounded time'),
-  rfc(1730, 'Internet Message Access Protocol, Version 4', 'words', 'the old names of FETCH items that IMAP4rev1 keeps'),
   rfc(1428, 'Transition of Internet Mail from Just-Send-8 to 8bit-SMTP/MIME', 'words', 'the charset of 8-bit text that says none'),
+  rfc(1730, 'Internet Message Access Protocol, Version 4', 'words', 'the old names of FETCH items that IMAP4rev1 keeps'),
   rfc(1870, 'SMTP Service Extension for Message Size Declaration', 'full', 'SIZE, and refusal at MAIL', { smtp: ['SIZE'] }),
   rfc(1939, 'Post Office Protocol, Version 3', 'part', 'all but APOP, which needs passwords kept in the clear'),
   rfc(1951, 'DEFLATE Compressed Data Format Specification', 'words', 'what COMPRESS sends; each piece can be read with what was sent before it'),
