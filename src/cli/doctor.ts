@@ -16,6 +16,7 @@ import { about, type Finding, messageOf, type Seen, type Verdict, type World } f
 import { dkimCheck, mxCheck, srvCheck } from './checks/domain.ts'
 import { addressCheck, askedListsCheck, certificateFindings, listsCheck, reverseCheck, tlsaCheck } from './checks/host.ts'
 import { configFindings, databaseFindings, diskFindings, factsOf, queueFindings, serverFindings } from './checks/house.ts'
+import { onwardCheck } from './checks/onward.ts'
 import { clockCheck, outwardCheck } from './checks/outward.ts'
 import { dmarcCheck, mtaStsCheck, tlsReportsCheck } from './checks/policies.ts'
 import { scannerFindings } from './checks/scanners.ts'
@@ -100,6 +101,7 @@ const OF_DOMAIN: readonly (readonly [string, (seen: Seen, domain: string) => Pro
   ['MTA-STS', mtaStsCheck],
   ['TLS-RPT', tlsReportsCheck],
   ['SRV', srvCheck],
+  ['mail sent on', onwardCheck],
 ]
 
 /** All that is seen from outside. One check that cannot be made keeps none of the others. */
