@@ -50,15 +50,7 @@ export const RFCS: readonly Rfc[] = [
   rfc(2449, 'POP3 Extension Mechanism', 'full', 'CAPA and response codes', {
     pop3: ['TOP', 'USER', 'UIDL', 'RESP-CODES', 'PIPELINING', 'EXPIRE', 'LOGIN-DELAY', 'IMPLEMENTATION'],
   }),
-  rfc(
-    2595,
-    'Using TLS with IMAP, POP3 and ACAP',
-    'part',
-    'STLS where the POP3 listener without TLS is switched on: no login before it; nothing of IMAP, as 993 speaks TLS from the first byte',
-    {
-      pop3: ['STLS'],
-    },
-  ),
+  rfc(2595, 'Using TLS with IMAP, POP3 and ACAP', 'part', 'STLS where POP3 without TLS is switched on: no login before it', { pop3: ['STLS'] }),
   rfc(2606, 'Reserved Top Level DNS Names', 'words', 'example.test as the domain of a machine without one'),
   rfc(2920, 'SMTP Service Extension for Command Pipelining', 'full', 'PIPELINING', { smtp: ['PIPELINING'] }),
   rfc(2971, 'IMAP4 ID Extension', 'full', 'ID', { imap: ['ID'] }),
@@ -149,7 +141,12 @@ export const RFCS: readonly Rfc[] = [
     { imap: ['ESORT', 'CONTEXT=SEARCH', 'CONTEXT=SORT'] },
   ),
   rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
-  rfc(5321, 'Simple Mail Transfer Protocol', 'part', 'MX and submission; mail to other domains goes to a relay while the client waits'),
+  rfc(
+    5321,
+    'Simple Mail Transfer Protocol',
+    'part',
+    'MX, submission, and a queue for other domains, straight or by a relay; no EXPN; lines of text up to 64 KiB',
+  ),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added'),
   rfc(5452, 'Measures for Making DNS More Resilient against Forged Answers', 'words', 'a port and an id of chance for each question'),
   rfc(
