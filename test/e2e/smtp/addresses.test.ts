@@ -5,6 +5,7 @@ import { silentLog } from '../../../src/log.ts'
 import { createTls } from '../../../src/net/tls.ts'
 import { srsOf } from '../../../src/serve/outbound.ts'
 import { createReporter } from '../../../src/smtp/outbound/report.ts'
+import type { Scanner } from '../../../src/smtp/scan/scanner.ts'
 import { mxService } from '../../../src/smtp/server.ts'
 import type { Inbound, WantedState } from '../../../src/store/accounts.ts'
 import { type House, outboundHouse, until } from '../outbound/house.ts'
@@ -63,6 +64,21 @@ async function mail(from: string, to: readonly string[], text = 'Subject: hello\
   client.close()
   return reply
 }
+
+/** A scanner that takes what has this text for spam. */
+const takesForSpam = (text: string): Scanner => ({
+  ...{ name: 'rspamd', maxSize: 1024 * 1024, wantsName: false },
+  start() {
+    let seen = ''
+    return {
+      async write(chunk) {
+        seen += chunk.toString('latin1')
+      },
+      finish: async () => ({ wanted: seen.includes(text) ? 'junk' : 'nothing', shown: ['seen'], reason: '' }),
+      abort: () => undefined,
+    }
+  },
+})
 
 async function rcpt(from: string, to: string): Promise<string> {
   const client = await Client.connect(port)
@@ -205,6 +221,7 @@ test('what is junk for who forwards it, or for who owns a list, stays here', asy
       ...{ store, accounts, queue, srs: srsOf(accounts), hostname: HOSTNAME, primaryDomain: 'example.test', log: silentLog() },
       ...{ throttle: openThrottle().throttle, tls: createTls(pair).service('mx'), limits: { greetingDelayMs: 0 } },
       inbound: { dns, rules: { dmarc: () => 'junk', trustedSealers: new Set() }, isOwn: () => false },
+      scan: { rules: [{ scanner: takesForSpam('Subject: spam'), action: () => 'reject', onFailure: 'accept', submission: false }] },
     }),
     'starttls',
   )
@@ -215,6 +232,12 @@ test('what is junk for who forwards it, or for who owns a list, stays here', asy
   for (const one of [house.anna, house.ben]) {
     assert.equal((await house.inbox(one, 'Junk')).length, 1)
     assert.equal(having(await house.inbox(one), 'forged').length, 0)
+  }
+  await mail('x@writer.example', to, 'From: x@writer.example\r\nSubject: spam\r\n\r\nbody', '250', listener.port)
+  assert.deepEqual(await house.queue.list({ limit: 9 }), [])
+  for (const one of [house.anna, house.ben]) {
+    assert.equal((await house.inbox(one, 'Junk')).length, 2)
+    assert.equal(having(await house.inbox(one), 'spam').length, 0)
   }
   await mail('x@writer.example', to, 'From: x@writer.example\r\nSubject: real\r\n\r\nbody', '250', listener.port)
   await sent(2)
