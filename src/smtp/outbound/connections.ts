@@ -72,10 +72,9 @@ export class Connections {
       clearTimeout(idle.timer)
       this.#waiting--
       const { client, hop, messages } = idle
-      if (client.usable && (!way.changes || (await stillHolds(way, hop))) && client.usable) {
-        this.#busy.add(client)
-        return { client, hop, messages }
-      }
+      this.#busy.add(client)
+      if (client.usable && (!way.changes || (await stillHolds(way, hop))) && client.usable) return { client, hop, messages }
+      this.#busy.delete(client)
       void client.quit()
     }
   }

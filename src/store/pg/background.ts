@@ -1,5 +1,5 @@
 /**
- * What the store does when nobody waits: fold, trim, reap, index texts, make old structures anew, expunge what POP3 hid long enough ago. A process folds the mailboxes whose log grew
+ * What the store does when nobody waits: fold, trim, reap, index texts, make old structures anew, expunge what POP3 hid long enough ago, forget old counts. A process folds the mailboxes whose log grew
  * long by its own writes; one of the host's also sweeps, which finds what others wrote, and does all the rest. The locks see to it that no two do the same, so who it is matters for economy only.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import type { Pool } from './pool.ts'
 import { reap } from './reaper.ts'
 import { accountsToRenew, renewAccount } from './structure-renewal.ts'
 import { accountsToIndex, indexAccount } from './text-index.ts'
+import { forgetTlsDays } from './tls-sessions.ts'
 import { trimLog } from './trim.ts'
 
 /** How often it is looked for mailboxes whose log has grown by this many changes, counting what this process wrote. Milliseconds. */
@@ -75,6 +76,7 @@ export function startBackground(options: BackgroundOptions): Background {
     }
   }
   const clean = async () => {
+    if (sweeping) await forgetTlsDays(pool)
     if (sweeping) await reap(pool, retention, stop.signal)
   }
   const renew = async () => {

@@ -95,6 +95,9 @@ const MAKE_SENDER: Statement = {
 
 const STATES = { later: 0, done: 1, 'given-up': 2 } as const
 
+/** Also where nobody counts any more. */
+export const forgetTlsDays = (pool: Pool): Promise<number> => pool.rows(FORGET, [])
+
 export function createTlsSessions(pool: Pool): TlsSessions {
   let sender: AccountId | undefined
   const find = () => pool.rows(SENDER, [], (row) => void (sender = row.long() as AccountId))
@@ -103,7 +106,7 @@ export function createTlsSessions(pool: Pool): TlsSessions {
       if (counts.length > 0) await pool.rows(COUNT, [JSON.stringify(counts.map(rowOf))])
     },
     async plan({ after, spread }) {
-      await pool.rows(FORGET, [])
+      await forgetTlsDays(pool)
       return pool.rows(PLAN, [after, spread])
     },
     async claim(owner) {

@@ -33,7 +33,7 @@ export async function outboundHouse(zones: Record<string, Zone> = {}, through?: 
       const owner = `worker ${workers.length}`
       const log = silentLog()
       const route = { dns, hostname: HOSTNAME, privateAddresses: true, port, relayFor: () => undefined, tlsPolicy: opportunistic }
-      const reporter = createReporter({ queue, store, accounts, hostname: HOSTNAME, owner, log })
+      const reporter = createReporter({ queue, store, accounts, srs: srsOf(accounts), hostname: HOSTNAME, owner, log })
       const worker = new OutboundWorker({
         srs: srsOf(accounts),
         queue,

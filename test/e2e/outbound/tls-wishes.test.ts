@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { silentLog } from '../../../src/log.ts'
+import { srsOf } from '../../../src/serve/outbound.ts'
 import { createTlsPolicy, type TlsPolicyOptions, type TlsRule } from '../../../src/smtp/outbound/policy.ts'
 import type { KeptStsPolicy } from '../../../src/store/mta-sts.ts'
 import { makeAuthority } from '../../support/authority.ts'
@@ -82,6 +83,25 @@ test('a domain that is left alone because of its TLS still gets what does withou
   assert.deepEqual(peer.took.flatMap(({ to }) => to).sort(), ['again@x.test', 'free@x.test', 'other@x.test'])
   assert.equal(await house.count('select count(*) from queue_domain where not_before > now()'), 1, 'the others are left alone still')
   assert.equal(await house.count("select attempts::int8 from queue where address = 'four@x.test'"), 0)
+  await worker.stop(0)
+})
+
+test('what tells its sender that it failed does without, too', async () => {
+  const { dns } = house
+  dns.zones['writer.test'] = dns.zones['x.test']!
+  const reversePath = (await srsOf(house.accounts)()).forward('w@writer.test', 'example.test')!
+  peer.script = (line) => (/^RCPT TO:<no@/.test(line) ? '550 5.1.1 nobody' : undefined)
+  peer.extensions = peer.extensions.filter((x) => x !== 'DSN')
+  policy = ENFORCE
+  const worker = work()
+  await house.send(['no@x.test'], { tlsOptional: true, reversePath })
+  await until('a refusal', async () => (await house.count('select count(*) from queue where state > 2')) === 1)
+  await house.sql("update queue set run_at = run_at - interval '1 minute' where state > 2")
+  await until('a word to the sender', () => took('w@writer.test') !== undefined)
+  const [from, text] = [took('w@writer.test')!.from, took('w@writer.test')!.text]
+  assert.equal(from, '')
+  assert.match(text, /\r\nTLS-Required: No\r\n/)
+  assert.match(text, /Final-Recipient: rfc822; no@x\.test\r\nAction: failed/)
   await worker.stop(0)
 })
 
