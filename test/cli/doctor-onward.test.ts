@@ -21,12 +21,15 @@ const ZONES: Record<string, Zone> = {
   'none.example': { MX: [{ preference: 0, exchange: '' }] },
 }
 
-async function said(
-  yaml: string,
-  { keys = [key], zones = ZONES, domain = 'example.test' }: { keys?: Seen['keys']; zones?: typeof ZONES; domain?: string } = {},
-) {
+interface Changes {
+  readonly keys?: Seen['keys'] | 'unknown'
+  readonly zones?: typeof ZONES
+  readonly domain?: string
+}
+
+async function said(yaml: string, { keys = [key], zones = ZONES, domain = 'example.test' }: Changes = {}): Promise<string[]> {
   const { config } = checkConfig(parseConfig('x.yaml', `hostname: mail.example.test\ndomains: [example.test, other.test]\n${yaml}`), words)
-  const seen = { config, keys, world: { dns: fakeDns(zones) } } as unknown as Seen
+  const seen = { config, keys: keys === 'unknown' ? undefined : keys, world: { dns: fakeDns(zones) } } as unknown as Seen
   return (await onwardCheck(seen, domain)).map(({ verdict, about, words: text }) => `${verdict} ${about}: ${text}`)
 }
 
@@ -49,7 +52,7 @@ test('no seal: without a key, without its record, or since the config says so', 
     (await said(yaml, { zones: { ...ZONES, 'r1._domainkey.example.test': {} } }))[0]!,
     /^warning .*: put the record of an RSA key into the zone/,
   )
-  assert.match((await said(yaml, { keys: undefined }))[0]!, /^ok |^skipped /)
+  assert.match((await said(yaml, { keys: 'unknown' }))[0]!, /^skipped .*: the database cannot be asked/)
   assert.match((await said(`${yaml}inbound: { seal: false }\n`))[0]!, /^ok .* since "inbound\.seal" is false$/)
   assert.match((await said(`${yaml}inbound: { authenticate: false }\n`))[0]!, /^ok .* since "inbound\.authenticate" is false$/)
 })
@@ -60,6 +63,8 @@ test('where mail cannot go: back here, to nobody, to a domain that is none', asy
   assert.match(ways[0]!, /^wrong .*: Mail for here\.example would come back here/)
   assert.match(ways[1]!, /^wrong .*: none\.example takes no mail/)
   assert.match(ways[2]!, /^wrong .*: There is no domain gone\.example/)
+  const troubled = await said(forward('x@elsewhere.example'), { zones: { ...ZONES, 'elsewhere.example': { trouble: true } } })
+  assert.match(troubled[1]!, /^warning .*: The DNS cannot say now where mail for elsewhere\.example goes/)
   const relay = 'relay: { host: relay.example, port: 25, security: none }\n'
   assert.equal((await said(`${forward('x@gone.example')}${relay}`)).length, 1)
 })

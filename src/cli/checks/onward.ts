@@ -1,5 +1,6 @@
 /** What a domain sends on for its addresses, by `forward` and by lists: whether it finds a way, and how others see it. */
 import { domainOf } from '../../mail/address.ts'
+import { Failure } from '../../smtp/outbound/failure.ts'
 import { routeOf } from '../../smtp/outbound/mx.ts'
 import { newestPublished } from '../../smtp/published.ts'
 import { about, type Finding, messageOf, type Seen } from './check.ts'
@@ -35,18 +36,19 @@ async function sealFinding({ config: { inbound = {} }, keys, world: { dns } }: S
 }
 
 async function routeFindings({ config: { hostname, relay }, world: { dns } }: Seen, domain: string, targets: readonly string[]): Promise<Finding[]> {
-  const { ok, wrong } = about(`where ${domain} sends mail on to`)
+  const { ok, warning, wrong } = about(`where ${domain} sends mail on to`)
   // It is the relay that has to know the way.
   if (relay) return []
-  const bad: string[] = []
+  const bad: Finding[] = []
   for (const target of targets.slice(0, MAX_TARGETS)) {
     try {
       await routeOf(target, { dns, hostname })
     } catch (err) {
-      bad.push(messageOf(err))
+      const say = err instanceof Failure && !err.permanent ? warning : wrong
+      bad.push(say(messageOf(err)))
     }
   }
-  if (bad.length > 0) return bad.slice(0, MAX_NAMED).map((words) => wrong(words))
+  if (bad.length > 0) return bad.slice(0, MAX_NAMED)
   const named = targets.slice(0, MAX_NAMED).join(', ')
   return [ok(targets.length > MAX_NAMED ? `${named}, and ${targets.length - MAX_NAMED} more` : named)]
 }
