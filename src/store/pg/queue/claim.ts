@@ -49,7 +49,7 @@ export async function due(on: Queryable, limit: number, domains: readonly string
   return found
 }
 
-// The times of rows are compared with now(), which an index can look up, as it cannot with clock_timestamp(). What \`mine\` adds to its columns keeps every index from it but the
+// The times of rows are compared with now(), which an index can look up, as it cannot with clock_timestamp(). What `mine` adds to its columns keeps every index from it but the
 // one by message: a pair may have a hundred thousand rows, a message has few.
 const CLAIMED = `
     mine as materialized (
