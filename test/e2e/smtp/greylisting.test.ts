@@ -8,9 +8,9 @@ import { createTls } from '../../../src/net/tls.ts'
 import { type AddressLists, type Listing, type ListRule, AddressLists as Lists } from '../../../src/smtp/inbound/dnsbl.ts'
 import { Greylisting, greylistedNetwork, senderKey, spfDomain } from '../../../src/smtp/inbound/greylisting.ts'
 import { mxService } from '../../../src/smtp/server.ts'
-import { Unavailable } from '../../../src/store/errors.ts'
 import type { Greylist } from '../../../src/store/greylist.ts'
 import { createMemoryDrivers } from '../../../src/store/memory/index.ts'
+import { createGreylist } from '../../../src/store/pg/greylist.ts'
 import { openStore } from '../../../src/store/pg/index.ts'
 import { Pool } from '../../../src/store/pg/pool.ts'
 import { testDatabase } from '../../support/postgres.ts'
@@ -166,6 +166,29 @@ async function countOf(address: string): Promise<number> {
   return n
 }
 
+test('all commands in one packet, in the clear and behind STARTTLS: answers in order', async () => {
+  const one = { ip: '192.0.2.1', from: 'x@a.test' }
+  await rcpt(ANN, one)
+  await later(301)
+  const plain = await greeted(one)
+  await plain.expect(['STARTTLS', '220'])
+  const client = await plain.startTls()
+  await client.expect(['EHLO c', '250'])
+  const commands = [`MAIL FROM:<${one.from}>`, `RCPT TO:<${BOB}>`, `RCPT TO:<${ANN}>`, 'RCPT TO:<no@example.org>', `RCPT TO:<${BOB}>`, 'DATA']
+  client.write(commands.map((line) => `${line}\r\n`).join(''))
+  const codes: string[] = []
+  for (const _ of commands) codes.push((await client.reply()).slice(0, 3))
+  assert.deepEqual(codes, ['250', '451', '250', '550', '451', '354'])
+  await client.expect(['Subject: piped\r\n\r\nx\r\n.', '250'])
+  client.write(`MAIL FROM:<${one.from}>\r\nRCPT TO:<${BOB}>\r\nDATA\r\n`)
+  assert.deepEqual(
+    [await client.reply(), await client.reply(), await client.reply()].map((reply) => reply.slice(0, 3)),
+    ['250', '451', '503'],
+  )
+  client.close()
+  await forget()
+})
+
 test('a sender with a pool of addresses is known by the domain that SPF passes for', async () => {
   const from = 'news@big.test'
   assert.match(await rcpt(ANN, { ip: '192.0.2.9', from }), EARLY)
@@ -213,8 +236,9 @@ test('who does not have to wait: postmaster and abuse, an account’s friends, w
 })
 
 test('a greylist that cannot be asked keeps nobody out', async () => {
-  const greylist: Greylist = { greet: () => Promise.reject(new Unavailable('away')) }
-  const away = await site({ greylist })
+  const gone = new Pool({ connect: db.connect, max: 1, log })
+  await gone.close()
+  const away = await site({ greylist: createGreylist(gone, log) })
   sites.push(away)
   assert.match(await send([ANN, BOB], { ip: '192.0.2.1', from: 'x@a.test', at: away }), /^250 /)
   assert.match(await send([ANN], { ip: '192.0.2.1', from: '', at: away }), /^250 /)
