@@ -44,7 +44,8 @@ describe('hostile reports', () => {
   for (const [what, make, said] of [
     ['10 GB of blanks in 10 MB', () => mailOf(repeated(BLANKS, 1024)), /^it unpacks to more than/],
     ['a zip of zeros', () => mailOf(zip([{ name: 'x.xml', data: BLANKS }]), 'application/zip'), /^it unpacks to more than 200 times its size$/],
-    ['a million records', () => mailOf(repeated(record.repeat(1_000), 1_000)), /^it unpacks to more than/],
+    // 64 MiB of it are read before that: on a busy machine time is up first.
+    ['a million records', () => mailOf(repeated(record.repeat(1_000), 1_000)), /^(?:it unpacks to more than|reading it took more than)/],
     [
       'a zip that is itself in a zip',
       () => mailOf(zip([{ name: 'r.zip', data: zip([{ name: 'r.zip', data: Buffer.from('r') }]) }])),
