@@ -39,6 +39,18 @@ async function count(text: string): Promise<number> {
   return found
 }
 
+async function bucket(content: bigint): Promise<number> {
+  let found = 0
+  await pool.rows(
+    { name: `t_sent_${counter++}`, text: `select min(bucket)::int4 from queue where content_id = ${content} having count(*) > 0` },
+    [],
+    (row) => {
+      found = row.int()
+    },
+  )
+  return found
+}
+
 const text = (id: string, { subject = 'hi', body = 'text', more = '', date = new Date() } = {}): Buffer =>
   Buffer.from(`${more}Message-ID: <${id}@x>\r\nFrom: anna@example.test\r\nDate: ${date.toUTCString()}\r\nSubject: ${subject}\r\n\r\n${body}\r\n`)
 const newId = (): string => `id${counter++}`
@@ -320,27 +332,32 @@ test('with others that stay, and by an index that is behind', async () => {
 test('a claim and a taking back at the same moment: one of them', async () => {
   const trash = await store.open(anna, 'Trash', true)
   let taken = 0
-  for (let round = 0; round < 40; round++) {
-    const { m, uid, content, waiting } = await sendHeld(30, { recipients: ['a@race.test', 'b@race.test'] })
+  /** Milliseconds until it is due, and until its sender is sorry. */
+  const rounds = [
+    ...Array.from({ length: 24 }, (_, n) => [20, 12 + (n % 12)] as const),
+    ...Array.from({ length: 3 }, () => [1_500, 0] as const),
+    ...Array.from({ length: 3 }, () => [0, 150] as const),
+  ]
+  for (const [round, [due, sorry]] of rounds.entries()) {
+    const { m, uid, content, waiting } = await sendHeld(60_000, { recipients: ['a@race.test', 'b@race.test'] })
+    await run(`update queue set run_at = clock_timestamp() + interval '${due} ms' where content_id = ${content}`)
     const claiming = (async () => {
-      const end = Date.now() + 300
-      while (Date.now() < end && (await count(`queue where content_id = ${content}`)) > 0) {
-        for (const pair of await queue.due(10, [])) {
-          const claim = await queue.claim(pair, 'w')
-          if (claim) return { claim, mayGo: await queue.noteDot(claim, claim.recipients, 'w') }
-        }
+      while ((await waiting()) > 0) {
+        const claim = await queue.claim({ bucket: await bucket(content), domain: 'race.test', account: anna.account }, 'w')
+        if (claim) return { claim, mayGo: await queue.noteDot(claim, claim.recipients, 'w') }
       }
       return undefined
     })()
-    await new Promise((done) => setTimeout(done, round % 4 === 0 ? 5 : 22 + (round % 12)))
+    await new Promise((done) => setTimeout(done, sorry))
     await (round % 2 ? store.move(m, [uid, uid], trash) : store.expunge(m, { uids: [uid, uid], deletedOnly: false }))
     const claimed = await claiming
     const left = await waiting()
     assert.ok(claimed ? left === 2 && claimed.mayGo : left === 0, `${round}: ${left} left, ${claimed ? 'claimed' : 'not claimed'}`)
-    if (claimed) assert.equal(claimed.claim.recipients.length, 2)
+    // One recipient may have been looked at by who was too late: he is claimed a moment after the other.
+    if (claimed) assert.ok(claimed.claim.recipients.length > 0)
     else taken++
     await run('delete from queue')
     await run('delete from outbound')
   }
-  assert.ok(taken > 0 && taken < 40, `${taken} of 40 taken back`)
+  assert.ok(taken > 0 && taken < rounds.length, `${taken} of ${rounds.length} taken back`)
 })
