@@ -23,6 +23,8 @@ const EXPIRE_MS = 60_000
 const STOP_MS = 15_000
 /** Pairs of domain and sender that are asked for, for each place that there is: so that who has the fewest is among them. */
 const CHOICE = 4
+/** Looking costs a look-up for each pair: with very many of them it must not be all that the database does. */
+const REST = 4
 /** After a fault of the database. */
 const PAUSE_MS = 1_000
 
@@ -67,6 +69,8 @@ export class OutboundWorker {
   readonly #end = new AbortController()
   readonly #claims = new Set<Claim>()
   readonly #running = new Set<Promise<void>>()
+  /** Due when it was looked for last, and not begun. */
+  #found: readonly Due[] = []
   #wake: () => void = () => {}
   #woken = false
   #unwatch: (() => void) | undefined
@@ -128,16 +132,21 @@ export class OutboundWorker {
 
   async #look(): Promise<void> {
     this.#woken = false
-    const { free, full } = this.#lanes
-    if (free > 0) {
+    if (this.#lanes.free > 0) {
       const started = performance.now()
-      const due = await this.#o.queue.due(free * CHOICE, full.domains, full.accounts)
-      for (const one of this.#lanes.inTurn(due)) this.#begin(one)
-      // However often it is woken, it rests as long as it works.
-      const took = performance.now() - started
-      if (this.#woken) await sleep(Math.min(took, PAUSE_MS), undefined, { signal: this.#stop.signal }).catch(() => {})
+      const { domains, accounts } = this.#lanes.full
+      this.#found = await this.#o.queue.due(this.#lanes.free * CHOICE, domains, accounts)
+      this.#fill()
+      // However often it is woken, it rests longer than it works; meanwhile places are filled from what was found.
+      const rest = Math.min((performance.now() - started) * REST, LOOK_MS)
+      if (this.#woken) await sleep(rest, undefined, { signal: this.#stop.signal }).catch(() => {})
     }
     if (!this.#woken && !this.#stop.signal.aborted) await this.#rest()
+  }
+
+  /** Begins what there are places for. */
+  #fill(): void {
+    if (this.#found.length > 0) this.#found = this.#lanes.inTurn(this.#found).filter((due) => !this.#begin(due))
   }
 
   async #tell(): Promise<void> {
@@ -154,9 +163,9 @@ export class OutboundWorker {
     })
   }
 
-  #begin(due: Due): void {
+  #begin(due: Due): boolean {
     const lane = this.#stop.signal.aborted ? undefined : this.#lanes.enter(due)
-    if (!lane) return
+    if (!lane) return false
     const running = this.#run(due, lane)
       .catch(async (err: unknown) => {
         this.#o.log.warn({ err: err instanceof Error ? err.message : String(err), domain: due.domain }, 'a lane of the queue ended')
@@ -165,9 +174,11 @@ export class OutboundWorker {
       .finally(() => {
         this.#running.delete(running)
         lane.leave()
+        this.#fill()
         this.wake()
       })
     this.#running.add(running)
+    return true
   }
 
   /** One message after the other of one sender to one domain. */
@@ -187,7 +198,9 @@ export class OutboundWorker {
     const started = performance.now()
     const reached = (): void => {
       // Others may begin beside this one.
-      if (lane.reached()) this.wake()
+      if (!lane.reached()) return
+      this.#fill()
+      this.wake()
     }
     this.#claims.add(claim)
     try {
