@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import { sealMessage } from 'mailauth/lib/arc/index.js'
 import { missing, run } from '../../test/support/programs.ts'
 import { RelaxedBody } from '../mail/dkim-body.ts'
 import { NoSuchName } from '../net/dns/dns.ts'
@@ -124,12 +125,36 @@ test('fifty sets are all that there can be', async () => {
   assert.equal(sealed(text, 'pass'), text)
 })
 
+test('a chain that mailauth began, however its fields stand', async () => {
+  const seal = {
+    signingDomain: 'other.test',
+    selector: 'k',
+    privateKey,
+    cv: 'none',
+    authResults: 'mx.other.test; spf=pass smtp.mailfrom="a; i=7; b"@a.test',
+  }
+  const set = (await sealMessage(Buffer.from(MESSAGE, 'latin1'), seal as never)).toString('latin1')
+  // Its fields in another order, with another case and folding, which relaxed form does not see.
+  const fields = set.match(/^ARC-.*\r\n(?:[ \t].*\r\n)*/gm)!
+  assert.equal(fields.length, 3)
+  const [arcSeal, signature, results] = fields as [string, string, string]
+  const others = `${results.replace('ARC-Authentication-Results: ', 'arc-authentication-RESULTS:\r\n \t')}Received: x\r\n${arcSeal.replaceAll('; ', ';\r\n\t\t ')}${signature.replace('ARC-Message-Signature:', 'ARC-Message-Signature: ')}`
+  assert.equal(await chainOf(others + MESSAGE), 'pass')
+  assert.equal(await chainOf(sealed(others + MESSAGE, 'pass')), 'pass')
+})
+
 const VERIFY = `
 import sys, dkim
-answer = {b'k._domainkey.%s.': sys.argv[1].encode()}
 def txt(name, timeout=5): return sys.argv[1].encode() if name.startswith(b'k._domainkey.') else None
 cv, results, comment = dkim.arc_verify(sys.stdin.buffer.read(), dnsfunc=txt)
 print((cv or b'-').decode(), comment)
+`
+
+const SEAL = `
+import sys, dkim
+message = sys.stdin.buffer.read()
+lines = dkim.arc_sign(message, b'k', b'dkimpy.test', sys.argv[1].encode(), b'mx.dkimpy.test', linesep=b'\\r\\n')
+sys.stdout.buffer.write(b''.join(lines) + message)
 `
 
 test('dkimpy finds the same', { skip: missing('arcverify') }, async () => {
@@ -137,6 +162,21 @@ test('dkimpy finds the same', { skip: missing('arcverify') }, async () => {
     const { out, err } = await run('/usr/bin/python3', ['-c', VERIFY, record], { input: Buffer.from(text, 'latin1') })
     return `${out}${err}`.trim()
   }
+  // It takes up a chain of ours, and we one of its own.
+  const found = 'Authentication-Results: mx.dkimpy.test; spf=pass smtp.mailfrom=a.test; arc='
+  const seals = async (text: string): Promise<string> => {
+    const pkcs1 = pair.privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+    const { out, err, code } = await run('/usr/bin/python3', ['-c', SEAL, pkcs1], { input: Buffer.from(text, 'latin1') })
+    assert.equal(code, 0, err)
+    return out
+  }
+  const theirs = sealed(await seals(`${found}none\r\n${MESSAGE}`), 'pass')
+  assert.match(theirs, /^ARC-Seal: i=2; cv=pass/)
+  assert.match(await says(theirs), /^pass /)
+  assert.equal(await chainOf(theirs), 'pass')
+  const taken = await seals(`${found}pass\r\n${sealed(MESSAGE, 'none')}`)
+  assert.match(taken, /^ARC-Seal: i=2; cv=pass/)
+  assert.equal(await chainOf(taken), 'pass')
   const one = sealed(MESSAGE, 'none')
   const three = sealed(sealed(one, 'pass', 'c.test'), 'pass', 'd.test')
   assert.match(await says(one), /^pass /)

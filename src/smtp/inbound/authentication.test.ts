@@ -10,8 +10,12 @@ test('a check that fails makes a message suspicious, and refuses none', async ()
   const log = silentLog()
   const atOnce = await guarded(() => Promise.reject(new Error('no')), log)
   atOnce.body(Buffer.from('x'))
-  const atTheEnd = await guarded(async () => ({ body: () => undefined, finish: () => Promise.reject(new Error('no')) }), log)
-  for (const verification of [atOnce, atTheEnd]) assert.equal(await verification.finish(), UNCHECKED)
+  const atTheEnd = await guarded(async () => ({ body: () => undefined, finish: () => Promise.reject(new Error('no')), bodyHash: () => 'x' }), log)
+  for (const verification of [atOnce, atTheEnd]) {
+    assert.equal(await verification.finish(), UNCHECKED)
+    // Nothing is sealed of what nobody knows.
+    assert.equal(verification.bodyHash?.(), undefined)
+  }
   const recipients = [{ access: { account: 7 }, domain: 'a.test' }] as never
   const decision = decide(UNCHECKED, recipients, { dmarc: () => 'reject', trustedSealers: new Set() })
   assert.deepEqual([...decision.junk], [7])
