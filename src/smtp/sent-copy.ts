@@ -2,7 +2,7 @@
  * What the server keeps of a message for its sender: as the program wrote it, Bcc and all, with the Date and Message-ID that it did without, and none of the lines that tell how it
  * went. Where a program does not write whom it sends to in secret, the copy says it: it is the only one that may.
  */
-import { canonical, formatAddrSpec } from '../mail/address.ts'
+import { canonical, formatAddrSpec, parseAddrSpec } from '../mail/address.ts'
 import { mailboxesOf, parseAddressList } from '../mail/address-list.ts'
 import { headerFields, unfold } from '../mail/header.ts'
 import type { AccountAccess } from '../store/access.ts'
@@ -62,9 +62,9 @@ export function blindCopyLine(block: Buffer, recipients: Iterable<string>, room:
     for (const { local, domain } of mailboxesOf(parseAddressList(Buffer.from(unfold(block, value, to), 'latin1').toString())))
       named.add(canonical(formatAddrSpec({ local, domain })) ?? '')
   }
-  const blind = [...recipients].filter((recipient) => {
-    const address = canonical(recipient)
-    return address !== undefined && !named.has(address)
+  const blind = [...recipients].flatMap((recipient) => {
+    const [address, spec] = [canonical(recipient), parseAddrSpec(recipient)]
+    return spec && address !== undefined && !named.has(address) ? [formatAddrSpec(spec)] : []
   })
   const line = blind.length > 0 ? `Bcc: ${blind.join(',\r\n ')}\r\n` : ''
   return Buffer.byteLength(line) <= room ? line : ''

@@ -304,6 +304,15 @@ test('taken back: moved to Drafts or Trash, or expunged', async () => {
   }
 })
 
+test('only its owner takes it back', async () => {
+  const { m, uid, waiting } = await sendHeld(60_000)
+  await store.changeAcl(m, 'ben@example.test', { mode: 'replace', rights: 'lrte' })
+  const shared = await store.open(ben, 'Shared/anna@example.test/Sent', true)
+  await store.expunge(shared, { uids: [uid, uid], deletedOnly: false })
+  assert.equal(await waiting(), 2)
+  await store.changeAcl(m, 'ben@example.test')
+})
+
 test('what is not held any more is only moved', async () => {
   const held = await sendHeld(60_000)
   await run(`update queue set run_at = now() where content_id = ${held.content} and domain = 'one.test'`)

@@ -36,7 +36,9 @@ before(async () => {
       mailbox('slow', { undo_send: '2 s' }),
       mailbox('mutt', { sent_copy: true }),
       mailbox('reader'),
+      { ...mailbox('away'), forward: { to: ['away@elsewhere.test'], keep: true } },
     ],
+    lists: [{ address: 'team@example.test', members: ['plain@example.test', 'team@elsewhere.test'] }],
     // Nobody is to be asked for names.
     dns: { servers: ['127.0.0.1:1'] },
   }
@@ -222,6 +224,22 @@ test('undo-send: moved to Drafts, moved to Trash or deleted, it is not sent; to 
     assert.deepEqual(await inbox(id), [])
     if (how !== 'delete') assert.ok((await shown('undo', how)).some(({ source }) => source === `Bcc: friend@elsewhere.test\r\n${text}`))
   }
+})
+
+test('undo-send: what is forwarded and what goes to a list waits, and is taken back with the rest', { skip: missing('msmtp') }, async () => {
+  const { text, id } = message('undo')
+  await msmtp('undo', text, ['away@example.test', 'team@example.test', 'reader@example.test'])
+  const waiting = await queued()
+  // Where they lead is looked up when it goes.
+  for (const one of ['away@example.test', 'team@example.test', 'reader@example.test'])
+    assert.ok(waiting.includes(`\twaiting\t${one}\theld until 20`), waiting)
+  assert.match(waiting, /^3 recipients, 1 messages$/m)
+  await imap('undo', async (client) => {
+    await client.mailboxOpen('Sent')
+    const [uid] = (await client.search({ subject: id }, { uid: true })) || []
+    await client.messageMove(`${uid}`, 'Drafts', { uid: true })
+  })
+  assert.equal(await queued(), '0 recipients, 0 messages\n')
 })
 
 test('undo-send: moved elsewhere it is sent all the same; let go by hand it goes at once, and its copy is only moved', {

@@ -1,6 +1,7 @@
 /**
  * APPEND to the mailbox for sent mail of an account that has copies filed: what the server filed already is not there twice. The program is told of the message that is there,
  * which gets the flags of its own. What differs from it, or comes later than MERGE_HOURS, is a message like any other.
+ * deviation: RFC 9051 §6.3.12 has the octets and the date of the program; here the message has those of what was sent. It is why this has to be asked for.
  */
 import type { MailboxAccess } from '../../access.ts'
 import { CHANGE_KINDS, packAppend, packFlags } from '../../change.ts'
