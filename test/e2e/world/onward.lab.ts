@@ -81,6 +81,8 @@ before(async () => {
     ...[tlsaOf(OURS, certificates.ours), tlsaOf(POSTFIX, certificates.postfix), tlsaOf(EXIM, certificates.exim)],
     ...out.split('\n').filter((line) => line.includes(' TXT ')),
     `_dmarc.${EXIM.domain}. TXT "v=DMARC1; p=reject"`,
+    `bank.${ZONE}. TXT "v=spf1 -all"`,
+    `_dmarc.bank.${ZONE}. TXT "v=DMARC1; p=reject"`,
   ])
   programs.push(await startOpenDkim({ dir, hostname: POSTFIX.hostname, port: MILTERS.dkim }))
   programs.push(await startOpenDmarc({ dir, hostname: POSTFIX.hostname, port: MILTERS.dmarc }))
@@ -112,7 +114,7 @@ const TEXT = (subject: string, from: string): string =>
   ].join('\r\n')
 
 /** To Exim, as a program of its own host. */
-const hand = (subject: string, to: string, from = EVE) =>
+const hand = (subject: string, to: string, { from = EVE, author = EVE } = {}) =>
   succeed(
     'curl',
     [
@@ -127,7 +129,7 @@ const hand = (subject: string, to: string, from = EVE) =>
       ],
       ...['--mail-from', from, '--mail-rcpt', to, '-T', '-'],
     ],
-    { input: Buffer.from(TEXT(subject, EVE), 'latin1') },
+    { input: Buffer.from(TEXT(subject, author), 'latin1') },
   )
 const log = (): string => readFileSync(postfix.log, 'utf8')
 
@@ -199,4 +201,21 @@ test('an address for the way back that somebody made up, or writes to', async ()
     assert.match(await session('', forged), /< 550 5\.1\.1 No such user here/, forged)
   assert.match(await session(EVE, real), /< 550 5\.7\.1 That address takes notices/)
   assert.match(await session('', real), /< 250 2\.0\.0 Accepted/)
+})
+
+test('what Exim brings in the name of a domain that rejects it is refused, sent on to nobody, and bounced in our words', async () => {
+  const bounce = () => exim.mail().find((text) => text.includes('\nSubject: in another name\n') && text.includes('550 5.7.26'))
+  const words = `550 5\\.7\\.26 Mail from bank\\.${ZONE.replace('.', '\\.')} has to pass SPF or DKIM for that domain, and this passes neither`
+  for (const to of [ANN, FAR, TEAM]) {
+    await hand('in another name', to, { author: `x@bank.${ZONE}` })
+    await until('a word of Exim', () =>
+      readFileSync(exim.log, 'utf8')
+        .split('\n')
+        .some((line) => line.includes(`** ${to} `) && new RegExp(words).test(line)),
+    )
+  }
+  await until('a bounce at Exim', () => bounce() !== undefined)
+  assert.match(bounce()!.replaceAll(/\s+/g, ' '), new RegExp(words))
+  for (const one of [ANN, FAR]) assert.ok(!(await inbox(one)).some((text) => text.includes('Subject: in another name')))
+  assert.ok(!postfix.mail().some((text) => text.includes('Subject: in another name')))
 })
