@@ -20,7 +20,7 @@ test('without a section what is forged is refused, for everybody; the example sh
 })
 
 test('each domain its own, sealers and own addresses', () => {
-  const parts = inboundOf(configOf('inbound: {dmarc: junk, domains: {B.test: mark}, trusted_sealers: [List.test]}'), {
+  const parts = inboundOf(configOf('inbound: {dmarc: junk, domains: {B.test: mark}, trusted_sealers: [List.test], exempt: [198.51.100.0/24]}'), {
     dns,
     hidden: ['172.17.0.1'],
     keysFor,
@@ -35,7 +35,7 @@ test('each domain its own, sealers and own addresses', () => {
     false,
     false,
   ])
-  assert.deepEqual(['172.17.0.1', '192.0.2.1'].map(parts.isHidden!), [true, false])
+  assert.deepEqual(['172.17.0.1', '198.51.100.7', '192.0.2.1'].map(parts.isHidden!), [true, true, false])
 })
 
 test('it can be switched off', () => {

@@ -19,9 +19,12 @@ export interface InboundSurroundings {
 
 /** undefined: it is not looked at. */
 export function inboundOf({ inbound = {} }: Config, { dns, hidden, keysFor }: InboundSurroundings): InboundParts | undefined {
-  const { authenticate = true, dmarc = DEFAULT, domains = {}, seal = true, trusted_sealers: sealers = [] } = inbound
+  const { authenticate = true, dmarc = DEFAULT, domains = {}, exempt = [], seal = true, trusted_sealers: sealers = [] } = inbound
   if (!authenticate) return undefined
   const byDomain = new Map(Object.entries(domains))
   const rules = { dmarc: (domain: string) => byDomain.get(domain) ?? dmarc, trustedSealers: new Set(sealers) }
-  return { dns, rules, isOwn: (address) => OWN.has(address), isHidden: (address) => hidden.includes(address), ...(seal && { keysFor }) }
+  // Servers that bring what others sent: of whom it comes their addresses say nothing.
+  const between = new Networks(exempt)
+  const isHidden = (address: string): boolean => hidden.includes(address) || between.has(address)
+  return { dns, rules, isOwn: (address) => OWN.has(address), isHidden, ...(seal && { keysFor }) }
 }
