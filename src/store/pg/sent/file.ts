@@ -76,7 +76,7 @@ export class SentCopies {
     const { account, mailbox } = m
     const { locked, index } = await lockAndCatchUp(tx, { indexes: this.#writer.indexes, on: m })
     const [row] = key ? await findCopies(tx, account, [key]) : []
-    const isThere = row?.mailbox === mailbox && index.find(row.uid) !== undefined
+    const isThere = row?.mailbox === mailbox && row.recent && index.find(row.uid) !== undefined
     const uid = isThere ? row.uid : locked.uidnext
     if (isThere) await writeAll(tx, { on: m, locked, done }, flagsOf(index, new Map([[uid, SEEN_FLAG]])))
     else {

@@ -85,7 +85,7 @@ export async function mergeAppend(tx: Tx, all: MergingLocked): Promise<Appended>
   const merged = new Map<number, Flags>()
   for (const [n, { flags }] of item.messages.entries()) {
     const row = rowOf(n)
-    const uid = isThere(row) && row.filed && row.uid !== all.except ? row.uid : undefined
+    const uid = isThere(row) && row.filed && row.recent && row.uid !== all.except ? row.uid : undefined
     if (uid === undefined) fresh.push(n)
     else merged.set(uid, union(merged.get(uid) ?? NO_FLAGS, flags))
     uids.push(uid ?? locked.uidnext + fresh.length - 1)
@@ -95,7 +95,7 @@ export async function mergeAppend(tx: Tx, all: MergingLocked): Promise<Appended>
   for (const n of fresh) {
     const row = rowOf(n)
     // Two copies by programs before the message is accepted: the first is the one that is found then.
-    const isElsewhere = !isThere(row) || row.uid === all.except
+    const isElsewhere = !isThere(row) || !row.recent || row.uid === all.except
     if (keys[n] && isElsewhere) await noteCopy(tx, m.account, keys[n], { mailbox: m.mailbox, uid: uids[n]! })
   }
   return { uidvalidity: locked.uidvalidity, uids: toRanges(uids), modseq: given.at(-1) ?? last }

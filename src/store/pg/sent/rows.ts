@@ -5,19 +5,21 @@ import type { Queryable } from '../pool.ts'
 import type { Statement } from '../rows.ts'
 import type { CopyKey } from './likeness.ts'
 
-/** Hours after its message was accepted in which a copy that a program appends is that of the server. */
+/** Hours in which two copies are one, from when the message was accepted; or from when a program appended its own, if that was before. */
 export const MERGE_HOURS = 24
 
 export interface CopyRow extends CopyKey {
   readonly mailbox: MailboxId
   readonly uid: number
-  /** Its message was accepted, within MERGE_HOURS. */
+  /** Within MERGE_HOURS. */
+  readonly recent: boolean
+  /** Its message was accepted. */
   readonly filed: boolean
 }
 
 const FIND: Statement = {
   name: 'sent_find',
-  text: `select s.message_id, s.likeness, s.mailbox_id, s.uid, coalesce(s.filed_at > now() - interval '${MERGE_HOURS} hours', false)
+  text: `select s.message_id, s.likeness, s.mailbox_id, s.uid, coalesce(s.filed_at, s.at) > now() - interval '${MERGE_HOURS} hours', s.filed_at is not null
          from unnest($2::bytea[], $3::bytea[]) g(message_id, likeness)
          join sent_copy s on s.account_id = $1 and s.message_id = g.message_id and s.likeness = g.likeness`,
 }
@@ -26,7 +28,7 @@ export async function findCopies(on: Queryable, account: AccountId, keys: readon
   const found: CopyRow[] = []
   await on.rows(FIND, [account, byteaArray(keys.map((k) => k.messageId)), byteaArray(keys.map((k) => k.likeness))], (row) => {
     const [messageId, likeness] = [Buffer.from(row.bytes()!), Buffer.from(row.bytes()!)]
-    found.push({ messageId, likeness, mailbox: row.int() as MailboxId, uid: row.long(), filed: row.int() === 1 })
+    found.push({ messageId, likeness, mailbox: row.int() as MailboxId, uid: row.long(), recent: row.int() === 1, filed: row.int() === 1 })
   })
   return found
 }
@@ -46,7 +48,8 @@ export async function knownIds(on: Queryable, account: AccountId, ids: readonly 
 const NOTE: Statement = {
   name: 'sent_note',
   text: `insert into sent_copy (account_id, message_id, likeness, mailbox_id, uid) values ($1, $2, $3, $4, $5)
-         on conflict (account_id, message_id, likeness) do update set mailbox_id = excluded.mailbox_id, uid = excluded.uid`,
+         on conflict (account_id, message_id, likeness) do update set mailbox_id = excluded.mailbox_id, uid = excluded.uid, at = now(),
+           filed_at = case when sent_copy.filed_at > now() - interval '${MERGE_HOURS} hours' then sent_copy.filed_at end`,
 }
 
 /** It is there from now on. */
