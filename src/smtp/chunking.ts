@@ -96,7 +96,8 @@ export class Chunking {
       if (!chunk.last && !stream.destroyed) {
         this.#awaited = true
         this.#connection.send(250, `2.0.0 ${chunk.size} octets received`)
-        parser.continue()
+        // Who does not read the answers is read no further.
+        this.#connection._whenWritable(() => parser.continue())
         return
       }
       this.#answers = true
@@ -138,7 +139,8 @@ export class Chunking {
     this.#then = undefined
     if (then) {
       this.#end()
-      then()
+      // Unless the client is gone.
+      if (this.#connection._parser) then()
     } else if (this.#answers && this.#outcome !== undefined) this.#answer(this.#outcome)
     else return false
     return true
@@ -151,6 +153,7 @@ export class Chunking {
       then()
       return
     }
+    this.#awaited = false
     this.#then = then
     this.#stream?.refuse(TAKEN_BACK)
   }

@@ -334,7 +334,8 @@ export class Connection extends SMTPConnection implements ChunkedConnection {
 
   /** See ChunkedConnection. */
   resume(): void {
-    if (!this.#commandDone() && this._parser) this._parser.continue()
+    const parser = this._parser
+    if (!this.#commandDone() && parser) this._whenWritable(() => parser.continue())
   }
 
   override _resetSession(): void {

@@ -302,6 +302,27 @@ test('told to stop: a message whose chunks come is finished', async () => {
   assert.equal(stored(server), 'Subject: a\r\n\r\nx\r\n')
 })
 
+const MOST = 24 * 1024 * 1024
+
+test('who does not read the answers is not read either', async () => {
+  for (const prepare of [withRecipient, greeted]) {
+    const server = await start({ limits: { badCommands: 1e9 } })
+    const client = await prepare(server)
+    client.socket.pause()
+    const piece = Buffer.from('BDAT 0\r\n'.repeat(8_000))
+    let sent = 0
+    while (sent < MOST) {
+      sent += piece.length
+      if (client.write(piece)) continue
+      const taken = new Promise((resolve) => client.socket.once('drain', () => resolve(true)))
+      if (!(await Promise.race([taken, sleep(1_500)]))) break
+    }
+    // What the sockets of both sides hold, and no more.
+    assert.ok(sent < MOST, String(sent))
+    client.close()
+  }
+})
+
 test('50 MB in chunks, without 50 MB of memory', async () => {
   const server = await start()
   const client = await withRecipient(server)
