@@ -1,6 +1,6 @@
 /** Postern and others in one network: each has an address with port 25 of its own, and all ask one validating resolver. Run by world.test.ts. */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -274,4 +274,28 @@ test('a TLSA record of another certificate, a server without TLS: the mail waits
   await sleep(OLD_RECORDS_MS)
   await cli('queue', 'retry', '--all')
   await until('mail at Postfix', () => postfix.mail().some(named(subject)))
+})
+
+test('a certificate of Postfix that is over: no matter where the record is of its key, and no mail where it is of an authority', async () => {
+  const between = root.give({ names: ['Between'], authority: true })
+  const anchor = `_25._tcp.${POSTFIX.hostname}. TLSA 2 0 1 ${createHash('sha256').update(new X509Certificate(between.cert).raw).digest('hex')}`
+  const steps = [
+    { pem: root.give({ names: ['elsewhere.test'], from: -10, to: -1 }), holds: true },
+    { pem: between.give({ names: [POSTFIX.hostname], from: -10, to: -1 }), tlsa: anchor, holds: false },
+    { pem: between.give({ names: [POSTFIX.hostname] }), tlsa: anchor, holds: true },
+  ]
+  const subjects = steps.map(() => randomBytes(6).toString('hex'))
+  for (const [i, { pem, tlsa = tlsaOf(POSTFIX, pem), holds }] of steps.entries()) {
+    writeFileSync(join(dir, `postfix-${i}.pem`), `${pem.key}${pem.cert}`, { mode: 0o600 })
+    await postfix.set('smtpd_tls_chain_files', join(dir, `postfix-${i}.pem`))
+    await dns.publish(records([tlsa]))
+    await sleep(OLD_CONNECTIONS_MS)
+    const before = server.output.length
+    await submit(subjects[i]!, `${POSTFIX.user}@${POSTFIX.domain}`)
+    // The domain waits after a no.
+    await cli('queue', 'retry', '--all')
+    const said = holds ? /"delivered"/ : /none that its TLSA records name/
+    await until(`step ${i}`, () => said.test(server.output.slice(before)) && postfix.mail().some(named(subjects[i]!)) === holds)
+  }
+  await until('all of it at Postfix, once', () => subjects.every((subject) => postfix.mail().filter(named(subject)).length === 1))
 })

@@ -7,6 +7,6 @@ import { eximMissing } from './exim.ts'
 
 const skip = netnsMissing || missing('postfix', 'knotd', 'unbound', 'opendkim', 'curl') || eximMissing
 
-test('mail to and from Postfix and Exim', { skip, timeout: 120_000 }, (t) =>
+test('mail to and from Postfix and Exim', { skip, timeout: 200_000 }, (t) =>
   runInLab(t, new URL('world.lab.ts', import.meta.url), { hosts: [], form: 'short', within: 110_000 }),
 )
