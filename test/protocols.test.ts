@@ -1,4 +1,4 @@
-/** What is announced, what src/rfc.ts says, what comments name and what docs/protocols.md shows are the same. UPDATE=1 rewrites the page. */
+/** What is announced, what src/rfc/ says, what comments name and what docs/protocols.md shows are the same. UPDATE=1 rewrites the page. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { hashPassword } from '../src/auth/password.ts'
 import { COMMANDS } from '../src/imap/commands/index.ts'
 import { EXTENSIONS } from '../src/imap/extensions/index.ts'
 import { choicesOf, createRegistry } from '../src/imap/registry.ts'
-import { RFCS } from '../src/rfc.ts'
+import { RFCS } from '../src/rfc/index.ts'
 import { type TestDatabase, testDatabase } from './support/postgres.ts'
 import { protocolsPage } from './support/protocols-page.ts'
 import { startServer, type TestServer } from './support/server.ts'

@@ -1,5 +1,5 @@
 /** docs/protocols.md, as the table of RFCs makes it. */
-import { RFCS, type RfcStatus } from '../../src/rfc.ts'
+import { RFCS, type RfcStatus } from '../../src/rfc/index.ts'
 
 const STATUS: Readonly<Record<RfcStatus, string>> = { full: 'yes', part: 'in part', words: 'words only' }
 
@@ -12,7 +12,7 @@ export function protocolsPage(): string {
   return [
     '# Protocols',
     '',
-    'Made of `src/rfc.ts`; change that, then run `UPDATE=1 npm test -- protocols`.',
+    'Made of `src/rfc/`; change that, then run `UPDATE=1 npm test -- protocols`.',
     '',
     '| RFC | Title | Done | What of it | Announced as |',
     '| --- | --- | --- | --- | --- |',

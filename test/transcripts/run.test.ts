@@ -12,7 +12,7 @@ import { COMMANDS as POP3_COMMANDS } from '../../src/pop3/commands/index.ts'
 import { createRegistry as createPop3Registry } from '../../src/pop3/registry.ts'
 import { CODES } from '../../src/pop3/reply.ts'
 import type { Session } from '../../src/pop3/session.ts'
-import { RFCS } from '../../src/rfc.ts'
+import { RFCS } from '../../src/rfc/index.ts'
 import { AFTER_DOWNLOAD, DEFAULT_POP3 } from '../../src/store/pop3-policy.ts'
 import { type ImapHouse, imapHouse } from '../support/imap.ts'
 import { ImapPlayer } from './imap-player.ts'
@@ -89,9 +89,9 @@ test('every command and every line of CAPA of POP3 has its dialogues, and its RF
   const announced = sessions.flatMap((one) => registry.capabilities(one)).map((line) => line.split(' ')[0]!)
   foldersAre('pop3', new Set([...announced, ...POP3_COMMANDS.map(({ name }) => name)]))
   const listed = new Set(RFCS.flatMap(({ pop3 = [] }) => pop3))
-  for (const name of announced) assert.ok(listed.has(name), `src/rfc.ts says nothing of ${name}`)
+  for (const name of announced) assert.ok(listed.has(name), `src/rfc/ says nothing of ${name}`)
   const numbers = new Set(RFCS.map(({ number }) => number))
-  for (const { name, rfc } of POP3_COMMANDS) assert.ok(numbers.has(Number(/^RFC (\d+)/.exec(rfc)?.[1])), `src/rfc.ts lacks ${name}'s ${rfc}`)
+  for (const { name, rfc } of POP3_COMMANDS) assert.ok(numbers.has(Number(/^RFC (\d+)/.exec(rfc)?.[1])), `src/rfc/ lacks ${name}'s ${rfc}`)
 })
 
 test('every response code, mechanism and policy of POP3 is in some dialogue', () => {

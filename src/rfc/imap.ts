@@ -1,0 +1,170 @@
+/** The RFCs of IMAP, by number. */
+import { type Rfc, rfc } from './rfc.ts'
+
+export const IMAP: readonly Rfc[] = [
+  rfc(1730, 'Internet Message Access Protocol, Version 4', 'words', 'the old names of FETCH items that IMAP4rev1 keeps'),
+  rfc(2086, 'IMAP4 ACL extension', 'words', 'its rights c and d, which stand for several of those of today'),
+  rfc(2177, 'IMAP4 IDLE command', 'full', 'IDLE', { imap: ['IDLE'] }),
+  rfc(2180, 'IMAP4 Multi-Accessed Mailbox Practice', 'full', 'a session goes on with the messages it was told of until it is told that they went'),
+  rfc(2342, 'IMAP4 Namespace', 'full', 'one’s own mailboxes, those of other users, public ones', { imap: ['NAMESPACE'] }),
+  rfc(2595, 'Using TLS with IMAP, POP3 and ACAP', 'part', 'STLS where POP3 without TLS is switched on: no login before it', { pop3: ['STLS'] }),
+  rfc(2971, 'IMAP4 ID Extension', 'full', 'ID', { imap: ['ID'] }),
+  rfc(3348, 'IMAP4 Child Mailbox Extension', 'full', '\\HasChildren and \\HasNoChildren', { imap: ['CHILDREN'] }),
+  rfc(3501, 'IMAP4rev1', 'full', 'every command, FETCH item and SEARCH key; STARTTLS is left out, as 993 speaks TLS from the first byte', {
+    imap: ['IMAP4rev1'],
+  }),
+  rfc(3502, 'IMAP MULTIAPPEND Extension', 'full', 'up to 32 messages in one APPEND, all or none', { imap: ['MULTIAPPEND'] }),
+  rfc(3516, 'IMAP4 Binary Content Extension', 'full', 'parts decoded, their sizes exact; APPEND of messages with NUL', { imap: ['BINARY'] }),
+  rfc(3691, 'IMAP UNSELECT command', 'full', 'UNSELECT', { imap: ['UNSELECT'] }),
+  rfc(
+    4314,
+    'IMAP4 Access Control List (ACL) Extension',
+    'full',
+    'identifiers are addresses of users, and anyone for public mailboxes only: a user’s own mailboxes are shared with those named. c is kx, d is te; p is kept and used by nothing. \\Seen is shared like every flag',
+    { imap: ['ACL', 'RIGHTS'] },
+  ),
+  rfc(4315, 'IMAP UIDPLUS extension', 'full', 'UID EXPUNGE, APPENDUID, COPYUID', { imap: ['UIDPLUS'] }),
+  rfc(4466, 'Collected Extensions to IMAP4 ABNF', 'words', 'where parameters and modifiers of commands stand'),
+  rfc(4469, 'IMAP CATENATE Extension', 'full', 'parts by URLs of this server', { imap: ['CATENATE'] }),
+  rfc(4616, 'The PLAIN SASL Mechanism', 'full', 'after TLS; the authorization identity is empty or the user', { imap: ['AUTH=PLAIN'] }),
+  rfc(4731, 'IMAP4 Extension to SEARCH Command for Controlling What Kind of Information Is Returned', 'full', 'RETURN (MIN MAX ALL COUNT)', {
+    imap: ['ESEARCH'],
+  }),
+  rfc(4959, 'IMAP Extension for SASL Initial Client Response', 'full', 'AUTHENTICATE with a first response', { imap: ['SASL-IR'] }),
+  rfc(4978, 'The IMAP COMPRESS Extension', 'full', 'DEFLATE, after login; limits count what comes out of it', { imap: ['COMPRESS=DEFLATE'] }),
+  rfc(5032, 'WITHIN Search Extension to the IMAP Protocol', 'full', 'YOUNGER and OLDER', { imap: ['WITHIN'] }),
+  rfc(5092, 'IMAP URL Scheme', 'part', 'URLs of messages and their parts on this server; no URLAUTH'),
+  rfc(5161, 'The IMAP ENABLE Extension', 'full', 'ENABLE', { imap: ['ENABLE'] }),
+  rfc(5182, 'IMAP Extension for Referencing the Last SEARCH Result', 'full', 'RETURN (SAVE) and `$` wherever a set of messages may stand', {
+    imap: ['SEARCHRES'],
+  }),
+  rfc(5255, 'Internet Message Access Protocol Internationalization', 'part', 'i;unicode-casemap; no languages and no other comparators', {
+    imap: ['I18NLEVEL=1'],
+  }),
+  rfc(
+    5256,
+    'Internet Message Access Protocol - SORT and THREAD Extensions',
+    'full',
+    'SORT and THREAD; of a message with more than 500 references, the first and the last of them count',
+    { imap: ['SORT', 'THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES'] },
+  ),
+  rfc(5258, 'IMAP LIST Command Extensions', 'full', 'LIST with selections, several patterns and RETURN; no mailbox is remote', {
+    imap: ['LIST-EXTENDED'],
+  }),
+  rfc(
+    5267,
+    'Contexts for IMAP4',
+    'full',
+    'SORT with RETURN; searches and sorts that are kept up to date, but those by sequence numbers, by `$`, of bodies and by relevancy: 10 a session, and 250,000 messages in all that are sorted; UPDATE may name what is to be fetched of new messages (RFC 5465 §7)',
+    { imap: ['ESORT', 'CONTEXT=SEARCH', 'CONTEXT=SORT'] },
+  ),
+  rfc(
+    5464,
+    'The IMAP METADATA Extension',
+    'part',
+    'notes of mailboxes and of the server, within limits; who asked by NOTIFY is told of changes, ENABLE METADATA is not taken',
+    {
+      imap: ['METADATA'],
+    },
+  ),
+  rfc(
+    5465,
+    'The IMAP NOTIFY Extension',
+    'full',
+    'all events but AnnotationChange; all groups that name a mailbox count, up to one with NONE; a RENAME of INBOX is told as a mailbox that was made; sequence numbers stay usable',
+    { imap: ['NOTIFY'] },
+  ),
+  rfc(
+    5530,
+    'IMAP Response Codes',
+    'part',
+    'AUTHENTICATIONFAILED, UNAVAILABLE, INUSE, LIMIT, ALREADYEXISTS, NONEXISTENT, CANNOT, SERVERBUG and others where they fit',
+  ),
+  rfc(5819, 'IMAP4 Extension for Returning STATUS Information in Extended LIST', 'full', 'each LIST line with its STATUS behind it', {
+    imap: ['LIST-STATUS'],
+  }),
+  rfc(5957, 'Display-Based Address Sorting for the IMAP4 SORT Extension', 'full', 'DISPLAYFROM and DISPLAYTO', { imap: ['SORT=DISPLAY'] }),
+  rfc(
+    6154,
+    'IMAP LIST Extension for Special-Use Mailboxes',
+    'full',
+    'always in LIST and LSUB; one mailbox of each use, and one use of each mailbox',
+    { imap: ['SPECIAL-USE', 'CREATE-SPECIAL-USE'] },
+  ),
+  rfc(
+    6203,
+    'IMAP4 Extension for Fuzzy Search',
+    'full',
+    'FUZZY: words in any order, with other endings, without their accents, and with one letter wrong from 5 letters on, in bodies from 8; RELEVANCY. Keys that name no text stay exact',
+    { imap: ['SEARCH=FUZZY'] },
+  ),
+  rfc(6851, 'IMAP MOVE Extension', 'full', 'MOVE and UID MOVE', { imap: ['MOVE'] }),
+  rfc(6855, 'IMAP Support for UTF-8', 'words', 'APPEND with UTF8 ( ), which RFC 9755 no longer has'),
+  rfc(
+    7162,
+    'IMAP Extensions: CONDSTORE and QRESYNC',
+    'full',
+    'one mod-sequence for each message, all mailboxes have them; expunges are known from the log, below its floor all UIDs that are absent are told',
+    { imap: ['CONDSTORE', 'QRESYNC'] },
+  ),
+  rfc(
+    7377,
+    'IMAP4 Multimailbox SEARCH Extension',
+    'full',
+    'ESEARCH; INBOX is the only one of "inboxes", and the selected mailbox alone is kept up to date',
+    { imap: ['MULTISEARCH'] },
+  ),
+  rfc(7628, 'A Set of SASL Mechanisms for OAuth', 'full', 'OAUTHBEARER, and XOAUTH2 which was before it; where an issuer is configured', {
+    imap: ['AUTH=OAUTHBEARER', 'AUTH=XOAUTH2'],
+  }),
+  rfc(7677, 'SCRAM-SHA-256 and SCRAM-SHA-256-PLUS SASL Mechanisms', 'full', 'in IMAP, POP3 and submission; -PLUS over TLS 1.3', {
+    imap: ['AUTH=SCRAM-SHA-256', 'AUTH=SCRAM-SHA-256-PLUS'],
+  }),
+  rfc(7888, 'IMAP4 Non-synchronizing Literals', 'full', 'LITERAL- before login, LITERAL+ after', { imap: ['LITERAL-', 'LITERAL+'] }),
+  rfc(7889, 'The IMAP APPENDLIMIT Extension', 'full', 'one limit for all mailboxes', { imap: ['APPENDLIMIT'] }),
+  rfc(8437, 'IMAP UNAUTHENTICATE Extension for Connection Reuse', 'full', 'UNAUTHENTICATE, announced after login', { imap: ['UNAUTHENTICATE'] }),
+  rfc(8438, 'IMAP Extension for STATUS=SIZE', 'full', 'from a counter', { imap: ['STATUS=SIZE'] }),
+  rfc(8440, 'IMAP4 Extension for Returning MYRIGHTS Information in Extended LIST', 'full', 'LIST … RETURN (MYRIGHTS)', { imap: ['LIST-MYRIGHTS'] }),
+  rfc(8474, 'IMAP Extension for Object Identifiers', 'full', 'MAILBOXID, EMAILID; THREADID is NIL, as threads are not put together', {
+    imap: ['OBJECTID'],
+  }),
+  rfc(8508, 'IMAP REPLACE Extension', 'full', 'REPLACE and UID REPLACE, in one transaction', { imap: ['REPLACE'] }),
+  rfc(8514, 'IMAP SAVEDATE Extension', 'full', 'the date of delivery, APPEND, COPY or MOVE, in UTC; never NIL', { imap: ['SAVEDATE'] }),
+  rfc(8970, 'IMAP4 Extension: Message Preview Generation', 'full', 'made when a message is stored; LAZY makes no difference', { imap: ['PREVIEW'] }),
+  rfc(9051, 'IMAP4rev2', 'full', 'beside IMAP4rev1, whose commands and RECENT stay; what differs begins with ENABLE IMAP4rev2', {
+    imap: ['IMAP4rev2'],
+  }),
+  rfc(
+    9208,
+    'IMAP QUOTA Extension',
+    'full',
+    'one root an account, STORAGE; the configuration sets it, so SETQUOTA is refused and QUOTASET not announced',
+    { imap: ['QUOTA', 'QUOTA=RES-STORAGE'] },
+  ),
+  rfc(9394, 'IMAP PARTIAL Extension for Paged SEARCH and FETCH', 'full', 'pages of a search and of a FETCH; of FETCH by sequence numbers too', {
+    imap: ['PARTIAL'],
+  }),
+  rfc(9585, 'IMAP Response Code for Command Progress Notifications', 'full', 'every 10 s, with numbers where a search reads messages', {
+    imap: ['INPROGRESS'],
+  }),
+  rfc(9586, 'IMAP Extension for Using and Returning Unique Identifiers Only', 'full', 'only where the configuration asks for it', {
+    imap: ['UIDONLY'],
+  }),
+  rfc(9590, 'IMAP Extension for Returning Mailbox METADATA in Extended LIST', 'full', 'each LIST line with its METADATA behind it', {
+    imap: ['LIST-METADATA'],
+  }),
+  rfc(
+    9755,
+    'IMAP Support for UTF-8',
+    'part',
+    'quoted strings and mailbox names as UTF-8 once enabled; messages with 8-bit headers are shown to, and taken from, clients that have not enabled it, as they are; CHARSET UTF-8 is taken from those that have, as Thunderbird sends it; a LOGIN in UTF-8 is understood',
+    { imap: ['UTF8=ACCEPT'] },
+  ),
+  rfc(
+    10022,
+    'IMAP UIDBATCHES Extension',
+    'full',
+    'only where the configuration asks for it; batches of 500 and more, exactly as large as asked for but for the last, 2,000 ranges an answer; messages that went and were not told yet count in none',
+    { imap: ['UIDBATCHES'] },
+  ),
+]
