@@ -111,7 +111,7 @@ function judgeSide(by: string, boxes: readonly Box[], { ledger, users }: Evidenc
   }
 }
 
-const keyIn = ({ user, box, uidvalidity, uid }: Place): string => `${user}/${box}/${uidvalidity}/${uid}`
+export const keyIn = ({ user, box, uidvalidity, uid }: Place): string => `${user}/${box}/${uidvalidity}/${uid}`
 
 /** A host's index, however it came to be, is what the database says. */
 function judgeLoads(bySql: readonly Box[], byHost: readonly Box[], tally: Tally): void {

@@ -173,7 +173,15 @@ test('a database that never had what is remembered is another one: each time it 
   const known = (await readMark(file))!
   const seen: Inbox[] = []
   for (let n = 1; n <= 2; n++) {
-    writeFileSync(file, JSON.stringify({ format: 1, ...known, incarnation: 10 * n, token: known.token.replace(/^./, String(n)) }))
+    writeFileSync(
+      file,
+      JSON.stringify({
+        format: 1,
+        ...known,
+        incarnation: 10 * n,
+        token: known.token.replace(/^./, (digit) => (Number.parseInt(digit, 16) ^ n).toString(16)),
+      }),
+    )
     await withStore(connect, file, async () => {})
     seen.push(await inboxOf(connect))
   }
