@@ -8,7 +8,9 @@ import type { Run, Site, Sizes, Workload } from './workloads.ts'
 
 /** Messages that RETR asks for in one run. */
 const RETRIEVED = 5
-const LOGINS = 3
+const LOGINS = 15
+/** Passes over the same messages in one run: one alone takes 50 ms where many are asked for at a time, and says more of the moment than of the server. */
+const PASSES = { lockStep: 5, pipelined: 25 }
 const WINDOW = 50
 
 const sure = (what: string, is: number, wanted: number): void => {
@@ -39,6 +41,8 @@ const octetsOf = (count: number): number => Array.from({ length: count }, (_, n)
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n + 1)
 const allLines = () => 'lines' as const
 
+const middle = (taken: readonly number[]): number => [...taken].sort((a, b) => a - b)[taken.length >> 1]!
+
 async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: number; readonly result: T }> {
   const started = performance.now()
   const result = await work()
@@ -46,7 +50,11 @@ async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: number; 
 }
 
 /** RETR of the first messages of the maildrop, on a connection that is logged in. */
-function retrieving(name: string, count: number, fetch: (client: Pop3Client, commands: readonly string[]) => Promise<Buffer>): Workload {
+function retrieving(
+  name: string,
+  { count, passes }: { count: number; passes: number },
+  fetch: (client: Pop3Client, commands: readonly string[]) => Promise<Buffer>,
+): Workload {
   const commands = numbers(count).map((n) => `RETR ${n}`)
   const octets = octetsOf(count)
   let client: Pop3Client | undefined
@@ -56,9 +64,14 @@ function retrieving(name: string, count: number, fetch: (client: Pop3Client, com
     writes: false,
     prepare: async ({ peer }) => void (client = await Pop3Client.login(peer.pop3, maildrops(peer).read)),
     async run(): Promise<Run> {
-      const { ms, result } = await timed(() => fetch(client!, commands))
-      verify(readReplies(result, allLines), count, octets)
-      return { figure: (count / ms) * 1000, operations: count }
+      const taken: number[] = []
+      for (let pass = 0; pass < passes; pass++) {
+        const { ms, result } = await timed(() => fetch(client!, commands))
+        // Taken apart while no clock runs.
+        verify(readReplies(result, allLines), count, octets)
+        taken.push(ms)
+      }
+      return { figure: (count / middle(taken)) * 1000, operations: count * passes }
     },
     clean: async () => client?.quit(),
   }
@@ -76,16 +89,18 @@ const listing = (messages: number, name: string): Workload => ({
   async run({ peer }): Promise<Run> {
     const taken: number[] = []
     for (let i = 0; i < LOGINS; i++) {
-      const { ms, result: client } = await timed(async () => {
-        const opened = await Pop3Client.login(peer.pop3, maildrops(peer).read)
-        for (const command of ['UIDL', 'LIST'])
-          await opened.one(command, 'lines').then((reply) => sure(command, readReplies(reply, allLines).lines, messages))
-        return opened
-      })
+      const started = performance.now()
+      const client = await Pop3Client.login(peer.pop3, maildrops(peer).read)
+      let ms = performance.now() - started
+      for (const command of ['UIDL', 'LIST']) {
+        const asked = await timed(() => client.one(command, 'lines'))
+        ms += asked.ms
+        sure(command, readReplies(asked.result, allLines).lines, messages)
+      }
       taken.push(ms)
       await client.quit()
     }
-    return { figure: taken.sort((a, b) => a - b)[LOGINS >> 1]!, operations: LOGINS }
+    return { figure: middle(taken), operations: LOGINS }
   },
 })
 
@@ -125,8 +140,12 @@ export function pop3Workloads({ messages }: Sizes): Workload[] {
   const n = count.toLocaleString('en')
   return [
     listing(messages, `POP3 login, UIDL, LIST of ${messages / 1000}k messages`),
-    retrieving(`POP3 RETR of ${n} × 5 KB, one after the other`, count, (client, commands) => client.lockStep(commands, allLines)),
-    retrieving(`POP3 RETR of ${n} × 5 KB, ${WINDOW} at a time`, count, (client, commands) => client.pipelined(commands, 'lines', WINDOW)),
+    retrieving(`POP3 RETR of ${n} × 5 KB, one after the other`, { count, passes: PASSES.lockStep }, (client, commands) =>
+      client.lockStep(commands, allLines),
+    ),
+    retrieving(`POP3 RETR of ${n} × 5 KB, ${WINDOW} at a time`, { count, passes: PASSES.pipelined }, (client, commands) =>
+      client.pipelined(commands, 'lines', WINDOW),
+    ),
     emptying(count, `POP3 RETR, DELE of ${n} × 5 KB, QUIT`),
   ]
 }
