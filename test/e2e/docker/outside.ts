@@ -57,7 +57,8 @@ export const sendByIpv6 = ({ run }: Engine, to: string, subject: string): Promis
     'curl',
     ['-sSk', '--ssl-reqd', `smtp://[${VPS.v6}]:25/client.remote.test`, '--mail-from', 'ann@remote.test', '--mail-rcpt', to, '-T', '-'],
     {
-      input: `Subject: ${subject}\r\n\r\nby the other protocol\r\n`,
+      // Without a From it would be junk.
+      input: `From: ann@remote.test\r\nSubject: ${subject}\r\n\r\nby the other protocol\r\n`,
     },
   )
 
