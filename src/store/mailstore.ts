@@ -157,7 +157,7 @@ export interface ImportedUidls {
 /** What may be asked of a content, beside its size. */
 export type ContentColumn = 'envelope' | 'bodystructure' | 'parts' | 'preview' | 'header' | 'body'
 
-/** Buffers below 16 KiB hold until the next row is asked for: copy what is kept longer. */
+/** Buffers below 16 KiB hold until the next row is asked for, or the reading is left: copy what is kept longer. */
 export interface ContentRow {
   readonly id: ContentId
   /** It no longer exists, and there is nothing else to be had of it. */
@@ -351,9 +351,9 @@ export interface MailStore {
 
   /**
    * Columns of contents, yielded in the order asked, in batches read ahead by at most 4 MiB. A content that no longer exists is yielded with its id only.
-   * Ids come from the access's own index or view, never from a client.
+   * Ids come from the access's own index or view, never from a client; each is taken when its batch is asked for.
    */
-  contents(a: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): Contents
+  contents(a: AccountAccess | MailboxAccess, ids: Iterable<ContentId>, want: readonly ContentColumn[]): Contents
   /**
    * One array for each probe: at the place of an id 0 where an index says that its content does not hold the text, 1 where that must be read. For whom 0 is said there, it is certain;
    * whatever is not indexed is 1. At most some ten thousand ids at a time, for the sake of memory.

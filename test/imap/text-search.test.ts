@@ -37,7 +37,8 @@ async function search(a: AccountAccess, key: SearchKey, blind = false): Promise<
   await using mailbox = await store.select(await store.open(a, 'INBOX', true), unwatched)
   let read = 0
   const counted: Pick<MailStore, 'contents' | 'read' | 'narrow'> = {
-    contents(access, ids, want) {
+    contents(access, asked, want) {
+      const ids = [...asked]
       read += ids.length
       return store.contents(access, ids, want)
     },

@@ -97,7 +97,7 @@ export class MadeMailbox {
     if (options.recent) this.selected.addRecent(...options.recent)
     const limit = options.bodyLimit ?? Number.POSITIVE_INFINITY
     this.store = {
-      contents: (_access, ids, want) => inBatches(() => this.#contents(ids, want, limit)),
+      contents: (_access, ids, want) => inBatches(() => this.#contents([...ids], want, limit)),
       read: (_access, id, from, to) => this.#read(Number(id), from, to),
       flags: (_access, uids, op) => this.#flags(uids, op),
       narrow: async (_access, ids, probes) => probes.map((probe) => Uint8Array.from(ids, (id) => (this.#mayHold(Number(id), probe) ? 1 : 0))),

@@ -49,7 +49,8 @@ function statementFor(want: readonly ContentColumn[]): Statement {
 
 export interface ContentRows {
   readonly account: AccountId
-  readonly ids: readonly ContentId[]
+  /** Each is taken when its batch is asked for. */
+  readonly ids: Iterable<ContentId>
   readonly want: readonly ContentColumn[]
   /** Sees each batch before anybody else does. */
   readonly complete?: (batch: ContentBatch) => Promise<void>
@@ -58,7 +59,7 @@ export interface ContentRows {
 /** See `MailStore.contents`; whoever asks may. */
 export async function* readBatches(pool: Pool, { account, ids, want, complete }: ContentRows): AsyncGenerator<ContentBatch> {
   const statement = statementFor(want)
-  let at = 0
+  const following = ids[Symbol.iterator]()
   let size = FIRST_BATCH
   const load = async (batch: ContentBatch, asked: readonly ContentId[]): Promise<ContentBatch> => {
     const { rows } = batch
@@ -70,23 +71,40 @@ export async function* readBatches(pool: Pool, { account, ids, want, complete }:
   }
   const ahead: Promise<ContentBatch>[] = []
   const fill = () => {
-    while (at < ids.length && ahead.length < READ_AHEAD) {
-      const asked = ids.slice(at, at + size)
-      at += asked.length
+    while (ahead.length < READ_AHEAD) {
+      const asked = nextOf(following, size)
+      if (asked.length === 0) return
       const loading = load(new ContentBatch(asked, want), asked)
       // It is awaited later, or never when the reader leaves early.
       loading.catch(() => {})
       ahead.push(loading)
     }
   }
-  fill()
-  while (ahead.length > 0) {
-    const batch = await ahead.shift()!
+  try {
     fill()
-    yield batch
-    // A reader that leaves early may still look at its row: then the blocks are left to the collector.
-    batch.rows.release()
+    while (ahead.length > 0) {
+      const batch = await ahead.shift()!
+      try {
+        fill()
+        yield batch
+      } finally {
+        batch.rows.release()
+      }
+    }
+  } finally {
+    // What a reader that leaves early did not take.
+    for (const loading of ahead) loading.then(({ rows }) => rows.release()).catch(() => {})
   }
+}
+
+function nextOf<T>(following: Iterator<T>, count: number): T[] {
+  const taken: T[] = []
+  while (taken.length < count) {
+    const next = following.next()
+    if (next.done) break
+    taken.push(next.value)
+  }
+  return taken
 }
 
 export interface OctetRange {

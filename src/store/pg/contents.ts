@@ -13,14 +13,14 @@ import { mayRead } from './sharing.ts'
 import { STRUCTURE_VERSION, type Staged } from './stage.ts'
 import { renewStructures } from './structures.ts'
 
-export const readContents = (pool: Pool, by: AccountAccess | MailboxAccess, ids: readonly ContentId[], want: readonly ContentColumn[]): Contents =>
+export const readContents = (pool: Pool, by: AccountAccess | MailboxAccess, ids: Iterable<ContentId>, want: readonly ContentColumn[]): Contents =>
   inBatches(() => batches(pool, by, ids, want))
 
 /** Structures of an older version are made anew before anybody sees them, so that what one command says of a message fits what the next one says. */
 async function* batches(
   pool: Pool,
   by: AccountAccess | MailboxAccess,
-  ids: readonly ContentId[],
+  ids: Iterable<ContentId>,
   want: readonly ContentColumn[],
 ): AsyncGenerator<ContentBatch> {
   await mayRead(pool, by)

@@ -6,8 +6,8 @@
 export const BLOCK_BYTES = 128 * 1024
 /** From here on a row has memory of its own and keeps it: see ContentRow. Output sends long fields without a copy. */
 const OWN_BYTES = 16 * 1024
-/** Blocks kept for the next batch, whoever reads it: 3 MiB. New ones would be mapped, and touched page by page, for each reader. */
-export const MAX_SPARE = 24
+/** Blocks kept for the next batch, whoever reads it: 4 MiB, as the batches of one reader need them. New ones would be mapped, and touched page by page, for each reader. */
+export const MAX_SPARE = 32
 const spare: Buffer[] = []
 
 /** The rows of one batch. */
@@ -76,7 +76,7 @@ export class KeptRows {
 
   /** Nobody looks at the batch any more. */
   release(): void {
-    for (const block of this.#mine) if (spare.length < MAX_SPARE) spare.push(block)
+    for (const block of this.#mine.splice(0)) if (spare.length < MAX_SPARE) spare.push(block)
   }
 }
 
