@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { MailboxAccess } from '../store/access.ts'
 import { inBatches } from '../store/batches.ts'
 import type { MailStore } from '../store/mailstore.ts'
+import type { ContentId } from '../store/types.ts'
 import { Maildrop } from './maildrop.ts'
 import { firstLines, ReadAhead, topOfMessage } from './message.ts'
 
@@ -62,14 +63,34 @@ test('the body is read only as far as it is needed', async () => {
   assert.equal(pieces, 2)
 })
 
-test('what was read ahead is there at once: a promise for each batch, and none for a message', async () => {
-  const count = 400
-  const batch = 100
-  const statements: number[] = []
-  const contents: MailStore['contents'] = (_, ids) =>
+const BATCH = 100
+const BATCHES_AHEAD = 2
+
+/** A maildrop whose contents are their numbers as text, read as the store reads them: ids are taken batch by batch, somewhat ahead. */
+function numbered(count: number) {
+  const statements: number[][] = []
+  const contents: MailStore['contents'] = (_, asked) =>
     inBatches(async function* () {
-      statements.push(ids.length)
-      for (let at = 0; at < ids.length; at += batch) yield ids.slice(at, at + batch).map((id) => ({ id, header: Buffer.from(`${id}`) }))
+      const ids = asked[Symbol.iterator]()
+      const statement: number[] = []
+      statements.push(statement)
+      const ahead: ContentId[][] = []
+      for (;;) {
+        while (ahead.length < BATCHES_AHEAD) {
+          const batch: ContentId[] = []
+          while (batch.length < BATCH) {
+            const next = ids.next()
+            if (next.done) break
+            batch.push(next.value)
+          }
+          if (batch.length === 0) break
+          statement.push(batch.length)
+          ahead.push(batch)
+        }
+        const batch = ahead.shift()
+        if (!batch) return
+        yield batch.map((id) => ({ id, header: Buffer.from(`${id}`) }))
+      }
     })
   const maildrop = new Maildrop({} as MailboxAccess, {
     uids: new Uint32Array(count),
@@ -82,11 +103,36 @@ test('what was read ahead is there at once: a promise for each batch, and none f
   })
   const ahead = new ReadAhead({ contents } as unknown as MailStore, maildrop, ['header'])
   let promises = 0
-  for (let n = 1; n <= count; n++) {
-    const taken = ahead.take(maildrop.entry(n))
+  const take = async (number: number): Promise<void> => {
+    const taken = ahead.take(maildrop.entry(number))
     if (taken instanceof Promise) promises++
-    assert.equal(String((await taken).header), `${n}`)
+    assert.equal(String((await taken).header), `${number}`)
   }
-  assert.deepEqual(statements, [1, count - 1])
-  assert.equal(promises, 1 + count / batch)
+  return { maildrop, ahead, statements, take, promises: () => promises }
+}
+
+test('what was read ahead is there at once: a promise for each batch, and none for a message', async () => {
+  const { take, statements, promises } = numbered(1400)
+  for (let n = 1; n <= 1400; n++) await take(n)
+  assert.deepEqual(statements, [[1], [...new Array<number>(13).fill(BATCH), 99]])
+  assert.equal(promises(), 1 + 14)
+})
+
+test('what is deleted is not read ahead, and who goes elsewhere gets what is there', async () => {
+  const { take, maildrop, statements } = numbered(1000)
+  for (const n of [2, 5, 6]) maildrop.delete(n)
+  for (const n of [1, 3, 4, 7, 8]) await take(n)
+  assert.deepEqual(statements, [[1], [1], [BATCH, BATCH]], 'a number that was left out may be a jump, the next one goes on')
+  maildrop.delete(9)
+  for (const n of [10, 11, 900, 10, 12, 13]) await take(n)
+  assert.deepEqual(statements.slice(3), [[1], [BATCH, BATCH], [1], [1], [1], [BATCH, BATCH]])
+})
+
+test('only a few batches are asked for before they are taken, and nothing once it is closed', async () => {
+  const { take, ahead, statements } = numbered(100_000)
+  for (const n of [1, 2, 3]) await take(n)
+  assert.deepEqual(statements, [[1], [BATCH, BATCH]])
+  ahead.close()
+  await new Promise(setImmediate)
+  assert.deepEqual(statements, [[1], [BATCH, BATCH]])
 })

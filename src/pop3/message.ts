@@ -1,18 +1,18 @@
 /** The octets of messages for RETR and TOP, read ahead for a client that asks for one after the other and waits for each. */
 import type { ContentColumn, ContentRow, MailStore } from '../store/mailstore.ts'
+import type { ContentId } from '../store/types.ts'
 import type { Entry, Maildrop } from './maildrop.ts'
 import { No } from './reply.ts'
 
-/** Messages that one read-ahead goes through; the store bounds the octets. */
-const AHEAD = 500
 const LF = 10
 
 interface Run {
-  readonly entries: readonly Entry[]
+  /** Numbers of the messages whose rows were asked for; what lies before `at` was taken. A few batches of the store's. */
+  readonly numbers: number[]
+  at: number
   readonly batches: AsyncGenerator<Iterable<ContentRow>>
   /** What is left of a batch. */
   rows: Iterator<ContentRow>
-  at: number
 }
 
 /** The row of a message that is there: valid until the next one is taken. */
@@ -34,11 +34,10 @@ export class ReadAhead {
 
   /** At once where it was read already. Throws or rejects with No when the content is gone. */
   take(entry: Entry): Taken | Promise<Taken> {
-    if (this.#run?.entries[this.#run.at]?.number !== entry.number) this.#run = this.#start(entry)
+    if (this.#run?.numbers[this.#run.at] !== entry.number) this.#run = this.#start(entry)
     const run = this.#run
-    run.at++
     const next = run.rows.next()
-    return next.done ? this.#more(run, entry) : this.#there(entry, next.value)
+    return next.done ? this.#more(run, entry) : this.#there(run, entry, next.value)
   }
 
   /** Forgets what was read ahead. */
@@ -49,10 +48,11 @@ export class ReadAhead {
 
   #start(entry: Entry): Run {
     this.close()
-    const isNext = entry.number === this.#last + 1 && this.#last > 0
-    const entries = isNext ? this.#following(entry.number) : [entry]
-    const ids = entries.map(({ content }) => content)
-    return { entries, batches: this.#store.contents(this.#maildrop.access, ids, this.#want).batches(), rows: [][Symbol.iterator](), at: 0 }
+    const numbers: number[] = []
+    const goesOn = entry.number === this.#last + 1 && this.#last > 0
+    const ids = this.#contents(numbers, entry.number, goesOn ? this.#maildrop.count : entry.number)
+    const batches = this.#store.contents(this.#maildrop.access, ids, this.#want).batches()
+    return { numbers, at: 0, batches, rows: [][Symbol.iterator]() }
   }
 
   /** The first row of the next batch. */
@@ -61,9 +61,11 @@ export class ReadAhead {
       for (;;) {
         const batch = await run.batches.next()
         if (batch.done) throw new Error('the store told of fewer contents than were asked for')
+        run.numbers.splice(0, run.at)
+        run.at = 0
         run.rows = batch.value[Symbol.iterator]()
         const first = run.rows.next()
-        if (!first.done) return this.#there(entry, first.value)
+        if (!first.done) return this.#there(run, entry, first.value)
       }
     } catch (err) {
       // What failed once gives nothing more.
@@ -72,17 +74,20 @@ export class ReadAhead {
     }
   }
 
-  #there(entry: Entry, row: ContentRow): Taken {
+  #there(run: Run, entry: Entry, row: ContentRow): Taken {
+    run.at++
     this.#last = entry.number
     if (row.gone) throw new No('This message is not there any more')
     return row as Taken
   }
 
-  #following(number: number): Entry[] {
-    const entries: Entry[] = []
-    for (let next = number; next <= this.#maildrop.count && entries.length < AHEAD; next++)
-      if (!this.#maildrop.isDeleted(next)) entries.push(this.#maildrop.entry(next))
-    return entries
+  /** Of the messages with these numbers that are not marked as deleted, one after the other as the store asks for them. */
+  *#contents(numbers: number[], from: number, to: number): Generator<ContentId> {
+    for (let number = from; number <= to; number++) {
+      if (this.#maildrop.isDeleted(number)) continue
+      numbers.push(number)
+      yield this.#maildrop.entry(number).content
+    }
   }
 }
 

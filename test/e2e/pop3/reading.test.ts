@@ -130,7 +130,7 @@ test('a message that cannot be read to its end ends the connection before the la
 test('a message that is gone is an error, and the session goes on', async () => {
   const nothing: MailStore['contents'] = (_, ids) =>
     inBatches(async function* () {
-      yield ids.map((id) => ({ id, gone: true }))
+      yield Array.from(ids, (id) => ({ id, gone: true }))
     })
   const store = new Proxy(house.store, { get: (target, verb) => (verb === 'contents' ? nothing : Reflect.get(target, verb)) })
   const client = await Client.login(house, await house.serve({ store }), 'anna')
