@@ -309,3 +309,76 @@ test('two reads at once are a fault of the caller', async () => {
   void reader.readLine(10)
   await assert.rejects(reader.readLine(10), /two reads/)
 })
+
+test('each line is given in the turn in which it came, until one is enough', async () => {
+  const wire = new Wire()
+  const reader = new LineReader(wire)
+  const given: string[] = []
+  const take = (line: Buffer): string | undefined => (given.push(String(line)) === 4 ? 'enough' : undefined)
+  const reading = reader.each({ max: 100, take })
+  for (const [piece, sofar] of [
+    ['on', []],
+    ['e\r\ntwo\r\nth', ['one', 'two']],
+    ['ree\r\n', ['one', 'two', 'three']],
+    ['four\r\nfive\r\n', ['one', 'two', 'three', 'four']],
+  ] as const) {
+    wire.say(piece)
+    // Streams hand on in the next turn what was pushed; from there on no promise is between.
+    await new Promise((resolve) => process.nextTick(resolve))
+    assert.deepEqual(given, sofar)
+  }
+  assert.equal(await reading, 'enough')
+  assert.equal(String(await reader.readLine(100)), 'five')
+})
+
+test('who takes a line may read the next ones by itself', async () => {
+  const wire = new Wire()
+  const reader = new LineReader(wire)
+  const take = async (line: Buffer): Promise<string> => `${line} then ${await reader.readLine(100)}`
+  const reading = reader.each({ max: 100, take })
+  wire.say('first\r\nsec')
+  await new Promise(setImmediate)
+  wire.say('ond\r\n')
+  assert.equal(await reading, 'first then second')
+})
+
+test('what the taker throws ends the reading; the lines behind are there still', async () => {
+  const wire = new Wire()
+  const reader = new LineReader(wire)
+  const refuse = (): never => {
+    throw new Error('not this one')
+  }
+  const refused = assert.rejects(reader.each({ max: 100, take: refuse }), /not this one/)
+  wire.say('bad\r\ngood\r\n')
+  await refused
+  assert.equal(String(await reader.readLine(100)), 'good')
+})
+
+test('the time that each line may take begins anew with it', async () => {
+  const wire = new Wire()
+  const reader = new LineReader(wire)
+  const lines: string[] = []
+  const patience = 400
+  const reading = assert.rejects(reader.each({ max: 100, idleMs: () => patience, take: (line) => void lines.push(String(line)) }), IdleTimeout)
+  const started = performance.now()
+  for (let n = 0; n < 5; n++) {
+    await new Promise((resolve) => setTimeout(resolve, patience / 4))
+    wire.say(`${n}\r\n`)
+  }
+  await reading
+  assert.equal(lines.length, 5)
+  assert.ok(performance.now() - started >= patience * 2)
+})
+
+test('each ends with the stream, and with stop', async () => {
+  const wire = new Wire()
+  const seen: string[] = []
+  const ended = new LineReader(wire).each({ max: 100, take: (line) => void seen.push(String(line)) })
+  wire.say('a\r\nb').push(null)
+  assert.equal(await ended, undefined)
+  assert.deepEqual(seen, ['a'])
+  const stop = new AbortController()
+  const stopped = new LineReader(new Wire(), { stop: stop.signal }).each({ max: 100, take: () => 'never' })
+  stop.abort()
+  assert.equal(await stopped, undefined)
+})

@@ -51,10 +51,20 @@ export interface LineReaderOptions {
 }
 
 interface Wait {
-  readonly resolve: () => void
-  readonly reject: (why: unknown) => void
-  readonly due: number
+  /** More came, or nothing will: whether the read is done by that. */
+  attempt(): boolean
+  reject(why: unknown): void
+  due: number
   readonly late: () => Error
+}
+
+export interface EachOptions<T> {
+  /** Octets of a line at most. */
+  readonly max: number
+  /** How long each line may take, asked before each. */
+  readonly idleMs?: () => number
+  /** What it returns ends the reading. */
+  take(line: Buffer): T | undefined
 }
 
 export class LineReader {
@@ -94,14 +104,39 @@ export class LineReader {
    * undefined: the stream ended (what is left without a line end is dropped), the socket was destroyed, or `stop` aborted.
    * Throws LineTooLong, after which the input is of no more use; IdleTimeout when the line is not complete within `idleMs`, however many octets of it came.
    */
-  async readLine(max: number, { idleMs }: { idleMs?: number } = {}): Promise<Buffer | undefined> {
-    let due: number | undefined
-    for (;;) {
-      const line = this.nextLine(max)
-      if (line || this.#ended || this.#stop?.aborted) return line
-      due ??= idleMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + idleMs
-      await this.#more(due, () => new IdleTimeout(idleMs ?? 0))
+  readLine(max: number, { idleMs }: { idleMs?: number } = {}): Promise<Buffer | undefined> {
+    return this.each({ max, take: (line) => line, ...(idleMs !== undefined && { idleMs: () => idleMs }) })
+  }
+
+  /**
+   * Gives each line to `take` in the turn in which it came, as `readLine` reads it, until `take` returns something: resolves with that, or with undefined where
+   * `readLine` does. Rejects as that does, and with what `take` throws. For who answers most lines at once: a client that waits for each answer has it sooner.
+   */
+  each<T>({ max, take, idleMs }: EachOptions<T>): Promise<T | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()
+    const now = performance.now()
+    let allowed = idleMs?.() ?? Number.POSITIVE_INFINITY
+    const attempt = (): boolean => {
+      try {
+        for (;;) {
+          const line = this.nextLine(max)
+          const taken = line && take(line)
+          const isOver = !line && (this.#ended || this.#stop?.aborted)
+          if (taken !== undefined || isOver) {
+            resolve(taken)
+            return true
+          }
+          if (!line) return false
+          if (idleMs) wait.due = performance.now() + (allowed = idleMs())
+        }
+      } catch (err) {
+        reject(err)
+        return true
+      }
     }
+    const wait: Wait = { attempt, reject, due: now + allowed, late: () => new IdleTimeout(allowed) }
+    if (!attempt()) this.#await(wait)
+    return promise
   }
 
   /** `readLine` for who does not wait: undefined where there is no whole line yet, too. */
@@ -230,18 +265,29 @@ export class LineReader {
   readonly #wake = (): void => {
     const wait = this.#wait
     this.#wait = undefined
-    wait?.resolve()
+    // What it gave a line to may read on by itself, but is no longer waited for here then.
+    if (wait && !wait.attempt()) this.#wait = wait
   }
 
   /** Waits for more input, the end, or `stop`; rejects with `late()` at `due`. */
   #more(due: number, late: () => Error): Promise<void> {
-    if (this.#wait) throw new Error('two reads at once on one connection')
-    if (due <= performance.now()) return Promise.reject(late())
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#wait = { resolve, reject, due, late }
-    this.#relax()
-    this.#arm(due)
+    const attempt = (): boolean => {
+      resolve()
+      return true
+    }
+    this.#await({ attempt, reject, due, late })
     return promise
+  }
+
+  #await(wait: Wait): void {
+    if (this.#wait) wait.reject(new Error('two reads at once on one connection'))
+    else if (wait.due <= performance.now()) wait.reject(wait.late())
+    else {
+      this.#wait = wait
+      this.#relax()
+      this.#arm(wait.due)
+    }
   }
 
   #relax(): void {

@@ -46,6 +46,27 @@ test('pieces are gathered into one write, in order, at flush and not before', as
   assert.equal(out.queued, 0)
 })
 
+test('send gives it to the socket in the same turn, and is a promise only where that must be waited for', async () => {
+  const sink = new Sink()
+  const out = new Output(sink)
+  out.write('at once')
+  assert.equal(out.send(), undefined)
+  assert.equal(sink.text, 'at once')
+  sink.open = false
+  out.write(', taken later')
+  assert.equal(out.send(), undefined, 'the socket has it')
+  out.write(', after that')
+  const sending = out.send()
+  assert.ok(sending, 'the socket holds a piece that it was given before')
+  sink.open = true
+  sink.release()
+  await sending
+  assert.equal(sink.text, 'at once, taken later, after that')
+  sink.destroy()
+  out.write('to nobody')
+  await assert.rejects(async () => out.send(), Disconnected)
+})
+
 test('write and flush again before the first flush is awaited', async () => {
   const sink = new Sink()
   const out = new Output(sink)

@@ -13,6 +13,7 @@ const SMALL_REPLY = 4 * 1024
 /** Blocks kept for the next writer, whichever session it is. */
 const MAX_SPARE = 32
 const spare: Buffer[] = []
+const SENT = Promise.resolve()
 
 /** A client took nothing for STALL_MS. A piece is at most BLOCK octets, so it must take about 1 KiB a second. */
 export class WriteStalled extends Error {
@@ -86,9 +87,20 @@ export class Output {
    * Rejects Disconnected when the connection is closed, WriteStalled (and destroys the socket) when the client takes nothing for a minute.
    */
   flush(): Promise<void> {
+    return this.send() ?? SENT
+  }
+
+  /** `flush`, for who goes on in the same turn where there is nothing to wait for: then undefined. */
+  send(): Promise<void> | undefined {
     if (this.#flushing) return this.#flushing
+    const socket = this.#socket
+    if (this.#pieces.length === 0 && this.#used > 0 && socket.writable && !socket.destroyed && socket.writableLength === 0) {
+      this.#seal()
+      this.#send(this.#pieces[0]!)
+      return undefined
+    }
     const done = this.#drain()
-    // Most often it is done by now, and what is written next needs a flush of its own.
+    // It may be done by now, and what is written next needs a flush of its own.
     if (this.#draining) this.#flushing = done
     return done
   }

@@ -2,8 +2,7 @@
 import { saslPrep } from '../auth/saslprep.ts'
 import { Bad } from './reply.ts'
 
-// Far beyond any maildrop, and exact as a number.
-const MAX_DIGITS = 15
+const ZERO = 0x30
 
 export function noArgument(argument: string): undefined {
   if (withoutSpaces(argument) !== '') throw new Bad('This command takes no argument')
@@ -38,7 +37,12 @@ export function credential(argument: string): string {
 
 /** More digits than any message has read as a number that none has. */
 function digits(text: string, otherwise: string): number {
-  if (!/^[0-9]+$/.test(text)) throw new Bad(otherwise)
-  const significant = text.replace(/^0+/, '')
-  return significant.length > MAX_DIGITS ? Number.MAX_SAFE_INTEGER : Number(significant)
+  if (text === '') throw new Bad(otherwise)
+  let number = 0
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - ZERO
+    if (digit < 0 || digit > 9) throw new Bad(otherwise)
+    number = Math.min(number * 10 + digit, Number.MAX_SAFE_INTEGER)
+  }
+  return number
 }

@@ -2,7 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { IdleTimeout, LineTooLong } from '../net/lines.ts'
 import { BLOCK } from '../net/output.ts'
-import { dispatch, endsConnection } from './dispatch.ts'
+import { dispatch, endsConnection, type Next } from './dispatch.ts'
 import type { Registry } from './registry.ts'
 import { errLine } from './reply.ts'
 import type { Session } from './session.ts'
@@ -29,23 +29,24 @@ export async function converse(session: Session, registry: Registry): Promise<'s
 
 async function exchange(session: Session, registry: Registry): Promise<'start TLS' | 'end'> {
   const { lines, out } = session
-  const max = session.services.limits.line
-  for (let n = 1; ; n++) {
-    if (n % IN_A_ROW === 0) await turn()
-    if (out.queued >= BLOCK) await session.flush()
-    let line = lines.nextLine(max)
-    if (!line) {
-      // Answers to commands that were sent together go out together.
-      await session.flush()
-      line = await lines.readLine(max, { idleMs: session.patience })
-      if (!line) return 'end'
-    }
-    // Nothing is waited for where the answer is at hand.
+  let inRow = 0
+  // Nothing is waited for where the answer is at hand, and answers to commands that were sent together go out together.
+  const take = (line: Buffer): Next | Promise<Next> | undefined => {
     const answered = dispatch(session, registry, line.toString('utf8'))
-    const next = typeof answered === 'string' ? answered : await answered
-    if (next !== 'go on') return next
+    if (answered !== 'go on') return answered
+    if (++inRow % IN_A_ROW === 0) return turn(answered)
+    const isDue = out.queued >= BLOCK || !lines.lineReady
+    return isDue ? session.send()?.then(goOn) : undefined
+  }
+  const reading = { max: session.services.limits.line, idleMs: () => session.patience, take }
+  for (;;) {
+    if (!lines.lineReady) await session.flush()
+    const next = await lines.each(reading)
+    if (next !== 'go on') return next ?? 'end'
   }
 }
+
+const goOn = () => 'go on' as const
 
 async function sayEnd(session: Session, err: unknown): Promise<void> {
   const { log, out } = session

@@ -39,7 +39,7 @@ export interface Registry {
 export function createRegistry(commands: readonly AnyCommand[], behaviours: readonly Behaviour[] = BEHAVIOURS): Registry {
   const byName = new Map(commands.map((command) => [command.name, command]))
   return {
-    command: (name) => byName.get(name.toUpperCase()),
+    command: (name) => byName.get(name) ?? byName.get(name.toUpperCase()),
     capabilities: (session) => [
       // What is refused before TLS is not announced before it; commands of a maildrop are, as they are before login.
       ...commands.flatMap(({ capability = [], beforeTls, states }) =>

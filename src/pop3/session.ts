@@ -138,7 +138,19 @@ export class Session {
 
   /** Gives what was written to the client's connection. */
   async flush(): Promise<void> {
-    await this.out.flush()
+    await this.send()
+  }
+
+  /** `flush`, for who goes on in the same turn where there is nothing to wait for: then undefined. */
+  send(): Promise<void> | undefined {
+    const sending = this.out.send()
+    if (sending) return sending.then(this.#wasSent)
+    this.#wasSent()
+    return undefined
+  }
+
+  readonly #wasSent = (): void => {
+    if (this.#unsent.length === 0) return
     for (const then of this.#unsent.splice(0)) then()
   }
 
