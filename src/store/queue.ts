@@ -160,8 +160,8 @@ export interface Queued {
 
 export interface Queue {
   /**
-   * Durable when it resolves. `content` was staged for `a`. `attempt` names what was sent and by whom: a second time is a retry, `again`, and writes nothing, until
-   * `confirm` was called or for 5 days. Throws Unavailable.
+   * Durable when it resolves. `content` was staged for `a`. `attempt` names what was sent and by whom: a second time to somebody is a retry, and writes nothing for him, until
+   * `confirm` was called or for 5 days; `again`: nobody was left. Throws Unavailable.
    */
   enqueue(a: AccountAccess, content: StagedContent, mail: NewOutbound, attempt: string): Promise<Queued>
   /** Recipients that the account sent to in this hour and in the last 24. */

@@ -121,6 +121,25 @@ test('a retry writes nothing until the client was seen to have heard; a message 
   assert.equal(size, body.length)
 })
 
+test('the same text for others, by a client that splits its recipients, is queued for them; a retry of either part for nobody', async () => {
+  const text = Buffer.from('Subject: to many\r\n\r\nhello\r\n')
+  const send = async (...addresses: string[]) =>
+    queue.enqueue(anna, await stage(store, anna, text), mail(addresses.map((address) => to(address))), 'split')
+  const waiting = async (): Promise<string[]> => (await queue.list({ limit: 10 })).map(({ address }) => address).sort()
+  const [first, second] = await Promise.all([send('a@one.test', 'b@one.test'), send('c@one.test', 'd@two.test')])
+  assert.deepEqual([first.again, second.again], [false, false])
+  assert.deepEqual(await waiting(), ['a@one.test', 'b@one.test', 'c@one.test', 'd@two.test'])
+  // Nobody knows whether it was heard: part of it again, all of the other, and one more.
+  assert.deepEqual([(await send('b@one.test')).again, (await send('c@one.test', 'd@two.test')).again], [true, true])
+  assert.equal((await send('a@one.test', 'e@two.test')).again, false)
+  assert.deepEqual(await waiting(), ['a@one.test', 'b@one.test', 'c@one.test', 'd@two.test', 'e@two.test'])
+  assert.equal((await queue.sent(anna.account)).day, 5)
+  // Who heard of its own part only speaks for that.
+  second.confirm()
+  assert.equal((await send('c@one.test', 'd@two.test')).again, false)
+  assert.equal((await send('a@one.test', 'b@one.test')).again, true)
+})
+
 test('two workers, one message: each recipient is claimed once', async () => {
   for (let i = 0; i < 30; i++) await enqueue(anna, [to(`a${i}@one.test`), to(`b${i}@one.test`)])
   const pair = (await queue.due(1, []))[0]!

@@ -11,7 +11,7 @@ import type { Pool } from '../pool.ts'
 import { Releases } from '../releases.ts'
 import type { Statement } from '../rows.ts'
 import { STRUCTURE_VERSION, type Staged } from '../stage.ts'
-import type { Transactor, Tx } from '../tx.ts'
+import { newOp, type Transactor, type Tx } from '../tx.ts'
 
 /** What the queue is divided into: where it is spread over several databases, a bucket lies in one of them. */
 const BUCKETS = 64
@@ -36,6 +36,22 @@ const ENQUEUE: Statement = {
     insert into queue (bucket, account_id, content_id, domain, address, notify, original, run_at, expires_at)
     select bucket, $1, $4, domain, address, notify, nullif(original, ''), now() + make_interval(secs => $28::float8), now() + make_interval(secs => $29::float8)
     from unnest($30::int4[], $31::text[], $32::text[], $33::int4[], $34::text[]) r(bucket, domain, address, notify, original)`,
+}
+
+/** Transactions that are told apart among those of one text of which nobody knows whether their client heard the answer; what comes after them is queued for certain, perhaps twice. */
+const MAX_PARTS = 32
+
+const opOf = (name: string): OpId => createHash('sha256').update(name).digest('hex').slice(0, 32) as OpId
+/** A recipient in the answer of an attempt. */
+const shortOf = (address: string): string => createHash('sha256').update(address).digest('base64url').slice(0, 12)
+
+/** What came of one transaction. */
+interface Done {
+  readonly again: boolean
+  readonly stamp: number
+  readonly queued: ContentId
+  /** Whom it was for, where it was committed before; undefined: for all. */
+  readonly to?: ReadonlySet<string> | undefined
 }
 
 interface Enqueueing {
@@ -63,20 +79,44 @@ export class Enqueuer {
 
   async enqueue({ account }: AccountAccess, content: Staged, mail: NewOutbound, attempt: string): Promise<Queued> {
     if (content.account !== account) throw new Error('a content of another account')
-    const op = createHash('sha256').update(`${attempt} queue`).digest('hex').slice(0, 32) as OpId
+    const met: (Done & { readonly op: OpId })[] = []
+    let recipients = mail.recipients
+    // Who splits the recipients of a message sends the same text to others: what its first part came to says nothing about them.
+    for (let part = 0; recipients.length > 0; part++) {
+      const op = opOf(part < MAX_PARTS ? `${attempt} queue${part > 0 ? ` ${part}` : ''}` : `${attempt} queue ${newOp()}`)
+      const done = await this.#once({ account, op, stamp: Date.now(), content, mail: { ...mail, recipients } })
+      const others = done.again ? recipients.filter(({ address }) => done.to?.has(shortOf(address)) === false) : []
+      if (others.length < recipients.length) met.push({ ...done, op })
+      recipients = others
+    }
+    const last = met.at(-1)
+    if (!last) throw new Error('a message for nobody')
+    return {
+      again: last.again,
+      content: last.queued,
+      confirm: () => {
+        for (const { op, stamp } of met) this.#releases.add({ account, op, modseq: stamp as never })
+      },
+    }
+  }
+
+  /** All of it, or what came of the attempt that was before. */
+  async #once(all: Enqueueing): Promise<Done> {
+    const { account, op, stamp, content } = all
     await this.#releases.settle({ account, op })
-    const stamp = Date.now()
-    const done = await this.#transactor.transact(
+    return this.#transactor.transact<Done>(
       account,
       op,
       async (tx) => {
-        await write(tx, { account, op, stamp, content, mail })
+        await write(tx, all)
         return { again: false, stamp, queued: content.id }
       },
-      // Of a version that did not note it: nothing that is in the queue.
-      (answer) => ({ again: true, stamp: (answer as Answer)[3], queued: BigInt((answer as Answer)[4] ?? '0') as ContentId }),
+      (answer) => {
+        const [, , , before, queued = '0', to] = answer as Answer
+        // Of a version that did not note it: nothing that is in the queue, and everybody.
+        return { again: true, stamp: before, queued: BigInt(queued) as ContentId, to: to && new Set(to) }
+      },
     )
-    return { again: done.again, content: done.queued, confirm: () => this.#releases.add({ account, op, modseq: done.stamp as never }) }
   }
 
   /** Recipients in this hour and in the last 24. */
@@ -113,9 +153,12 @@ async function write(tx: Tx, all: Enqueueing): Promise<void> {
   tx.touch(QUEUE_TOPIC.account, QUEUE_TOPIC.of, 0)
 }
 
-/** As the op rows of deliveries are made, so that `Releases` finds them; and what was queued. */
-type Answer = readonly [number, number, number, stamp: number, content?: string]
-const opValues = ({ account, op, stamp, content }: Enqueueing) => [account, op, JSON.stringify([0, 0, 0, stamp, `${content.id}`] satisfies Answer)]
+/** As the op rows of deliveries are made, so that `Releases` finds them; what was queued, and for whom. */
+type Answer = readonly [number, number, number, stamp: number, content?: string, to?: readonly string[]]
+const opValues = ({ account, op, stamp, content, mail }: Enqueueing) => [
+  ...[account, op],
+  JSON.stringify([0, 0, 0, stamp, `${content.id}`, mail.recipients.map(({ address }) => shortOf(address))] satisfies Answer),
+]
 
 const contentValues = (c: Staged, spilled: boolean) => [
   ...[c.id, c.size, c.chunks, c.crlfGain, Buffer.from(c.sha256, 'hex'), c.header, c.envelope, c.bodystructure, c.parts, c.preview, spilled],
