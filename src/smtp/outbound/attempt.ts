@@ -80,9 +80,10 @@ async function send(claim: Claim, deps: AttemptDeps): Promise<{ said: readonly W
       if (!last.retry || last.inDoubt) return { said: last.said, unreachable: undefined }
     }
   } catch (err) {
-    // What a host said that was reached says more than that another one was not.
-    if (last) return { said: last.said, unreachable: last.before354 }
-    return lost(failureOf(err, claim.domain))
+    const failure = failureOf(err, claim.domain)
+    // What a host said that was reached says more than that another one was not; but where it is a no for good, that one may say yes.
+    if (last?.final && !failure.permanent && failure.remote !== '') return { said: claim.recipients.map(() => failure), unreachable: undefined }
+    return last ? { said: last.said, unreachable: last.before354 } : lost(failure)
   }
 }
 
@@ -95,6 +96,8 @@ interface Sent {
   readonly inDoubt: boolean
   /** What went wrong before the server asked for the text: that is about the host. Later it may be about this message alone. */
   readonly before354?: string | undefined
+  /** This host will never take it. */
+  readonly final?: boolean
 }
 
 async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner, reached }: AttemptDeps): Promise<Sent> {
@@ -135,7 +138,8 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
     if (ours !== undefined) return { said: recipients.map(() => OUR_FAULT), retry: false, inDoubt: false }
     // After the final dot without an answer nobody knows: no other host is asked now, or it comes twice for certain.
     const word: Word = Object.assign(failure, { inDoubt: dot })
-    return { said: recipients.map(() => word), retry: failure.elsewhere, inDoubt: dot, before354: text ? undefined : failure.said }
+    const { permanent: final, elsewhere: retry } = failure
+    return { said: recipients.map(() => word), retry, final, inDoubt: dot, before354: text || final ? undefined : failure.said }
   }
 }
 

@@ -200,14 +200,16 @@ export class SmtpClient {
   }
 
   #check({ reversePath, recipients, size, requireTls }: OutgoingMail): void {
-    const fail = (status: string, said: string): Failure => new Failure(said, { permanent: true, status, remote: this.host })
+    const fail = (status: string, said: string, elsewhere = false): Failure =>
+      new Failure(said, { permanent: true, status, remote: this.host, elsewhere })
     const most = Number(this.#extensions.get('SIZE') ?? 0)
     if (most > 0 && size > most) throw fail('5.3.4', `The message has ${size} octets, and ${this.host} takes ${most}`)
+    // What this host does not offer another one of the domain may: RFC 8689 §4.2.1.
     const utf8 = [reversePath, ...recipients.map((r) => r.address)].some((address) => NEEDS_UTF8.test(address))
-    if (utf8 && !this.has('SMTPUTF8')) throw fail('5.6.7', `${this.host} does not take addresses like these (SMTPUTF8)`)
+    if (utf8 && !this.has('SMTPUTF8')) throw fail('5.6.7', `${this.host} does not take addresses like these (SMTPUTF8)`, true)
     if (!requireTls) return
     if (!this.has('REQUIRETLS') || !this.#secured || this.#secured.by === 'nobody')
-      throw fail('5.7.30', `${this.host} does not promise TLS on the whole way (REQUIRETLS)`)
+      throw fail('5.7.30', `${this.host} does not promise TLS on the whole way (REQUIRETLS)`, true)
   }
 
   async #transaction(mail: OutgoingMail, octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said[]> {

@@ -55,6 +55,33 @@ test('the first hosts are dead, dumb, full or rude, or lose the way in the middl
   assert.equal(await house.count('select count(*)::int8 from queue_domain'), 0)
 })
 
+test('what the first host does not offer the next one may; where none does, the sender is told, and the domain is left alone by nobody', async () => {
+  hosts('one.test', [['127.0.0.2'], ['127.0.0.3']])
+  const offers = (...who: string[]): void => {
+    peer.script = (line, { address }) => (line.startsWith('EHLO') && !who.includes(address) ? '250-hello\r\n250 8BITMIME' : undefined)
+  }
+  offers('127.0.0.3')
+  work({ schedule: [600] })
+  await house.send(['gr\u00fcn@one.test'], { utf8: true })
+  await empty()
+  assert.deepEqual([peer.took.length, peer.connections], [1, 2])
+  await worker!.stop(0)
+  offers()
+  work({ schedule: [600] })
+  const reports = (await house.inbox()).length
+  await house.send(['rot\u00e9@one.test'], { utf8: true })
+  await until('it failed', async () => (await entry())?.state === 'failed')
+  assert.equal(await house.count('select count(*)::int8 from queue_domain'), 0)
+  await house.sql('update queue set run_at = now()')
+  await empty()
+  assert.match((await house.inbox())[reports]!, /Status: 5\.6\.7\r\n/)
+  // One of them cannot be asked now.
+  hosts('one.test', [['127.0.0.2'], ['::1']])
+  await house.send(['blau\u00e9@one.test'], { utf8: true })
+  await until('it waits', async () => (await entry())?.state === 'waiting' && (await entry())?.attempts === 1 && (await entry())!.status !== '')
+  assert.match((await entry())!.status, /^4\./)
+})
+
 test('IPv6 leads nowhere, IPv4 does', async () => {
   hosts('one.test', [['::1', '127.0.0.1']])
   work()
@@ -103,7 +130,10 @@ test('tried after 5, 15 and 30 minutes, then after hours, for five days; then it
   await house.send(['a@one.test'], { envelopeId: 'QQ1' })
   const minutes: number[] = []
   for (let attempts = 1; attempts <= 8; attempts++) {
-    await until(`attempt ${attempts}`, async () => (await entry())?.state === 'waiting' && (await entry())?.attempts === attempts)
+    await until(`attempt ${attempts}`, async () => {
+      const now = await entry()
+      return now?.state === 'waiting' && now.attempts === attempts
+    })
     minutes.push(((await entry())!.due - Date.now()) / 60_000)
     if (attempts === 8) break
     await house.sql('update queue set run_at = now()')
