@@ -23,7 +23,7 @@ const EXPIRE_MS = 60_000
 const STOP_MS = 15_000
 /** Pairs of domain and sender that are asked for, for each place that there is: so that who has the fewest is among them. */
 const CHOICE = 4
-/** Looking costs a look-up for each pair: with very many of them it must not be all that the database does. */
+/** Looking costs thousands of look-ups where much is due: it must not be all that the database does. */
 const REST = 4
 /** After a fault of the database. */
 const PAUSE_MS = 1_000

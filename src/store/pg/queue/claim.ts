@@ -1,4 +1,4 @@
-/** Claiming: what is due, divided by domain and account so that nobody's mail waits behind somebody else's; leases with an epoch. */
+/** Claiming what is due, and leases with an epoch. */
 import { grantAccount } from '../../access.ts'
 import {
   type Claim,
@@ -20,34 +20,6 @@ export const HELD = 2
 
 /** How long a row is in doubt, by Postgres's own clock: that of this host may be wrong. */
 export const DOUBT = 'coalesce(floor(extract(epoch from clock_timestamp() - dot_at))::int4, -1)'
-
-// One look-up in the index for each pair of domain and account, whatever number of messages it has: the first of its rows is the one that is due first. Of each account one
-// pair, then of each a second one, as chance says: nobody's mail waits because somebody else writes to many domains. A domain may be left alone because its TLS is
-// not what it demands: what goes without that is due all the same.
-const DUE: Statement = {
-  name: 'queue_due',
-  text: `
-    with recursive pair as (
-      (select bucket, domain, account_id, run_at from queue where state = ${WAITING} order by bucket, domain, account_id, run_at limit 1)
-      union all
-      select n.bucket, n.domain, n.account_id, n.run_at from pair p, lateral (
-        select bucket, domain, account_id, run_at from queue
-        where state = ${WAITING} and (bucket, domain, account_id) > (p.bucket, p.domain, p.account_id) order by bucket, domain, account_id, run_at limit 1) n)
-    select p.bucket, p.domain, p.account_id, coalesce(d.failures, 0), d.not_before is not null and d.not_before > now()
-    from pair p left join queue_domain d on d.bucket = p.bucket and d.domain = p.domain
-    where p.run_at <= now() and p.domain <> all ($2::text[]) and p.account_id <> all ($3::int8[]) and (d.not_before is null or d.not_before <= now()
-      or exists (select 1 from outbound o join queue q on q.account_id = o.account_id and q.content_id = o.content_id
-        where o.tls_optional and o.account_id = p.account_id and q.state = ${WAITING} and q.bucket = p.bucket and q.domain = p.domain and q.run_at <= now()))
-    order by row_number() over (partition by p.account_id order by random()), random() limit $1`,
-}
-
-export async function due(on: Queryable, limit: number, domains: readonly string[], accounts: readonly AccountId[] = []): Promise<Due[]> {
-  const found: Due[] = []
-  await on.rows(DUE, [limit, [...domains], int8Array(accounts.map(BigInt))], (row) =>
-    found.push({ bucket: row.int(), domain: row.text(), account: row.long() as AccountId, failures: row.int(), tlsOptionalOnly: row.int() === 1 }),
-  )
-  return found
-}
 
 // The times of rows are compared with now(), which an index can look up, as it cannot with clock_timestamp(). What `mine` adds to its columns keeps every index from it but the
 // one by message: a pair may have a hundred thousand rows, a message has few.
