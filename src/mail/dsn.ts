@@ -6,7 +6,7 @@ export type DsnAction = 'failed' | 'delayed' | 'relayed' | 'delivered'
 export interface DsnRecipient {
   /** Final-Recipient. */
   readonly address: string
-  /** ORCPT, `rfc822;…`. */
+  /** ORCPT, `rfc822;…`, in xtext. */
   readonly original?: string | undefined
   readonly action: DsnAction
   /** RFC 3463. */
@@ -29,6 +29,7 @@ export interface Dsn {
   readonly messageId: string
   readonly boundary: string
   readonly date: number
+  /** ENVID, in xtext. */
   readonly envelopeId?: string | undefined
   /** When the message came. */
   readonly arrived: number
@@ -120,16 +121,20 @@ function wrap(text: string, indent = ''): string[] {
   return [...lines, indent + line]
 }
 
+/** Of xtext (RFC 3461 §4, §6.3); what it hides that may not stand in a field stays hidden. */
+const meant = (xtext: string): string =>
+  xtext.replace(/\+([0-9A-F]{2})/g, (as, hex: string) => (/^[2-7]/.test(hex) && hex !== '7F' ? String.fromCharCode(Number.parseInt(hex, 16)) : as))
+
 /** RFC 3464 §2.2, §2.3; RFC 6533 for addresses in UTF-8. */
 function fields({ hostname, envelopeId, arrived, recipients }: Dsn, type: 'rfc822' | 'global'): string[] {
   const addressType = type === 'global' ? 'utf-8' : 'rfc822'
   return [
-    ...(envelopeId === undefined ? [] : [`Original-Envelope-Id: ${envelopeId}`]),
+    ...(envelopeId === undefined ? [] : [`Original-Envelope-Id: ${meant(envelopeId)}`]),
     `Reporting-MTA: dns; ${hostname}`,
     `Arrival-Date: ${formatDate(arrived)}`,
     ...recipients.flatMap(({ address, original, action, status, said, remote, until }) => [
       '',
-      ...(original === undefined ? [] : [`Original-Recipient: ${original}`]),
+      ...(original === undefined ? [] : [`Original-Recipient: ${meant(original)}`]),
       `Final-Recipient: ${addressType}; ${address}`,
       `Action: ${action}`,
       `Status: ${status}`,

@@ -141,6 +141,8 @@ export class Connections {
       if (at < 0) return
       waiting.splice(at, 1)
       this.#waiting--
+      // Of a domain that nothing goes to any more nothing is kept.
+      if (waiting.length === 0 && this.#idle.get(key) === waiting) this.#idle.delete(key)
       void client.quit()
     }, IDLE_MS).unref()
     waiting.push({ client, hop, messages, timer })

@@ -1,6 +1,7 @@
 /** How a delivery to another server can fail, and what that means for the message. */
 import type { Told } from '../../store/queue.ts'
 import type { AppliedPolicy, TlsFault } from '../../store/tls-sessions.ts'
+import { sanitise } from '../reply.ts'
 
 export interface FailureOptions {
   /** Try again later, or give up now. */
@@ -27,7 +28,8 @@ export class Failure extends Error implements Told {
   readonly fault: TlsFault | undefined
   readonly policy: AppliedPolicy | undefined
   constructor(said: string, { permanent, status, remote = '', elsewhere = false, cause, fault, policy }: FailureOptions) {
-    super(said, cause === undefined ? undefined : { cause })
+    // Others' words may be among ours: a name in a certificate, an address.
+    super(sanitise(said), cause === undefined ? undefined : { cause })
     this.permanent = permanent
     this.status = status
     this.remote = remote
@@ -36,6 +38,7 @@ export class Failure extends Error implements Told {
     this.policy = policy
   }
 
+  /** Printable ASCII. */
   get said(): string {
     return this.message
   }

@@ -94,7 +94,9 @@ async function sendBack(
   const content = await stage.finish()
   const now = Date.now()
   const mail: NewOutbound = {
-    ...{ reversePath: '', prefix: Buffer.alloc(0), skip: 0, eightBit: false, requireTls: false, notBefore: now, expires: now + lifetime * 1000 },
+    ...{ reversePath: '', prefix: Buffer.alloc(0), skip: 0, requireTls: false, notBefore: now, expires: now + lifetime * 1000 },
+    // The header that it shows may have octets above 127.
+    eightBit: octets.some((octet) => octet > 127),
     utf8: needsUtf8(sender),
     counts: false,
     // What went without conditions is answered without.

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Dsn, type DsnRecipient, formatDsn } from './dsn.ts'
+
+const RECIPIENT: DsnRecipient = { address: 'bob@them.test', action: 'failed', status: '5.1.1', said: '550 no', remote: 'mx.them.test' }
+const DSN: Dsn = {
+  ...{ hostname: 'us.test', from: 'MAILER-DAEMON@us.test', to: 'ann@us.test', messageId: '1@us.test', boundary: 'b', date: 0, arrived: 0 },
+  header: Buffer.from('Subject: x\r\n\r\n'),
+  recipients: [RECIPIENT],
+}
+const fieldsOf = (more: Partial<Dsn>): string[] => {
+  const [, fields = ''] = formatDsn({ ...DSN, ...more })
+    .toString()
+    .split(/Content-Type: message\/[a-z-]*delivery-status\r\n/)
+  return fields.slice(0, fields.indexOf('--b')).split('\r\n')
+}
+
+test('ENVID and ORCPT are told as they were meant, not as xtext', () => {
+  const fields = fieldsOf({ envelopeId: 'QQ+2B31+3D4+20a', recipients: [{ ...RECIPIENT, original: 'rfc822;Bob+2Btag@them.test' }] })
+  assert.ok(fields.includes('Original-Envelope-Id: QQ+31=4 a'), fields.join('\n'))
+  assert.ok(fields.includes('Original-Recipient: rfc822;Bob+tag@them.test'), fields.join('\n'))
+})
+
+test('nothing that xtext hides begins a line, or stands in it that is not to be seen', () => {
+  const fields = fieldsOf({ envelopeId: 'a+0D+0AAction:+20delivered+00', recipients: [{ ...RECIPIENT, original: 'rfc822;b+0A+0D+E4@x' }] })
+  assert.ok(fields.includes('Original-Envelope-Id: a+0D+0AAction: delivered+00'), fields.join('\n'))
+  assert.ok(fields.includes('Original-Recipient: rfc822;b+0A+0D+E4@x'), fields.join('\n'))
+  assert.equal(fields.filter((line) => line.startsWith('Action:')).length, 1)
+})
