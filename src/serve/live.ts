@@ -155,6 +155,7 @@ const WAITS = [
   'outbound',
   'inbound',
   'reports',
+  'scan',
   'dns',
   'oidc',
   'disable',
@@ -165,5 +166,10 @@ const WAITS = [
   'drain_seconds',
 ] as const satisfies readonly (keyof Config)[]
 type Waiting = (typeof WAITS)[number]
+
+/** Settings that are applied at once. */
+type AtOnce = 'domains' | 'mailboxes' | 'postmaster' | 'lists' | 'catch_all' | 'public' | 'generation' | 'tls'
+// A setting that is in neither list does not compile: its edit would be passed over in silence.
+true satisfies Exclude<keyof Config, Waiting | AtOnce> extends never ? true : never
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

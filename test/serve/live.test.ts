@@ -75,8 +75,8 @@ test('a bad edit is reported with its line, and the old state kept', async () =>
 })
 
 test('settings that wait for the next start are named', async () => {
-  writeFileSync(config(), `${readFileSync(config(), 'utf8')}\ndrain_seconds: 3\n`)
-  await within(TWO_SECONDS, () => /"settings":"drain_seconds"/.test(server.output))
+  writeFileSync(config(), `${readFileSync(config(), 'utf8')}\ndrain_seconds: 3\nscan: { clamav: { host: 127.0.0.1 } }\n`)
+  await within(TWO_SECONDS, () => /"settings":"scan, drain_seconds"/.test(server.output))
 })
 
 test('a certificate that is configured, replaced, replaced badly', async () => {
