@@ -15,17 +15,11 @@ export interface Secrets {
   readonly rspamdPassword: string | undefined
   /** For asking the issuer about tokens. */
   readonly oidcSecret: string | undefined
-  /** Files that were read: a change of one is a change of the config. */
-  readonly files: readonly string[]
 }
 
 /** Throws ConfigRefused that names the variable, or the line, and the file. */
 export function readSecrets({ config, source }: { readonly config: Config; readonly source: Source }, env: Env): Secrets {
-  const files: string[] = []
-  const text = (file: string): string => {
-    files.push(file)
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  }
+  const text = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '')
 
   const fromEnv = (name: string): string | undefined => {
     const [direct, file] = [set(env, name), set(env, `${name}_FILE`)]
@@ -60,8 +54,14 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     rspamdPassword:
       fromEnv('POSTERN_RSPAMD_PASSWORD') ?? fromConfig(['scan', 'rspamd', 'password_file'], scan?.rspamd?.password, scan?.rspamd?.password_file),
     oidcSecret: fromConfig(['oidc', 'introspection', 'client_secret_file'], secret, secretFile),
-    files,
   }
+}
+
+/** Every file that the config names, by its words there. */
+export function filesNamed({ tls, relay, outbound, database, redis, scan, oidc }: Config): string[] {
+  const mail = [relay, ...(outbound?.routes ?? [])].flatMap((way) => [way?.password_file, way?.ca])
+  const others = [database?.url_file, redis?.url_file, scan?.rspamd?.password_file, oidc?.introspection?.client_secret_file]
+  return [...new Set([tls?.cert, tls?.key, ...mail, ...others])].filter((file) => file !== undefined)
 }
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -1,12 +1,26 @@
 /** `postern backup` and `postern restore`: a server with mail, its backup, and the server that comes out of it. */
 import assert from 'node:assert/strict'
-import { createReadStream, createWriteStream, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ImapFlow } from 'imapflow'
 import { ArchiveWriter, readArchive } from '../../src/cli/backup/archive.ts'
+import { collectFiles } from '../../src/cli/backup/files.ts'
 import { FORMAT } from '../../src/cli/backup/manifest.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { words } from '../../src/serve/words.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 import { dataFolder, type Ended, postern, startServer, type TestServer } from '../support/server.ts'
 
@@ -50,6 +64,28 @@ const look = (of: TestServer): Promise<Seen> =>
     const { uidValidity, uidNext } = client.mailbox as { uidValidity: bigint; uidNext: number }
     return { uidvalidity: uidValidity, uidnext: uidNext, messages }
   })
+
+test('every file that the config names beside it is taken, others are listed', () => {
+  const dir = join(folder, 'named')
+  mkdirSync(dir)
+  const text = `hostname: mail.example.test
+domains: [example.test]
+relay: { host: r.example.test, user: u, password_file: relay }
+outbound: { routes: [{ domains: [p.example.test], host: s.example.test, user: u, password_file: route, ca: ca.pem }] }
+scan: { rspamd: { url: "http://127.0.0.1:11333", password_file: rspamd } }
+oidc: { issuer: "https://id.example.test", audience: mail, introspection: { client_id: c, client_secret_file: /run/oidc } }
+`
+  for (const [name, content] of Object.entries({ 'postern.yaml': text, relay: '1', route: '2', 'ca.pem': '3', rspamd: '4' }))
+    writeFileSync(join(dir, name), content)
+  const { config } = loadConfig(join(dir, 'postern.yaml'), words)
+  const { entries, elsewhere } = collectFiles(config, join(dir, 'postern.yaml'), dir)
+  assert.deepEqual(
+    entries.map(({ octets }) => octets.toString()),
+    [text, '1', '2', '3', '4'],
+  )
+  assert.deepEqual(elsewhere, ['/run/oidc'])
+  rmSync(dir, { recursive: true })
+})
 
 const run = (verb: 'backup' | 'restore', file: string, dir: string, database?: TestDatabase): Promise<Ended> =>
   postern([verb, file, '--data', dir], { env: { DATABASE_URL: database?.url ?? '' } })

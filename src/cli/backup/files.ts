@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path'
 import type { Config } from '../../config/schema.ts'
+import { filesNamed } from '../../config/secrets.ts'
 import { ArchiveRefused, type Entry } from './archive.ts'
 import { BESIDE, CONFIG, TLS } from './manifest.ts'
 
@@ -15,9 +16,7 @@ export function collectFiles(config: Config, configFile: string, dataDir: string
   const folder = dirname(configFile)
   const entries = [entry(CONFIG, configFile)]
   const elsewhere: string[] = []
-  const { tls, relay, database, redis } = config
-  for (const named of [tls?.cert, tls?.key, relay?.password_file, relay?.ca, database?.url_file, redis?.url_file]) {
-    if (named === undefined) continue
+  for (const named of filesNamed(config)) {
     const inside = relative(folder, join(isAbsolute(named) ? '' : folder, named))
     if (isAbsolute(named) || inside.startsWith('..') || !existsSync(join(folder, inside))) elsewhere.push(named)
     else entries.push(entry(`${BESIDE}${inside}`, join(folder, inside)))
