@@ -114,6 +114,6 @@ export function parseArguments(argv: readonly string[]): Arguments {
       words: positionals,
     }
   } catch (error) {
-    throw error instanceof Usage ? error : new Usage(error instanceof Error ? error.message.split('\n')[0]! : String(error))
+    throw error instanceof Usage ? error : new Usage(error instanceof Error ? error.message.split(/\n|\. To specify /)[0]! : String(error))
   }
 }

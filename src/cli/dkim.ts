@@ -90,6 +90,7 @@ async function list(doing: Doing): Promise<void> {
   const { args, around, keys, config } = doing
   if (args.words.length > 3) throw new Usage('dkim list takes a domain, or nothing')
   const all = await keys.list(args.words[2] === undefined ? undefined : domainIn(doing, args.words[2]))
+  if (all.length === 0) around.err('No keys: "postern dkim add DOMAIN" makes them.')
   const dns = dnsOf(config)
   const used = new Set<string>()
   for (const key of all) {

@@ -13,18 +13,22 @@ Without them the config is config/postern.yaml and the data is in data, both in 
 Exit codes: 0 done, 1 refused, 2 wrong usage.`
 
 export function helpText(commands: readonly Command[]): string {
-  const lines = commands.flatMap(({ usage, summary }) => [...usage.map((line) => `  postern ${line}`), `      ${summary}`])
-  return ['Postern, a mail server.', '', ...lines, '', FLAGS].join('\n')
+  return ['Postern, a mail server.', '', ...commands.flatMap(linesOf), '', FLAGS].join('\n')
 }
+
+const linesOf = ({ usage, summary }: Command): string[] => [...usage.map((line) => `  postern ${line}`), `      ${summary}`]
 
 export const helpFor = (all: () => Promise<readonly Command[]>): Command => ({
   name: 'help',
-  usage: ['help'],
-  summary: 'say this',
+  usage: ['help [COMMAND]', 'COMMAND --help'],
+  summary: 'say this, or what one command takes',
   takes: [],
   run: async ({ words }, { out }) => {
-    if (words.length > 1) throw new Usage('help takes no words')
-    out(helpText(await all()))
+    const [about] = words[0] === 'help' ? words.slice(1) : words
+    const commands = await all()
+    const one = commands.find(({ name }) => name === about)
+    if (about !== undefined && !one) throw new Usage(`there is no command "${about}": it is one of ${commands.map(({ name }) => name).join(', ')}`)
+    out(one ? linesOf(one).join('\n') : helpText(commands))
     return DONE
   },
 })

@@ -97,7 +97,11 @@ function noFlags({ passwordStdin, name }: Arguments, verb: string): void {
 
 async function passwordFor({ passwordStdin }: Arguments, { stdin }: Surroundings): Promise<{ password: string; generated: boolean }> {
   if (!passwordStdin) return { password: generatePassword(), generated: true }
-  for await (const line of createInterface({ input: stdin })) return { password: line, generated: false }
+  for await (const line of createInterface({ input: stdin })) {
+    // What the decoder makes of octets that are no UTF-8: no program could ever send that.
+    if (line.includes('\ufffd')) throw new Refused('the password is no UTF-8')
+    return { password: line, generated: false }
+  }
   throw new Refused('there is no password on standard input')
 }
 

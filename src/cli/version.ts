@@ -1,6 +1,6 @@
 /** `postern version`. */
 import { readFileSync } from 'node:fs'
-import type { Command } from './args.ts'
+import { type Command, Usage } from './args.ts'
 import { DONE } from './failure.ts'
 
 export function versionNumber(): string {
@@ -15,7 +15,8 @@ export const version: Command = {
   usage: ['version'],
   summary: 'say which version this is',
   takes: [],
-  run: async (_args, { out }) => {
+  run: async ({ words }, { out }) => {
+    if (words[0] === 'version' && words.length > 1) throw new Usage('version takes no words')
     out(versionText())
     return DONE
   },

@@ -44,7 +44,8 @@ function sentence({ doc }: Source, issue: z.core.$ZodIssue): string {
   if (node === undefined) return `${key} is missing: it must be ${issue.message}`
   const value = isScalar(node) ? JSON.stringify(node.value)?.slice(0, 60) : isMap(node) ? 'a map' : 'a list'
   // What looks like a password is never shown, however wrong.
-  return `${key} must be ${issue.message}${/password|scram/.test(key) ? '' : `, not ${value}`}`
+  const hidden = /password|scram|secret/.test(key) || (value !== undefined && /:\/\/[^/]*@/.test(value))
+  return `${key} must be ${issue.message}${hidden ? '' : `, not ${value}`}`
 }
 
 function unknownKey(path: Path, key: string, known: readonly string[]): string {

@@ -94,6 +94,9 @@ describe('what is wrong is said with its place and what would be right', () => {
       '9:22',
       'scan.rspamd.url must be the URL of rspamd, such as http://127.0.0.1:11333',
     ],
+    ['no number of workers', `${GOOD}workers: 0`, '9:10', 'workers must be auto, or a number of processes from 1 to 256, not 0'],
+    ['no generation', `${GOOD}generation: new`, '9:13', 'generation must be a whole number, 1 or more, not "new"'],
+    ['another database', `${GOOD}database: {url: "mysql://h/x"}`, '9:17', 'database.url must be a URL, such as postgres://user@host/database, not'],
     ['a password in its URL', `${GOOD}scan: {rspamd: {url: "http://a:b@x"}}`, '9:22', 'scan.rspamd.url must be the URL of rspamd, such as'],
     ['a scanner at no place', `${GOOD}scan: {clamav: {port: 3310}}`, '9:16', 'clamd is at a "host" or at a "socket": name one of them'],
     ['a scanner at two places', `${GOOD}scan: {clamav: {host: a, socket: b}}`, '9:16', 'clamd is at a "host" or at a "socket": name one of them'],
@@ -276,7 +279,9 @@ test('a password in place of its hash is not repeated in the complaint', () => {
 test('a file that is missing', () => {
   assert.throws(
     () => loadConfig(join(dir, 'none.yaml'), words),
-    (e) => e instanceof ConfigRefused && e.message.includes(`${join(dir, 'none.yaml')}:1:1: the config file cannot be read: ENOENT`),
+    (e) =>
+      e instanceof ConfigRefused &&
+      e.message.includes(`${join(dir, 'none.yaml')}:1:1: the config file cannot be read: it is not there; --data or --config says`),
   )
 })
 
@@ -329,7 +334,10 @@ test('places: flag before environment before the usual', () => {
   assert.deepEqual(at({ data: '/x', config: 'c.yaml' }), ['/home/c.yaml', '/x'])
   assert.deepEqual(at({ config: 'c.yaml' }), ['/home/c.yaml', '/home/data'])
   assert.throws(() => findPlaces({ ports: 'some' }, {}, '/'), BadFlag)
-  assert.throws(() => findPlaces({}, { POSTERN_LOG_LEVEL: 'loud' }, '/'), BadFlag)
+  assert.throws(
+    () => findPlaces({}, { POSTERN_LOG_LEVEL: 'loud' }, '/'),
+    /^BadFlag: POSTERN_LOG_LEVEL is one of debug, info, warn, error, not "loud"/,
+  )
 })
 
 test('secrets: environment, its file, the config, its file', () => {
@@ -342,7 +350,6 @@ test('secrets: environment, its file, the config, its file', () => {
   assert.equal(read('database: {url: postgres://config/}', { DATABASE_URL: 'postgres://env/' }).databaseUrl, 'postgres://env/')
   assert.equal(read('database: {url: postgres://config/}', { DATABASE_URL_FILE: file }).databaseUrl, 'postgres://file/')
   assert.equal(read('database: {url_file: url}', {}).databaseUrl, 'postgres://file/')
-  assert.deepEqual(read('database: {url_file: url}', {}).files, [file])
   assert.equal(read('scan: {rspamd: {url: "http://a", password: x}}', {}).rspamdPassword, 'x')
   assert.equal(read('scan: {rspamd: {url: "http://a", password_file: url}}', {}).rspamdPassword, 'postgres://file/')
   assert.equal(read('scan: {rspamd: {url: "http://a"}}', { POSTERN_RSPAMD_PASSWORD: 'y' }).rspamdPassword, 'y')

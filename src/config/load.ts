@@ -30,7 +30,9 @@ function readText(file: string): string {
     if (octets.length > MAX_CONFIG_OCTETS) throw new Error(`it is larger than ${MAX_CONFIG_OCTETS} octets`)
     return octets.toString('utf8')
   } catch (cause) {
-    throw new ConfigRefused(`${file}:1:1: the config file cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    const reason = missing ? 'it is not there; --data or --config says where it is' : cause instanceof Error ? cause.message : cause
+    throw new ConfigRefused(`${file}:1:1: the config file cannot be read: ${reason}`, { cause })
   }
 }
 

@@ -42,17 +42,22 @@ export function findPlaces(flags: Flags, env: Env, cwd: string): Places {
   return {
     configFile: resolve(cwd, file ?? (dir === undefined ? join('config', 'postern.yaml') : join(dir, 'postern.yaml'))),
     dataDir: resolve(cwd, dir ?? 'data'),
-    ports: oneOf(PORT_CHOICES, flags.ports ?? set(env, 'POSTERN_PORTS'), '--ports'),
-    logLevel: oneOf(LOG_LEVELS, flags.logLevel ?? set(env, 'POSTERN_LOG_LEVEL'), '--log-level'),
-    workers: workersIn(flags.workers ?? set(env, 'POSTERN_WORKERS')),
-    roles: (flags.roles ?? set(env, 'POSTERN_ROLES'))?.split(',').map((name) => oneOf(ROLES, name.trim(), 'each of --roles')!),
+    ports: oneOf(PORT_CHOICES, flags.ports ?? set(env, 'POSTERN_PORTS'), says(flags.ports, '--ports', 'POSTERN_PORTS')),
+    logLevel: oneOf(LOG_LEVELS, flags.logLevel ?? set(env, 'POSTERN_LOG_LEVEL'), says(flags.logLevel, '--log-level', 'POSTERN_LOG_LEVEL')),
+    workers: workersIn(flags.workers ?? set(env, 'POSTERN_WORKERS'), says(flags.workers, '--workers', 'POSTERN_WORKERS')),
+    roles: (flags.roles ?? set(env, 'POSTERN_ROLES'))
+      ?.split(',')
+      .map((name) => oneOf(ROLES, name.trim(), `each of ${says(flags.roles, '--roles', 'POSTERN_ROLES')}`)!),
   }
 }
 
-function workersIn(value: string | undefined): number | 'auto' | undefined {
+/** Which of the two a complaint is about. */
+const says = (flag: string | undefined, name: string, variable: string): string => (flag === undefined ? variable : name)
+
+function workersIn(value: string | undefined, name: string): number | 'auto' | undefined {
   if (value === undefined || value === 'auto') return value
   if (/^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= MAX_WORKERS) return Number(value)
-  throw new BadFlag(`--workers is auto, or a number of processes from 1 to ${MAX_WORKERS}, not "${value}"`)
+  throw new BadFlag(`${name} is auto, or a number of processes from 1 to ${MAX_WORKERS}, not "${value}"`)
 }
 
 /** The variable's value; undefined when it is not set or empty. */

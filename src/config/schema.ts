@@ -35,6 +35,10 @@ const text = (expected: string) => z.string(said(expected)).min(1, said(expected
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values, said(`one of ${values.join(', ')}`))
 const PORT = 'a port number, 1 to 65535'
 const port = z.int(said(PORT)).min(1, said(PORT)).max(65_535, said(PORT))
+/** Names are shown a line each. */
+const nameFor = (expected: string) => text(expected).regex(/^\P{Cc}+$/u, said('a name on one line'))
+const WORKERS = `auto, or a number of processes from 1 to ${MAX_WORKERS}`
+const POSTGRES = 'a URL, such as postgres://user@host/database'
 const yesNo = z.boolean(said('true or false'))
 
 /** Of one mailbox: all of them are tried at a login. */
@@ -68,8 +72,8 @@ function isWebAddress(value: string): boolean {
 
 const webAddress = text('an https:// URL').refine(isWebAddress, said('an https:// URL, without a query'))
 
-const servers = <S extends Record<string, z.ZodType>>(what: string, more: S) =>
-  section({ url: text(what), url_file: text('the path of a file that holds the URL'), ...more })
+const servers = <S extends Record<string, z.ZodType>>(url: z.ZodType<string>, more: S) =>
+  section({ url, url_file: text('the path of a file that holds the URL'), ...more })
     .partial()
     .optional()
 
@@ -86,7 +90,7 @@ export function schemaFor(words: Words) {
     .refine((value) => words.scramSalting(value) !== undefined, said('a SCRAM-SHA-256$ verifier as "postern mailbox passwd" writes it'))
     .optional()
   const appPassword = section({
-    name: text('a name for the program or device').max(MAX_NAME, said(`a name of up to ${MAX_NAME} characters`)),
+    name: nameFor('a name for the program or device').max(MAX_NAME, said(`a name of up to ${MAX_NAME} characters`)),
     hash: text('its hash').refine(words.isAppHash, said('a $sha256$ hash as "postern mailbox app-password add" writes it')),
     scram,
     scopes: z
@@ -99,7 +103,7 @@ export function schemaFor(words: Words) {
   })
   const mailbox = section({
     address,
-    name: text('a name for people, such as Ann Example').optional(),
+    name: nameFor('a name for people, such as Ann Example').optional(),
     password_hash: text('an argon2id hash').refine(
       words.isHash,
       said('an argon2id hash as "postern mailbox passwd" writes it, never the password itself'),
@@ -124,15 +128,13 @@ export function schemaFor(words: Words) {
     ...addressSections,
     sharing: section({ enabled: yesNo.default(true) }).optional(),
     public: publicMailboxes(words.address).optional(),
-    generation: z.int().min(1, said('a number from 1 on')).optional(),
+    generation: z.int(said('a whole number, 1 or more')).min(1, said('a whole number, 1 or more')).optional(),
     listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener, pop3: listenerThat(false) })
       .partial()
       .optional(),
-    database: servers('a URL, such as postgres://user@host/database', { wait: time }),
-    redis: servers('a URL, such as redis://host:6379', {}),
-    workers: z
-      .union([z.literal('auto'), z.int().min(1).max(MAX_WORKERS)], said(`auto, or a number of processes from 1 to ${MAX_WORKERS}`))
-      .optional(),
+    database: servers(text(POSTGRES).regex(/^postgres(?:ql)?:\/\//, said(POSTGRES)), { wait: time }),
+    redis: servers(text('a URL, such as redis://host:6379'), {}),
+    workers: z.union([z.literal('auto'), z.int(said(WORKERS)).min(1, said(WORKERS)).max(MAX_WORKERS, said(WORKERS))], said(WORKERS)).optional(),
     roles: z
       .array(oneOf(ROLES), said(`a list of ${ROLES.join(', ')}`))
       .min(1, said('a list of at least one role'))

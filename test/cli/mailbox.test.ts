@@ -137,8 +137,19 @@ describe('refused: 1, in words, the file as it was', () => {
     writeFileSync(file, before)
   })
 
+  test('a name on two lines, a password that is no UTF-8', async () => {
+    const before = readFileSync(file, 'utf8')
+    const add = ['--data', dir, 'mailbox', 'add', 'd@example.test', '--password-stdin']
+    assert.match((await cli([...add, '--name', 'a\nb'], 'x')).err, /name must be a name on one line/)
+    assert.match((await cli(add, 'x\ufffd')).err, /the password is no UTF-8/)
+    assert.equal(readFileSync(file, 'utf8'), before)
+  })
+
   test('no config, a wrong config', async () => {
-    assert.match((await cli(['--data', join(dir, 'none'), 'mailbox', 'list'])).err, /none\/postern\.yaml:1:1: the config file cannot be read: ENOENT/)
+    assert.match(
+      (await cli(['--data', join(dir, 'none'), 'mailbox', 'list'])).err,
+      /none\/postern\.yaml:1:1: the config file cannot be read: it is not there/,
+    )
     const wrong = join(dir, 'wrong.yaml')
     writeFileSync(wrong, `${TEXT}x: 1\n`)
     const { code, err } = await cli(['--config', wrong, 'mailbox', 'list'])
@@ -160,6 +171,7 @@ test('wrong usage: 2', async () => {
     ['mailbox', 'add', 'a@example.test', '--data='],
     ['version', '--name', 'x'],
     ['help', 'me'],
+    ['version', 'x'],
     ['nonsense'],
     ['--nonsense', 'list'],
   ]) {
@@ -172,7 +184,15 @@ test('wrong usage: 2', async () => {
 test('version and help', async () => {
   assert.match((await cli(['version'])).out, /^postern \d+\.\d+\.\d+/)
   assert.equal((await cli(['--version'])).out, (await cli(['version'])).out)
-  const { out, code } = await cli(['mailbox', '--help'])
+  const { out, code } = await cli(['--help'])
   assert.equal(code, 0)
   for (const word of ['serve', 'mailbox add ADDRESS', '--data DIR', '--ports']) assert.ok(out.includes(word))
+  const one = await cli(['help', 'mailbox'])
+  assert.match(one.out, /^ {2}postern mailbox add ADDRESS/)
+  assert.doesNotMatch(one.out, /postern serve/)
+  for (const args of [
+    ['mailbox', '--help'],
+    ['mailbox', 'add', 'a@example.test', '-h'],
+  ])
+    assert.deepEqual(await cli(args), one)
 })

@@ -57,7 +57,7 @@ test('a config that was named has to be there, and none is written for it', asyn
   ] as const) {
     const { code, err } = await postern(['serve', '--data', dir, ...args], { env })
     assert.equal(code, 1)
-    assert.match(err, /^postern: .*mine\.yaml:1:1: the config file cannot be read: ENOENT/)
+    assert.match(err, /^postern: .*mine\.yaml:1:1: the config file cannot be read: it is not there/)
   }
   assert.equal(existsSync(file), false)
 })

@@ -25,6 +25,7 @@ export const backup: Command = {
     if (name === undefined || more.length > 0) throw new Usage('backup takes the name of a file to be made')
     const file = resolve(cwd, name)
     if (existsSync(file)) throw new Refused(`there is already a file ${file}`)
+    if (!existsSync(dirname(file))) throw new Refused(`there is no folder ${dirname(file)}`)
     const places = findPlaces(flags, env, cwd)
     const { config } = loadConfig(places.configFile, words)
     const files = collectFiles(config, places.configFile, places.dataDir)
