@@ -98,8 +98,10 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   const tally = outbound?.tls_reports ? new TlsTally({ sessions: opened.tlsSessions, privateAddresses, log }) : undefined
   const part = (whole: number): number => Math.ceil(whole / workers)
   const shared = { queue, store, accounts, hostname, owner, log, srs: srsOf(accounts), lifetime: outbound?.lifetime && outbound.lifetime / 1000 }
+  const keysFor = publishedKeys({ keys: opened.signingKeys, dns, log })
   const worker = new OutboundWorker({
     ...shared,
+    keysFor,
     route,
     reporter: createReporter(shared),
     limits: { total: part(WORKER_LIMITS.total), perDomain: part(WORKER_LIMITS.perDomain), perAccount: part(WORKER_LIMITS.perAccount) },
@@ -109,7 +111,7 @@ export function startOutbound({ config, relayFor, dns, opened, workers, log: par
   if (!tally) return worker
   const reporter = new TlsReporter({
     ...{ sessions: opened.tlsSessions, queue, store, dns, privateAddresses, owner, log },
-    ...{ keysFor: publishedKeys({ keys: opened.signingKeys, dns, log }), submitter: config.domains[0]! },
+    ...{ keysFor, submitter: config.domains[0]! },
   })
   tally.start()
   reporter.start()

@@ -7,6 +7,9 @@ import type { DkimKey } from './signing.ts'
 /** Signatures are covered, so that it can be told what became of them; results and other sets must not be: RFC 8617 §4.1.2. */
 const COVERED = [...SIGNED, 'dkim-signature']
 
+/** Hardly anybody verifies chains with keys of another kind in them, and who cannot takes the chain for broken. */
+export const maySeal = ({ privateKey }: DkimKey): boolean => createPrivateKey(privateKey).asymmetricKeyType === 'rsa'
+
 export interface Sealed {
   /** The header block as it is sent on. */
   readonly block: Buffer

@@ -1,10 +1,9 @@
 /** Seals for the ways that send a message on, each by the key of its own address's domain. RFC 8617. */
-import { createPrivateKey } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { domainOf } from '../../mail/address.ts'
 import type { Onward } from '../onward.ts'
-import { type Sealed, sealBy } from '../sealing.ts'
-import type { DkimKey, KeysFor } from '../signing.ts'
+import { maySeal, type Sealed, sealBy } from '../sealing.ts'
+import type { KeysFor } from '../signing.ts'
 
 export interface Sealing {
   /** By way, lines on top of what goes there. Ways whose domain has no key in the DNS are left out, and all of them where that is not known in time. */
@@ -23,7 +22,7 @@ export function sealing(onward: ReadonlyMap<string, Onward>, { keysFor, over, lo
   const domains = [...new Set(ways.map(({ domain }) => domain))]
   if (domains.length === 0) return undefined
   const late = new Promise<undefined>((resolve) => over.addEventListener('abort', () => resolve(undefined), { once: true }))
-  const looking = Promise.all(domains.map(async (domain) => [domain, (await keysFor(domain)).find(isRsa)] as const))
+  const looking = Promise.all(domains.map(async (domain) => [domain, (await keysFor(domain)).find(maySeal)] as const))
   // Whoever seals hears of it; if the message ends before, nobody does.
   looking.catch(() => undefined)
   return {
@@ -43,6 +42,3 @@ export function sealing(onward: ReadonlyMap<string, Onward>, { keysFor, over, lo
     },
   }
 }
-
-/** Hardly anybody verifies chains with another kind in them, and who cannot takes the chain for broken. */
-const isRsa = ({ privateKey }: DkimKey): boolean => createPrivateKey(privateKey).asymmetricKeyType === 'rsa'

@@ -1,10 +1,7 @@
 /** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
-import { type Part, unpackParts } from '../../mail/parts.ts'
-import { type Read, sevenBit } from '../../mail/seven-bit.ts'
-import type { AccountAccess } from '../../store/access.ts'
+import { Unconvertible } from '../../mail/seven-bit.ts'
 import { Unavailable } from '../../store/errors.ts'
 import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
-import type { ContentId } from '../../store/types.ts'
 import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
 import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
@@ -12,8 +9,10 @@ import type { OutgoingMail } from './envelope.ts'
 import { Failure, failureOf } from './failure.ts'
 import { deliverHere, type LocalDeps } from './local.ts'
 import { type RouteOptions, type Way, wayTo } from './route.ts'
+import { type OutgoingText, type TextDeps, textOf } from './text.ts'
 
-export interface AttemptDeps extends LocalDeps {
+export interface AttemptDeps extends LocalDeps, TextDeps {
+  readonly store: LocalDeps['store'] & TextDeps['store']
   readonly queue: Pick<Queue, 'noteDot' | 'enqueue'>
   readonly connections: Connections
   readonly route: RouteOptions
@@ -100,20 +99,28 @@ interface Sent {
   readonly final?: boolean
 }
 
-async function over(claim: Claim, connected: Connected, way: Way, { store, queue, connections, owner, reached }: AttemptDeps): Promise<Sent> {
+async function over(claim: Claim, connected: Connected, way: Way, deps: AttemptDeps): Promise<Sent> {
+  const { queue, connections, owner, reached } = deps
   reached()
   const { message, recipients } = claim
   const { client, hop, messages } = connected
   const remote = client.host
-  const mail: OutgoingMail = { ...message, recipients }
+  let written: OutgoingText
+  try {
+    written = await textOf(message, client.has('8BITMIME'), deps)
+  } catch (err) {
+    connections.keep(way, { client, hop, messages })
+    const said = err instanceof Unconvertible ? notSevenBit(err, remote) : OUR_FAULT
+    return { said: recipients.map(() => said), retry: err instanceof Unconvertible, inDoubt: false }
+  }
+  const mail: OutgoingMail = { ...message, size: written.size, recipients }
   let dot = false
   let ours: unknown
   let text = false
   const octets = async function* (): AsyncGenerator<Buffer> {
     text = true
-    yield message.prefix
     try {
-      yield* textOf(message, client.has('8BITMIME'), store)
+      yield* written.octets()
     } catch (err) {
       ours = err
       throw err
@@ -143,19 +150,9 @@ async function over(claim: Claim, connected: Connected, way: Way, { store, queue
   }
 }
 
-/** Behind the prefix. A server that does not say that it takes 8-bit gets none, where the store knows the message's parts. */
-async function* textOf({ access, id, prefix, skip, size }: Claim['message'], eightBit: boolean, store: AttemptDeps['store']): AsyncGenerator<Buffer> {
-  const range = { from: skip, to: skip + size - prefix.length }
-  const read: Read = (from, to) => store.read(access, id, from, to)
-  const parts = eightBit ? undefined : await partsOf(access, id, store)
-  yield* parts ? sevenBit(parts, range, read) : read(range.from, range.to)
-}
-
-async function partsOf(access: AccountAccess, id: ContentId, store: AttemptDeps['store']): Promise<readonly Part[] | undefined> {
-  let packed: Buffer | undefined
-  for await (const row of store.contents(access, [id], ['parts'])) packed = row.parts && Buffer.from(row.parts)
-  return packed && unpackParts(packed)
-}
+/** Another server of the domain may take 8-bit. */
+const notSevenBit = ({ status, message }: Unconvertible, remote: string): Failure =>
+  new Failure(`${remote} does not take 8-bit text, and this message cannot be made 7-bit: ${message}`, { permanent: true, status, remote })
 
 function outcomeOf(
   { id, epoch, attempts }: ClaimedRecipient,

@@ -4,7 +4,8 @@ import type { Log } from '../../log.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import { Unavailable } from '../../store/errors.ts'
 import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } from '../../store/queue.ts'
-import { attempt } from './attempt.ts'
+import type { KeysFor } from '../signing.ts'
+import { type AttemptDeps, attempt } from './attempt.ts'
 import { DELAY_NOTICE_SECONDS, RETRY_SECONDS } from './backoff.ts'
 import type { ClientTimeouts } from './client.ts'
 import { Connections, type ConnectionsOptions } from './connections.ts'
@@ -38,12 +39,14 @@ export interface Reporter {
 
 export interface WorkerOptions {
   readonly queue: Queue
-  readonly store: LocalDeps['store']
+  readonly store: AttemptDeps['store']
   readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
   /** For what is sent on. */
   readonly srs: LocalDeps['srs']
   /** Seconds that what is sent on is tried. */
   readonly lifetime?: number | undefined
+  /** Signs what is changed for a server that takes no 8-bit. */
+  readonly keysFor: KeysFor
   readonly route: RouteOptions
   readonly hostname: string
   readonly reporter: Reporter
@@ -194,7 +197,7 @@ export class OutboundWorker {
 
   /** false: the domain cannot be reached. */
   async #send(claim: Claim, lane: Lane, failures: number): Promise<boolean> {
-    const { queue, store, accounts, srs, lifetime, route, owner, schedule, doubtSeconds, log, reporter } = this.#o
+    const { queue, store, accounts, srs, lifetime, keysFor, route, owner, schedule, doubtSeconds, log, reporter } = this.#o
     const started = performance.now()
     const reached = (): void => {
       // Others may begin beside this one.
@@ -204,7 +207,21 @@ export class OutboundWorker {
     }
     this.#claims.add(claim)
     try {
-      const deps = { queue, store, accounts, srs, lifetime, route, owner, schedule, doubtSeconds, connections: this.#connections, reached }
+      const deps = {
+        queue,
+        store,
+        accounts,
+        srs,
+        lifetime,
+        keysFor,
+        route,
+        owner,
+        schedule,
+        doubtSeconds,
+        connections: this.#connections,
+        reached,
+        log,
+      }
       const { outcomes, unreachable } = await attempt(claim, deps)
       const told = this.#late(claim, outcomes)
       const settled = await this.#settle(claim, told)

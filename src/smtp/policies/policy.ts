@@ -8,6 +8,7 @@ import type { HeaderFacts } from '../header.ts'
 import type { SmtpLimits } from '../limits.ts'
 import type { Wish } from '../notify.ts'
 import type { Tarpit } from '../pace.ts'
+import type { Signer } from '../signing.ts'
 import type { Visit } from '../visit.ts'
 
 export interface Policy {
@@ -33,6 +34,8 @@ export interface Policy {
   keeper?(visit: Visit): AccountAccess | undefined
   /** What is kept of the header block; absent: all of it. */
   strip?(block: Buffer): Buffer
+  /** Signs the message as it is kept; absent or undefined: nobody does. `block` and `added` as of `inspect`. */
+  signer?(message: { readonly block: Buffer; readonly added: string }): Promise<Signer | undefined>
   /** Looks at the whole message while it comes, as it was sent; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */
   inspect?(message: { readonly block: Buffer; readonly added: string }, visit: Visit): Promise<Inspection | undefined>
 }

@@ -76,13 +76,12 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
     // Whom it names gets the message by RCPT, and nobody else is to know (RFC 5322 §3.6.3, §5).
     strip: (block) => withoutScanResults(withoutFields(block, BLIND)),
     // Whoever writes as somebody else was refused by `header`.
-    async inspect(message, visit) {
+    async signer(message) {
       const [from] = sendersOf(message.block)
       const keys = from === undefined ? [] : ((await keysFor?.(domainOf(from))) ?? [])
-      const all = keys.length > 0 ? [signing(keys, message, log)] : []
-      if (scan) all.push(...(await startScans(message.added, visit, { ...scan, hostname, throttle, log })))
-      return sideBySide(all)
+      return keys.length > 0 ? signing(keys, message, log) : undefined
     },
+    inspect: async ({ added }, visit) => scan && sideBySide(await startScans(added, visit, { ...scan, hostname, throttle, log })),
   }
 }
 

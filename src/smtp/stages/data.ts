@@ -23,6 +23,7 @@ import type { Inspection, Policy, Verdict } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import { noteReport, type ReportInbox } from '../reports.ts'
 import { blindCopyLine, type CopyStore, SentCopy } from '../sent-copy.ts'
+import type { Signer } from '../signing.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
 import { holdFor } from './mail-from.ts'
@@ -78,6 +79,7 @@ class Incoming {
   readonly #gate: HeaderGate
   #acceptance: Acceptance | undefined
   #inspection: Inspection | undefined
+  #signer: Signer | undefined
   /** For who sends it. */
   #copy: { readonly stage: SentCopy; readonly top: string } | undefined
   /** As it was written. */
@@ -108,7 +110,8 @@ class Incoming {
     connection.listen()
     const { returnPath, lines } = this.#top!
     const found = await this.#inspection?.finish()
-    await acceptance.finish(Buffer.from(returnPath + (found?.lines ?? '') + lines))
+    const signature = this.#signer?.finish() ?? ''
+    await acceptance.finish(Buffer.from(returnPath + signature + (found?.lines ?? '') + lines))
     await this.#copy?.stage.finish(this.#copy.top)
     const attempt = this.#attempt.digest('hex')
     const noted = this.#deps.reports && (await noteReport(transaction, acceptance.content, this.#deps))
@@ -127,6 +130,7 @@ class Incoming {
   async #pass(acceptance: Acceptance, chunk: Buffer): Promise<void> {
     await this.#copy?.stage.write(chunk)
     await this.#inspection?.write(chunk)
+    this.#signer?.write(chunk)
     await acceptance.write(chunk)
   }
 
@@ -188,7 +192,11 @@ class Incoming {
     await this.#keep(block, added, start)
     await this.#inspection?.write(start)
     const kept = policy.strip?.(block) ?? block
-    for (const part of kept === block ? [start] : [kept, start.subarray(block.length)]) if (part.length > 0) await acceptance.write(part)
+    this.#signer = await policy.signer?.({ block: kept, added })
+    for (const part of kept === block ? [start] : [kept, start.subarray(block.length)]) {
+      this.#signer?.write(part)
+      if (part.length > 0) await acceptance.write(part)
+    }
     return acceptance
   }
 

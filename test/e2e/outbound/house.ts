@@ -39,6 +39,7 @@ export async function outboundHouse(zones: Record<string, Zone> = {}, through?: 
         queue,
         store,
         accounts,
+        keysFor: async () => [],
         route,
         hostname: HOSTNAME,
         reporter,

@@ -23,6 +23,7 @@ new OutboundWorker({
   queue,
   store,
   accounts,
+  keysFor: async () => [],
   srs: srsOf(accounts),
   route,
   hostname,

@@ -61,3 +61,19 @@ test('who does not gets 7-bit, with the same in it, whether the sender said BODY
     assert.ok(text.split('\r\n').every((line) => line.length <= 76 || line.startsWith('Content-')))
   }
 })
+
+test('what is signed as it stands goes to who takes 8-bit, and back to its sender from who does not', async () => {
+  const text = `${LINES}MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=s\r\n\r\n--s\r\nContent-Transfer-Encoding: 8bit\r\n\r\nnaïve\r\n--s\r\n\r\nx\r\n--s--\r\n`
+  const all = [...new Set([...peer.extensions, '8BITMIME'])]
+  peer.extensions = all.filter((one) => one !== '8BITMIME')
+  await house.send(['signed@one.test'], { eightBit: true, skip: LINES.length }, text)
+  await until('the sender is told', async () =>
+    (await house.inbox()).some((mail) => mail.includes('signed@one.test') && mail.includes('Status: 5.6.2\r\n')),
+  )
+  assert.equal(peer.took.length, 0)
+  assert.equal(mailFrom(), undefined)
+  peer.extensions = all
+  await house.send(['signed@one.test'], { eightBit: true, skip: LINES.length }, text)
+  await until('it is sent', () => peer.took.length === 1)
+  assert.equal(peer.took[0]!.text, text.slice(LINES.length))
+})

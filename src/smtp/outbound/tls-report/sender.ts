@@ -135,8 +135,8 @@ export class TlsReporter {
     const now = Date.now()
     const { octets, block } = reportMail(frame, gzip, { to: to.address, date: now })
     const signer = signing(await keysFor(submitter), { block: octets.subarray(0, block), added: '' }, log)
-    await signer.write(octets)
-    const { lines } = await signer.finish()
+    signer.write(octets)
+    const lines = signer.finish()
     // RFC 8460 §3: without a signature it would be ignored.
     if (lines === '') throw new Error(`there is no published DKIM key of ${submitter} to sign it with`)
     const sender = await sessions.sender()
