@@ -16,6 +16,7 @@ function keeper(answers: (boolean | Error)[]) {
       if (answer instanceof Error) throw answer
       return answer
     },
+    watch: () => () => {},
     async release() {
       did.push('release')
     },
@@ -49,6 +50,11 @@ test('a lease that is somebody else’s is told; a database that is away is not'
 })
 
 test('a release that fails is nobody’s error', async () => {
-  const leases: Leases = { acquire: () => assert.fail(), renew: async () => true, release: () => Promise.reject(new Error('away')) }
+  const leases: Leases = {
+    acquire: () => assert.fail(),
+    renew: async () => true,
+    watch: () => () => {},
+    release: () => Promise.reject(new Error('away')),
+  }
   await keepLease(leases, lease, { log: silentLog(), lost: () => assert.fail() })()
 })

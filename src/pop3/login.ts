@@ -123,11 +123,15 @@ async function readMaildrop({ store, services }: Session, mailbox: MailboxAccess
 /** Renews the lease until the function that it returns is called, which lets it go. `lost`: it is somebody else's by now. */
 export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Log; lost: () => void }): () => Promise<void> {
   let held = true
+  const wasLost = (): void => {
+    if (!held) return
+    log.warn({ account: lease.account }, 'the maildrop lease was lost')
+    lost()
+  }
+  const unwatch = leases.watch(lease, wasLost)
   const renew = async (): Promise<void> => {
     try {
-      if ((await leases.renew(lease)) || !held) return
-      log.warn({ account: lease.account }, 'the maildrop lease was lost')
-      lost()
+      if (!(await leases.renew(lease))) wasLost()
     } catch (err) {
       // It may run out meanwhile, but is ours until somebody takes it: the fence at QUIT knows.
       log.warn({ err, account: lease.account }, 'the maildrop lease could not be renewed')
@@ -137,6 +141,7 @@ export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Lo
   return async () => {
     if (!held) return
     held = false
+    unwatch()
     clearInterval(timer)
     await leases.release(lease).catch((err: unknown) => {
       log.warn({ err, account: lease.account }, 'the maildrop lease could not be let go, it is tried again until it runs out')

@@ -7,7 +7,7 @@ export interface Lease {
   readonly mailbox: MailboxId
   /** Rises with every new holder; a statement that names an older one changes nothing. */
   readonly epoch: number
-  /** Names this holder, 16 random bytes in hex. */
+  /** Names this holder: 16 random bytes in hex, and the life of its process where that can be seen from others. */
   readonly owner: string
 }
 
@@ -15,10 +15,12 @@ export const LEASE_SECONDS = 120
 export const LEASE_RENEW_SECONDS = 30
 
 export interface Leases {
-  /** Refusal 'in-use' while somebody else's lease runs. */
+  /** Refusal 'in-use' while somebody else's lease runs, and his process lives as far as anybody can see. */
   acquire(m: MailboxAccess): Promise<Lease>
   /** false: it is somebody else's by now, and this holder must stop. */
   renew(lease: Lease): Promise<boolean>
+  /** Calls `lost` where that is seen before the next renewal, until the function that it returns is called. */
+  watch(lease: Lease, lost: () => void): () => void
   /** Free at once for the next one. Harmless when it was lost before. */
   release(lease: Lease): Promise<void>
 }

@@ -51,7 +51,7 @@ describe('leases', () => {
   })
 
   test('what ran out is taken over; the old holder changes nothing more', async () => {
-    const leases = createLeases(pool, 0.15)
+    const leases = createLeases(pool, { seconds: 0.15 })
     const m = fresh()
     const old = await leases.acquire(m)
     await assert.rejects(leases.acquire(m), inUse)
@@ -65,7 +65,7 @@ describe('leases', () => {
   })
 
   test('renewing keeps it', async () => {
-    const leases = createLeases(pool, 0.3)
+    const leases = createLeases(pool, { seconds: 0.3 })
     const m = fresh()
     const lease = await leases.acquire(m)
     for (let i = 0; i < 5; i++) {
@@ -76,7 +76,7 @@ describe('leases', () => {
   })
 
   test('late, but nobody came: it is still its holder’s', async () => {
-    const leases = createLeases(pool, 0.1)
+    const leases = createLeases(pool, { seconds: 0.1 })
     const m = fresh()
     const lease = await leases.acquire(m)
     await sleep(150)

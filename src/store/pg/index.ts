@@ -16,11 +16,12 @@ import { createSigningKeys } from './dkim.ts'
 import { createGreylist } from './greylist.ts'
 import { Guard } from './guard.ts'
 import { createLeases, freeAllLeases } from './lease.ts'
+import { Lives } from './lives.ts'
 import { snapshotKey } from './load.ts'
 import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
 import { createStsPolicies } from './mta-sts.ts'
-import { type Connect, Pool } from './pool.ts'
+import { type Connect, Pool, type Session } from './pool.ts'
 import { createReports } from './reports/index.ts'
 import { createTlsSessions } from './tls-sessions.ts'
 
@@ -80,7 +81,9 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   } finally {
     await first.close()
   }
-  const pool = new Pool({ connect, max: o.connections ?? CONNECTIONS, log, admission: guard })
+  const lives = new Lives()
+  const opened = (session: Session): Promise<void> => lives.hold(session)
+  const pool = new Pool({ connect, max: o.connections ?? CONNECTIONS, log, admission: guard, opened, keepsOne: true })
   try {
     // The first connection that the guard lets pass.
     await guard.tick(pool)
@@ -90,7 +93,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     throw err
   }
   guard.watch(pool)
-  const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log, admission: guard })
+  const slow = new Pool({ connect, max: BACKGROUND_CONNECTIONS, log, admission: guard, opened })
   const expire = (goOn: () => boolean) => store.expireHidden(slow, goOn)
   const background = startBackground({ pool: slow, retention, log, sweeps: o.background ?? true, expire })
   const cache = { snapshots: drivers.snapshots, key: await snapshotKey(pool) }
@@ -110,7 +113,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     reports: createReports(pool),
     greylist: createGreylist(pool, log),
     accounts,
-    leases: createLeases(pool),
+    leases: createLeases(pool, { lives }),
     background: (on) => background.sweeps(on),
     trouble: () => guard.trouble,
     async close() {

@@ -137,6 +137,10 @@ export interface PoolOptions {
   readonly log: Log
   /** Absent: any primary will do. */
   readonly admission?: Admission
+  /** Run first on every connection. */
+  readonly opened?: (session: Session) => Promise<void>
+  /** When the last connection ends another one is made at once. */
+  readonly keepsOne?: boolean
 }
 
 const IN_RECOVERY: Statement = { name: 'in_recovery', text: 'select pg_is_in_recovery()' }
@@ -162,11 +166,16 @@ export class Pool implements Queryable {
   readonly #admitted = new WeakMap<pg.PoolClient, number>()
   readonly #sessions = new Set<Session>()
   readonly #watch: NodeJS.Timeout
+  readonly #opened: (session: Session) => Promise<void>
+  /** All connections were lost, and there is none again yet. */
+  #isEmpty = false
+  readonly #regained = new Set<() => void>()
 
-  constructor({ connect, max, log, admission = ANY_PRIMARY }: PoolOptions) {
+  constructor({ connect, max, log, admission = ANY_PRIMARY, opened = async () => {}, keepsOne = false }: PoolOptions) {
     const hosts = 'url' in connect ? new Hosts(urlsOf(connect.url)) : undefined
     this.#hosts = hosts
     this.#admission = admission
+    this.#opened = opened
     this.#pool = new pg.Pool({
       ...('url' in connect ? {} : connect),
       Client: class extends BinaryClient {
@@ -192,6 +201,7 @@ export class Pool implements Queryable {
     this.#pool.on('error', (err) => log.warn({ err: err.message }, 'a database connection was lost'))
     // pg-pool listens only while a connection is idle. One that is lost in use fails its statement, which is enough; unheard, the event would end the process.
     this.#pool.on('connect', (client) => client.on('error', ignore))
+    if (keepsOne) this.#pool.on('remove', () => this.#keepOne())
     this.#watch = setInterval(() => {
       for (const session of this.#sessions) session.breakIfDead()
     }, REPLY_LOOK).unref()
@@ -266,7 +276,9 @@ export class Pool implements Queryable {
     const session = new Session(client, Number.POSITIVE_INFINITY, ADMIT_TIMEOUT)
     this.#sessions.add(session)
     try {
+      await this.#opened(session)
       this.#admitted.set(client, await this.#admission.admit(session))
+      this.#wasRegained()
       return client
     } catch (err) {
       client.release(true)
@@ -275,6 +287,24 @@ export class Pool implements Queryable {
     } finally {
       this.#sessions.delete(session)
     }
+  }
+
+  #keepOne(): void {
+    if (this.#pool.totalCount > 0 || this.#pool.ending || this.#isEmpty) return
+    this.#isEmpty = true
+    // Where it fails, whoever asks next makes it: the guard does so all the time.
+    void this.session(async () => {}).catch(ignore)
+  }
+
+  #wasRegained(): void {
+    if (!this.#isEmpty) return
+    this.#isEmpty = false
+    for (const listener of this.#regained) listener()
+  }
+
+  /** Called when there is a connection again after all were lost. Of one that keeps one. */
+  onRegained(listener: () => void): void {
+    this.#regained.add(listener)
   }
 
   /** `use` reads in one snapshot. */

@@ -108,15 +108,17 @@ export class Trouble {
     }
   }
 
-  /** The leases of the dead run out: not before, and no later than they may. */
+  /** The lease of one that stands still runs out: not before, and no later than it may. That of a dead one nobody has to wait for. */
   async #afterDeath(stands: boolean): Promise<void> {
     const { random, visits } = this.#parts
     await sleep(random(60))
     await this.#parts.home.quiet()
-    for (const box of visits.heldByDead()) await this.#runOut(box, stands)
+    for (const box of visits.heldByDead())
+      if (stands) await this.#runOut(box)
+      else visits.ranOut(box, false)
   }
 
-  async #runOut(box: string, stands: boolean): Promise<void> {
+  async #runOut(box: string): Promise<void> {
     const { home, user, visits, tally } = this.#parts
     const { rows } = await home.sql.query<{ owner: string; epoch: string; seconds: number }>(
       `select l.owner, l.epoch, extract(epoch from l.expires_at - clock_timestamp())::float8 as seconds
@@ -128,13 +130,13 @@ export class Trouble {
     while (visits.isTaken(box, home.hosts[0].name) === 'perhaps') await sleep(2)
     if (visits.isTaken(box, home.hosts[0].name) === 'no')
       for (const { owner, epoch, seconds } of rows) {
-        tally.check('free', seconds <= LEASE_SECONDS, () => `${box} is locked for ${seconds} s after a crash`)
+        tally.check('free', seconds <= LEASE_SECONDS, () => `${box} is locked for ${seconds} s by who stands still`)
         await home.sql.query('update lease set expires_at = clock_timestamp() where owner = $1 and epoch = $2 and expires_at > clock_timestamp()', [
           owner,
           epoch,
         ])
       }
-    visits.ranOut(box, stands)
+    visits.ranOut(box, true)
   }
 }
 
