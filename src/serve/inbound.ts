@@ -3,11 +3,11 @@ import type { Config } from '../config/schema.ts'
 import { Networks } from '../net/address.ts'
 import type { Dns } from '../net/dns/dns.ts'
 import type { InboundParts } from '../smtp/inbound/authentication.ts'
-import type { DmarcAction } from '../smtp/inbound/decision.ts'
 import type { KeysFor } from '../smtp/signing.ts'
+import type { Action } from '../smtp/vote.ts'
 
 const OWN = new Networks(['127.0.0.0/8', '::1'])
-const DEFAULT: DmarcAction = 'reject'
+const DEFAULT: Action = 'reject'
 
 export interface InboundSurroundings {
   readonly dns: Dns

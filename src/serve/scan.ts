@@ -4,8 +4,9 @@ import type { Loaded } from '../config/load.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Dns } from '../net/dns/dns.ts'
 import { clamd } from '../smtp/scan/clamd.ts'
-import type { ScanAction, ScanParts, ScanRule } from '../smtp/scan/inspect.ts'
+import type { ScanParts, ScanRule } from '../smtp/scan/inspect.ts'
 import { rspamd } from '../smtp/scan/rspamd.ts'
+import type { Action } from '../smtp/vote.ts'
 
 export function scanRules({ config: { scan }, source }: Loaded, { rspamdPassword: password }: Pick<Secrets, 'rspamdPassword'>): ScanRule[] {
   const rules: ScanRule[] = []
@@ -21,7 +22,7 @@ export function scanRules({ config: { scan }, source }: Loaded, { rspamdPassword
   return rules
 }
 
-function byDomain(domains: Readonly<Record<string, ScanAction>>, otherwise: ScanAction): ScanRule['action'] {
+function byDomain(domains: Readonly<Record<string, Action>>, otherwise: Action): ScanRule['action'] {
   const known = new Map(Object.entries(domains))
   return (domain) => (domain === undefined ? undefined : known.get(domain)) ?? otherwise
 }

@@ -16,8 +16,8 @@ test('a check that fails makes a message suspicious, and refuses none', async ()
     // Nothing is sealed of what nobody knows.
     assert.equal(verification.bodyHash?.(), undefined)
   }
-  const recipients = [{ access: { account: 7 }, domain: 'a.test' }] as never
-  const decision = decide(UNCHECKED, recipients, { dmarc: () => 'reject', trustedSealers: new Set() })
+  const readers = [{ access: { account: 7 }, domain: 'a.test' }] as never
+  const decision = decide(UNCHECKED, { readers, contactsOnly: false }, { dmarc: () => 'reject', trustedSealers: new Set() })
   assert.deepEqual([...decision.junk], [7])
   const words = resultsOf(UNCHECKED, decision, '192.0.2.1').map(({ method, result, comment }) => `${method}=${result} ${comment ?? ''}`.trim())
   assert.deepEqual(words, ['spf=temperror', 'dkim=none', 'dmarc=permerror it could not be checked'])

@@ -2,11 +2,11 @@
 import type { Log } from '../../log.ts'
 import { authenticationResults, resultsPayload } from '../../mail/auth-results.ts'
 import type { Dns } from '../../net/dns/dns.ts'
-import { readersOf } from '../onward.ts'
 import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { KeysFor } from '../signing.ts'
 import type { Visit } from '../visit.ts'
+import { votersOf } from '../vote.ts'
 import { countFrom } from './author.ts'
 import { decide, type InboundRules, isProven, mild } from './decision.ts'
 import { type Findings, UNCHECKED } from './findings.ts'
@@ -102,7 +102,7 @@ async function conclude(verification: Verification, { transaction, remote }: Vis
     dmarc: dmarc.result,
     from: dmarc.from,
   }
-  const decision = decide(findings, readersOf(transaction), isHidden?.(remote) ? mild(rules) : rules)
+  const decision = decide(findings, votersOf(transaction), isHidden?.(remote) ? mild(rules) : rules)
   if (decision.junk.size > 0 || decision.override)
     log.info({ ...seen, override: decision.override, junk: decision.junk.size }, 'message is taken for junk, or would be')
   return { arc: arc.result, results: resultsOf(findings, decision, remote), junk: decision.junk, proven: isProven(findings, transaction.from) }

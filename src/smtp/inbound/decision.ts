@@ -2,16 +2,12 @@
 import { domainOf } from '../../mail/address.ts'
 import type { AccountId } from '../../store/types.ts'
 import { Reply } from '../reply.ts'
-import type { LocalRecipient } from '../visit.ts'
+import { type Action, type Voters, vote } from '../vote.ts'
 import type { Findings } from './findings.ts'
 
-/** reject: as the author's domain asks. junk: what it wants rejected is junk. mark: everybody gets everything. */
-export const DMARC_ACTIONS = ['reject', 'junk', 'mark'] as const
-export type DmarcAction = (typeof DMARC_ACTIONS)[number]
-
 export interface InboundRules {
-  /** By the recipient's domain. */
-  readonly dmarc: (domain: string) => DmarcAction
+  /** By the recipient's domain. reject: as the author's domain asks. junk: what it wants rejected is junk. mark: everybody gets everything. */
+  readonly dmarc: (domain: string) => Action
   /** Domains whose ARC seal is believed. */
   readonly trustedSealers: ReadonlySet<string>
 }
@@ -31,11 +27,8 @@ export interface Decision {
 
 const NOBODY: ReadonlySet<AccountId> = new Set()
 
-/**
- * Throws Reply where all recipients want it rejected: there is one answer for all of them, and for who wants it rejected while others take it, it is junk. What the DNS
- * could not say is no reason for anything.
- */
-export function decide(findings: Findings, recipients: Iterable<LocalRecipient>, { dmarc: actionOf, trustedSealers }: InboundRules): Decision {
+/** Throws Reply to refuse. What the DNS could not say is no reason for anything. */
+export function decide(findings: Findings, voters: Voters, { dmarc: actionOf, trustedSealers }: InboundRules): Decision {
   const { dmarc, arc } = findings
   const suspicious = dmarc.result === 'permerror' || (dmarc.result === 'fail' && dmarc.policy !== 'none')
   if (!suspicious) return { junk: NOBODY }
@@ -43,11 +36,10 @@ export function decide(findings: Findings, recipients: Iterable<LocalRecipient>,
   if (sealer !== undefined) return { junk: NOBODY, override: `arc of ${sealer}` }
   // Who may be trusted says that it passed, but whether it is him cannot be told now.
   if (arc.result === 'temperror' && arc.sets[0] && trustedSealers.has(arc.sets[0].sealer)) return { junk: NOBODY, override: 'arc cannot be checked' }
-  const all = [...recipients].map((recipient) => ({ account: recipient.access.account, action: actionOf(recipient.domain) }))
   // Nobody here: a notice for one who wrote through here.
-  if (all.length > 0 && dmarc.policy === 'reject' && dmarc.result === 'fail' && all.every(({ action }) => action === 'reject'))
-    throw refusal(`${dmarc.from}`)
-  return { junk: new Set(all.filter(({ action }) => action !== 'mark').map(({ account }) => account)) }
+  const { refused, junk } = vote(voters, actionOf, 'mark')
+  if (refused && dmarc.policy === 'reject' && dmarc.result === 'fail') throw refusal(`${dmarc.from}`)
+  return { junk }
 }
 
 /** Whether the domain of a reverse-path stands by the message, so that its sender may be told what becomes of it: anybody else may never have written. RFC 3834 §2, RFC 5321 §6.2. */

@@ -6,6 +6,7 @@ import { readersOf } from '../onward.ts'
 import type { Inspection } from '../policies/policy.ts'
 import type { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
+import { isContact } from '../vote.ts'
 import { type AddressLists, type Listing, listingResults } from './dnsbl.ts'
 import type { Greylisting } from './greylisting.ts'
 
@@ -19,9 +20,6 @@ export interface ScreenParts {
   /** Addresses that all of this is not for: this host's, those that hide others, and those that the config names. */
   readonly isExempt: (address: string) => boolean
 }
-
-/** Who keeps a list, or its listed, from being heard has to be able to hear of it: RFC 5321 §4.5.1, RFC 2142. */
-const CONTACT = /^"?(?:postmaster|abuse)"?(?:@|$)/i
 
 const NONE: readonly Listing[] = []
 
@@ -51,7 +49,7 @@ export class Screen {
   /** How it is refused. At RCPT and no sooner, so that postmaster can be written to. */
   async listed(recipient: string, visit: Visit): Promise<Reply | undefined> {
     const rejecting = (await this.#listings(visit)).find(({ rule }) => rule.action === 'reject')
-    if (rejecting === undefined || CONTACT.test(recipient)) return undefined
+    if (rejecting === undefined || isContact(recipient)) return undefined
     const refusal = await this.#o.lists!.refusal(rejecting, visit.remote)
     visit.connection.log.info({ remote: visit.remote, from: visit.transaction.from, to: recipient, reply: refusal.line }, 'listed client refused')
     return refusal
@@ -68,13 +66,13 @@ export class Screen {
   /** A message from the null sender: that it comes again is one fact, whoever it is for. Throws Reply. */
   async checkNotice(visit: Visit): Promise<void> {
     const { from, accepted } = visit.transaction
-    const first = from === '' ? [...accepted].find((address) => !CONTACT.test(address)) : undefined
+    const first = from === '' ? [...accepted].find((address) => !isContact(address)) : undefined
     if (first !== undefined) await this.#greylist(first, visit)
   }
 
   async #greylist(address: string, visit: Visit): Promise<void> {
     const { greylisting, isExempt } = this.#o
-    if (!greylisting || isExempt(visit.remote) || CONTACT.test(address)) return
+    if (!greylisting || isExempt(visit.remote) || isContact(address)) return
     if ((await this.#listings(visit)).some(({ rule }) => rule.action === 'allow')) return
     await greylisting.check(address, visit)
   }

@@ -82,5 +82,5 @@ export function verdictOf(answer: string): Verdict {
   const [, found] = /^stream: (.+) FOUND$/.exec(answer) ?? []
   if (found === undefined) throw new Error(`it says: ${sanitise(answer)}`)
   const name = found.slice(0, MAX_NAME).replace(/[^\w.:/-]/g, '_')
-  return { wanted: 'reject', shown: ['infected', name], reason: `The message is infected: ${name}` }
+  return { wanted: 'reject', harmful: true, shown: ['infected', name], reason: `The message is infected: ${name}` }
 }

@@ -5,22 +5,18 @@ import { scanResult } from '../../mail/scan-results.ts'
 import type { Dns } from '../../net/dns/dns.ts'
 import type { Throttle } from '../../store/throttle.ts'
 import type { AccountId } from '../../store/types.ts'
-import { readersOf } from '../onward.ts'
 import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
+import { type Action, vote, votersOf } from '../vote.ts'
 import { clientNameOf } from './client-name.ts'
 import type { ScanEnvelope, Scanner, Verdict } from './scanner.ts'
 import { type Patience, WatchedScan } from './watched.ts'
 
-/** Of what a scanner wants rejected: reject refuses it, junk puts it into the mailbox for junk, mark only says so in the header. */
-export const SCAN_ACTIONS = ['reject', 'junk', 'mark'] as const
-export type ScanAction = (typeof SCAN_ACTIONS)[number]
-
 export interface ScanRule {
   readonly scanner: Scanner
-  /** By the recipient's domain; undefined: where nobody here gets it. */
-  readonly action: (domain: string | undefined) => ScanAction
+  /** Of what it wants rejected, by the recipient's domain; undefined: where nobody here gets it. */
+  readonly action: (domain: string | undefined) => Action
   /** Whether a message that it says nothing about is taken. */
   readonly onFailure: 'accept' | 'defer'
   /** Whether it also looks at what people here send. */
@@ -109,8 +105,8 @@ function inspection(rule: ScanRule, { added, visit, envelope, o }: Looked): Insp
 const NOBODY: ReadonlySet<AccountId> = new Set()
 
 /** For whom it is junk. Throws Reply to refuse. */
-async function junkBy({ wanted, reason }: Verdict, { action: actionOf }: ScanRule, visit: Visit, { throttle }: ScanOptions) {
-  const readers = readersOf(visit.transaction)
+async function junkBy({ wanted, reason, harmful }: Verdict, { action }: ScanRule, visit: Visit, { throttle }: ScanOptions) {
+  const voters = votersOf(visit.transaction)
   switch (wanted) {
     case 'nothing':
       return NOBODY
@@ -118,16 +114,15 @@ async function junkBy({ wanted, reason }: Verdict, { action: actionOf }: ScanRul
       throw new Reply(451, '4.7.1', reason)
     case 'greylist':
       // Who logged in is no stranger.
-      if (!visit.user && (await isTooSoon(visit, throttle))) throw new Reply(451, '4.7.1', reason)
+      if (!visit.user && !voters.contactsOnly && (await isTooSoon(visit, throttle))) throw new Reply(451, '4.7.1', reason)
       return NOBODY
     case 'junk':
-      return new Set(readers.map(({ access }) => access.account))
+      return new Set(voters.readers.map(({ access }) => access.account))
     case 'reject': {
-      const all = readers.map(({ access, domain }) => ({ account: access.account, action: actionOf(domain) }))
-      // One answer for all of them: for who wants it rejected while others take it, it is junk. What people here send is theirs to mend, whoever gets it.
-      const refuses = all.length === 0 ? actionOf(undefined) === 'reject' : all.every(({ action }) => action === 'reject')
-      if (visit.user || refuses) throw new Reply(550, '5.7.1', reason)
-      return new Set(all.filter(({ action }) => action !== 'mark').map(({ account }) => account))
+      const { refused, junk } = vote(voters, action, action(undefined), harmful)
+      // What people here send is theirs to mend, whoever gets it.
+      if (visit.user || refused) throw new Reply(550, '5.7.1', reason)
+      return junk
     }
   }
 }

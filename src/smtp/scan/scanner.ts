@@ -25,6 +25,8 @@ export interface Verdict {
   readonly wanted: Wanted
   /** In the message's header: words of printable ASCII, the most important first. */
   readonly shown: readonly string[]
+  /** It does harm to whoever opens it: contacts do not get it either. */
+  readonly harmful?: boolean
   /** In the reply, where it is refused: printable ASCII. */
   readonly reason: string
 }

@@ -117,7 +117,11 @@ export const ruleOf = (scanner: ScanRule['scanner'], more: Partial<ScanRule> = {
 export const rspamdAt = (port: number, maxSize = MAX_SIZE) => rspamd({ url: `http://127.0.0.1:${port}`, maxSize })
 export const clamdAt = (port: number, maxSize = MAX_SIZE) => clamd({ address: { host: '127.0.0.1', port }, maxSize })
 
-const PERSONS = [{ address: 'ann@example.org' }, { address: 'bob@mild.example' }, { address: 'cid@open.example' }]
+const PERSONS = [
+  { address: 'ann@example.org', aliases: ['postmaster@example.org', 'abuse@example.org'] },
+  { address: 'bob@mild.example' },
+  { address: 'cid@open.example' },
+]
 export const JUNK = 2 as MailboxId
 const domains = ['example.org', 'mild.example', 'open.example']
 

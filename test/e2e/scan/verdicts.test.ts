@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { clamd } from '../../../src/smtp/scan/clamd.ts'
-import type { ScanAction } from '../../../src/smtp/scan/inspect.ts'
 import { rspamd } from '../../../src/smtp/scan/rspamd.ts'
 import { MAX_SYMBOLS } from '../../../src/smtp/scan/rspamd-reply.ts'
+import type { Action } from '../../../src/smtp/vote.ts'
 import { fakeDns } from '../outbound/peer.ts'
 import { Client } from '../smtp/harness.ts'
 import {
@@ -30,8 +30,8 @@ import {
 
 const dir = mkdtempSync(join(tmpdir(), 'postern-scan-'))
 after(() => rmSync(dir, { recursive: true, force: true }))
-const ACTIONS: Record<string, ScanAction> = { 'mild.example': 'junk', 'open.example': 'mark' }
-const action = (domain: string | undefined): ScanAction => ACTIONS[domain ?? ''] ?? 'reject'
+const ACTIONS: Record<string, Action> = { 'mild.example': 'junk', 'open.example': 'mark' }
+const action = (domain: string | undefined): Action => ACTIONS[domain ?? ''] ?? 'reject'
 
 const spam = await scriptedRspamd()
 let virus: string | undefined
@@ -146,6 +146,25 @@ test('a virus is refused by name, or junk, or marked', async () => {
   assert.equal(scans(last().text)[1], 'clamav; infected; Win.Test.EICAR_HDB-1')
   virus = 'Bad 250 Name\x01 (x)'
   assert.equal(await send(house.mx.port, letter()), '550 5.7.1 The message is infected: Bad_250_Name___x_')
+})
+
+test('postmaster and abuse get spam, as junk, and no virus', async () => {
+  reset()
+  spam.answer = says('reject', 20)
+  for (const to of [['postmaster'], ['abuse@example.org'], ['Postmaster@example.org', 'abuse@example.org']]) {
+    assert.match(await send(house.mx.port, letter(), { to }), /^250 /, `${to}`)
+    assert.deepEqual(last().mailboxes, [JUNK])
+    assert.match(scans(last().text)[0]!, /^rspamd; reject; /)
+  }
+  assert.match(await send(house.mx.port, letter(), { to: ['postmaster', 'ann@example.org'] }), /^550 5\.7\.1 The message is taken for spam/)
+  assert.match(await submit(filtered.submission.port, letter(), { to: ['postmaster@example.org'] }), /^550 5\.7\.1 The message is taken for spam/)
+  spam.answer = says('greylist', 5)
+  assert.match(await send(house.mx.port, letter(), { to: ['postmaster'] }), /^250 /)
+  spam.answer = says('reject', 20)
+  virus = 'Eicar'
+  const before = stored()
+  assert.equal(await send(house.mx.port, letter(), { to: ['postmaster'] }), '550 5.7.1 The message is infected: Eicar')
+  assert.equal(stored(), before)
 })
 
 test('the virus goes before what may be taken later, and spam before what cannot be scanned', async () => {

@@ -8,8 +8,8 @@ import { hashPassword } from '../../../src/auth/password.ts'
 import { silentLog } from '../../../src/log.ts'
 import type { Dns } from '../../../src/net/dns/dns.ts'
 import { createTls } from '../../../src/net/tls.ts'
-import type { DmarcAction } from '../../../src/smtp/inbound/decision.ts'
 import { mxService } from '../../../src/smtp/server.ts'
+import type { Action } from '../../../src/smtp/vote.ts'
 import { createMemoryDrivers } from '../../../src/store/memory/index.ts'
 import { openStore } from '../../../src/store/pg/index.ts'
 import type { ContentId } from '../../../src/store/types.ts'
@@ -50,7 +50,7 @@ await accounts.reconcile({
 })
 const tls = createTls(pair)
 const base = { store, accounts, throttle: drivers.throttle, log, hostname: 'mx.example.org', primaryDomain: 'example.org', tls: tls.service('mx') }
-const actions: Record<string, DmarcAction> = { 'mild.example': 'junk', 'open.example': 'mark' }
+const actions: Record<string, Action> = { 'mild.example': 'junk', 'open.example': 'mark' }
 const rules = { dmarc: (domain: string) => actions[domain] ?? 'reject', trustedSealers: new Set(['list.test']) }
 const limits = { greetingDelayMs: 0, messagesPerHour: 10_000 }
 const others = { rules, isOwn: () => false }
@@ -155,6 +155,16 @@ test('each domain of ours has its own rule, and nobody loses what another takes'
   assert.match(await send(by('bank.test', 'X-Mixed: 1\r\n'), { to: ['bob@example.org', 'dan@open.example'] }), /^250 /)
   assert.match(await last('bob@example.org', 'Junk'), /X-Mixed/)
   assert.match(await last('dan@open.example'), /X-Mixed/)
+})
+
+test('who asks postmaster or abuse why is heard, in Junk; with others among the recipients it is theirs', async () => {
+  for (const to of [['postmaster'], ['Postmaster@example.org'], ['"postmaster"@example.org', 'abuse@example.org']]) {
+    const mark = `X-Asks: ${++made}\r\n`
+    assert.match(await send(by('bank.test', mark), { to }), /^250 /, `${to}`)
+    assert.ok((await last('ann@example.org', 'Junk')).includes(mark))
+  }
+  assert.match(await send(by('bank.test'), { to: ['postmaster@example.org', 'bob@example.org'] }), /^550 5\.7\.26 /)
+  assert.match(await send(by('bank.test'), { to: ['postmaster.x@example.org'] }).catch((err: unknown) => `${err}`), /550 5\.1\.1/)
 })
 
 test('who has no mailbox for junk has it in the inbox; a mailbox that took the use over is meant', async () => {
