@@ -8,6 +8,7 @@ import type { Connected, Connections } from './connections.ts'
 import type { OutgoingMail } from './envelope.ts'
 import { Failure, failureOf } from './failure.ts'
 import { deliverHere, type LocalDeps } from './local.ts'
+import { shownHeader } from './report.ts'
 import { type RouteOptions, type Way, wayTo } from './route.ts'
 import { type OutgoingText, type TextDeps, textOf } from './text.ts'
 
@@ -111,12 +112,20 @@ async function over(claim: Claim, connected: Connected, way: Way, deps: AttemptD
   } catch (err) {
     connections.keep(way, { client, hop, messages })
     const said = err instanceof Unconvertible ? notSevenBit(err, remote) : OUR_FAULT
-    return { said: recipients.map(() => said), retry: err instanceof Unconvertible, inDoubt: false }
+    const final = err instanceof Unconvertible
+    return { said: recipients.map(() => said), retry: final, final, inDoubt: false }
   }
-  const mail: OutgoingMail = { ...message, size: written.size, recipients }
   let dot = false
   let ours: unknown
   let text = false
+  const own = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (err) {
+      ours = err
+      throw err
+    }
+  }
   const octets = async function* (): AsyncGenerator<Buffer> {
     text = true
     try {
@@ -127,15 +136,9 @@ async function over(claim: Claim, connected: Connected, way: Way, deps: AttemptD
     }
   }
   try {
-    const said = await client.send(mail, octets, async () => {
-      try {
-        dot = await queue.noteDot(claim, recipients, owner)
-      } catch (err) {
-        ours = err
-        throw err
-      }
-      return dot
-    })
+    const utf8Header = message.utf8 && !client.has('SMTPUTF8') && (await own(() => hasUtf8Header(message, deps.store)))
+    const mail: OutgoingMail = { ...message, size: written.size, recipients, utf8Header }
+    const said = await client.send(mail, octets, async () => (dot = await own(() => queue.noteDot(claim, recipients, owner))))
     connections.keep(way, { client, hop, messages: messages + 1 })
     return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote, passedOn: client.has('DSN') })), retry: false, inDoubt: false }
   } catch (err) {
@@ -153,6 +156,10 @@ async function over(claim: Claim, connected: Connected, way: Way, deps: AttemptD
 /** Another server of the domain may take 8-bit. */
 const notSevenBit = ({ status, message }: Unconvertible, remote: string): Failure =>
   new Failure(`${remote} does not take 8-bit text, and this message cannot be made 7-bit: ${message}`, { permanent: true, status, remote })
+
+/** What was announced as internationalised may not be. */
+const hasUtf8Header = async (message: Claim['message'], store: AttemptDeps['store']): Promise<boolean> =>
+  (await shownHeader(message, { store })).some((octet) => octet > 127)
 
 function outcomeOf(
   { id, epoch, attempts }: ClaimedRecipient,

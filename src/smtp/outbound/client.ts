@@ -199,7 +199,7 @@ export class SmtpClient {
     }
   }
 
-  #check({ reversePath, recipients, size, requireTls }: OutgoingMail): void {
+  #check({ reversePath, recipients, size, utf8Header, requireTls }: OutgoingMail): void {
     const fail = (status: string, said: string, elsewhere = false): Failure =>
       new Failure(said, { permanent: true, status, remote: this.host, elsewhere })
     const most = Number(this.#extensions.get('SIZE') ?? 0)
@@ -207,6 +207,7 @@ export class SmtpClient {
     // What this host does not offer another one of the domain may: RFC 8689 §4.2.1.
     const utf8 = [reversePath, ...recipients.map((r) => r.address)].some((address) => NEEDS_UTF8.test(address))
     if (utf8 && !this.has('SMTPUTF8')) throw fail('5.6.7', `${this.host} does not take addresses like these (SMTPUTF8)`, true)
+    if (utf8Header && !this.has('SMTPUTF8')) throw fail('5.6.9', `${this.host} does not take a header like this one (SMTPUTF8)`, true)
     if (!requireTls) return
     if (!this.has('REQUIRETLS') || !this.#secured || this.#secured.by === 'nobody')
       throw fail('5.7.30', `${this.host} does not promise TLS on the whole way (REQUIRETLS)`, true)

@@ -13,6 +13,8 @@ export interface OutgoingMail {
   readonly size: number
   readonly eightBit: boolean
   readonly utf8: boolean
+  /** Its header is in UTF-8: it may go nowhere without SMTPUTF8 (RFC 6531 §3.5). */
+  readonly utf8Header?: boolean
   readonly requireTls: boolean
   readonly envelopeId?: string | undefined
   readonly ret?: 'FULL' | 'HDRS' | undefined
@@ -24,7 +26,8 @@ type Offers = (extension: string) => boolean
 export function mailFrom({ reversePath, size, eightBit, utf8, requireTls, envelopeId, ret }: OutgoingMail, offers: Offers): string {
   const parameters = [
     ...(offers('SIZE') ? [`SIZE=${size}`] : []),
-    ...(eightBit && offers('8BITMIME') ? ['BODY=8BITMIME'] : []),
+    // RFC 6531 §1.2: one with the other.
+    ...((eightBit || (utf8 && offers('SMTPUTF8'))) && offers('8BITMIME') ? ['BODY=8BITMIME'] : []),
     ...(utf8 && offers('SMTPUTF8') ? ['SMTPUTF8'] : []),
     ...(requireTls ? ['REQUIRETLS'] : []),
     ...(ret && offers('DSN') ? [`RET=${ret}`] : []),

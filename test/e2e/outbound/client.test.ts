@@ -179,6 +179,8 @@ test('what is asked of the server it has to offer: size, SMTPUTF8, REQUIRETLS; D
   await send(client, { envelopeId: 'e+2B', ret: 'HDRS', eightBit: true, recipients: [{ address: 'b@them.test', notify: 5, original: 'rfc822;x' }] })
   assert.ok(peer.lines.includes('MAIL FROM:<a@us.test> SIZE=20 BODY=8BITMIME RET=HDRS ENVID=e+2B'))
   assert.ok(peer.lines.includes('RCPT TO:<b@them.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x'))
+  await send(client, { utf8: true })
+  assert.ok(peer.lines.includes('MAIL FROM:<a@us.test> SIZE=20 BODY=8BITMIME SMTPUTF8'))
   await send(client, { recipients: [{ address: 'c@them.test', notify: NOTIFY_DEFAULT }] })
   assert.ok(peer.lines.includes('RCPT TO:<c@them.test>'), 'who said nothing has nothing said for him')
   peer.extensions = ['SIZE 0']

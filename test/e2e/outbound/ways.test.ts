@@ -82,6 +82,28 @@ test('what the first host does not offer the next one may; where none does, the 
   assert.match((await entry())!.status, /^4\./)
 })
 
+test('a header in UTF-8 goes only where SMTPUTF8 is offered; one that was only announced goes anywhere', async () => {
+  hosts('one.test', [['127.0.0.2'], ['127.0.0.3']])
+  let offers = ['127.0.0.3']
+  const by: string[] = []
+  peer.script = (line, { address }) => {
+    if (line.startsWith('MAIL')) by.push(`${address} ${/ SMTPUTF8$/.test(line)}`)
+    return line.startsWith('EHLO') && !offers.includes(address) ? '250-hello\r\n250 8BITMIME' : undefined
+  }
+  work()
+  await house.send(['a@one.test'], { utf8: true }, 'Subject: gr\u00fcn\r\n\r\nx\r\n')
+  await empty()
+  await worker!.stop(0)
+  offers = []
+  work()
+  await house.send(['b@one.test'], { utf8: true }, 'Subject: green\r\n\r\n\u00fc\r\n')
+  await empty()
+  assert.deepEqual(by, ['127.0.0.3 true', '127.0.0.2 false'])
+  await house.send(['c@one.test'], { utf8: true }, 'Subject: gr\u00fcn\r\n\r\nx\r\n')
+  await until('it failed', async () => (await entry())?.state === 'failed')
+  assert.deepEqual([(await entry())!.status, peer.took.length], ['5.6.9', 2])
+})
+
 test('IPv6 leads nowhere, IPv4 does', async () => {
   hosts('one.test', [['::1', '127.0.0.1']])
   work()
