@@ -48,7 +48,7 @@ export class ReportCollector {
     this.#wake()
   }
 
-  /** What is being read is left, and read again when its claim has run out. */
+  /** What is being read is left, and read again when this process has ended. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('stopped'))
     this.#wake()

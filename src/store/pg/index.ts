@@ -110,7 +110,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     signingKeys: createSigningKeys(pool),
     stsPolicies: createStsPolicies(pool),
     tlsSessions: createTlsSessions(pool),
-    reports: createReports(pool),
+    reports: createReports(pool, lives),
     greylist: createGreylist(pool, log),
     accounts,
     leases: createLeases(pool, { lives }),
