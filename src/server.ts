@@ -75,7 +75,7 @@ async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, u
   })
   undo.defer(() => live.close())
   const pulse = new Pulse({
-    ...{ connect: database.connect, log, trouble: () => deps.opened.trouble() },
+    ...{ connect: database.connect, log, trouble: () => deps.opened.trouble(), scanners: deps.scanners },
     connections: () => Object.fromEntries(bound.map((b) => [b.service, b.listeners.reduce((sum, { connections }) => sum + connections, 0)])),
   })
   undo.defer(() => pulse.close())

@@ -11,6 +11,8 @@ export interface Report {
   readonly memory: number
   /** Open connections by service. */
   readonly connections: Readonly<Record<string, number>>
+  /** By name, whether a scanner of mail is passed over because it keeps silent. */
+  readonly scanners: Readonly<Record<string, boolean>>
 }
 
 /** How the whole server is. Never waits for anything: it is asked while things are bad. */
@@ -52,6 +54,13 @@ function metrics(status: Status): string {
       'postern_event_loop_lag_seconds',
       'longest hold-up of the event loop lately',
       reports.map(([pid, { lag }]) => [`{pid="${pid}"}`, lag / 1_000] as const),
+    ),
+    ...family(
+      'postern_scanner_passed_over',
+      '1 while a scanner keeps silent and mail goes past it',
+      reports.flatMap(([pid, { scanners }]) =>
+        Object.entries(scanners).map(([name, passed]) => [`{scanner="${name}",pid="${pid}"}`, passed ? 1 : 0] as const),
+      ),
     ),
     ...family(
       'postern_resident_memory_bytes',

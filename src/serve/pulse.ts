@@ -1,6 +1,7 @@
 /** How a serving process is: whether its event loop turns, and whether its database answers. Asked at any time, it answers at once. */
 import type { Report } from '../http/health.ts'
 import type { Log } from '../log.ts'
+import type { ScanRule } from '../smtp/scan/inspect.ts'
 import { type Connect, Pool } from '../store/pg/pool.ts'
 import type { Statement } from '../store/pg/rows.ts'
 
@@ -51,6 +52,7 @@ export interface PulseOptions {
   readonly trouble: () => string | undefined
   /** Open connections by service. */
   readonly connections: () => Record<string, number>
+  readonly scanners: readonly Pick<ScanRule, 'scanner' | 'breaker'>[]
 }
 
 export class Pulse {
@@ -74,7 +76,7 @@ export class Pulse {
   }
 
   report(): Report {
-    const { trouble, connections } = this.#o
+    const { trouble, connections, scanners } = this.#o
     const other = trouble()
     return {
       trouble: [
@@ -85,6 +87,7 @@ export class Pulse {
       lag: Math.round(this.#lag.worst),
       memory: process.memoryUsage.rss(),
       connections: connections(),
+      scanners: Object.fromEntries(scanners.map(({ scanner, breaker }) => [scanner.name, breaker.isOpen])),
     }
   }
 

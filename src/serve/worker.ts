@@ -106,7 +106,7 @@ class WorkerLife {
     this.#background = (on) => deps.opened.background(on)
     starting.defer(() => live.close())
     const pulse = new Pulse({
-      ...{ connect, log, trouble: () => deps.opened.trouble() },
+      ...{ connect, log, trouble: () => deps.opened.trouble(), scanners: deps.scanners },
       connections: () => Object.fromEntries([...this.#receptions].map(([name, { connections }]) => [name, connections])),
     })
     starting.defer(() => pulse.close())

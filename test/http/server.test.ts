@@ -7,7 +7,7 @@ import { silentLog } from '../../src/log.ts'
 import { WireClient } from '../support/wire-client.ts'
 
 const status = { dead: [] as string[], unready: [] as string[] }
-const report: Report = { trouble: [], lag: 1_500, memory: 4_096, connections: { imaps: 7 } }
+const report: Report = { trouble: [], lag: 1_500, memory: 4_096, connections: { imaps: 7 }, scanners: { rspamd: true, clamav: false } }
 const told: Status = { dead: () => status.dead, unready: () => status.unready, reports: () => new Map([[42, report]]) }
 
 let server: HttpServer
@@ -41,7 +41,13 @@ test('alive and ready, and why not', async () => {
 
 test('a few numbers', async () => {
   const text = await get('/metrics')
-  for (const line of ['postern_ready 1', 'postern_connections{service="imaps",pid="42"} 7', 'postern_event_loop_lag_seconds{pid="42"} 1.5'])
+  for (const line of [
+    'postern_ready 1',
+    'postern_connections{service="imaps",pid="42"} 7',
+    'postern_event_loop_lag_seconds{pid="42"} 1.5',
+    'postern_scanner_passed_over{scanner="rspamd",pid="42"} 1',
+    'postern_scanner_passed_over{scanner="clamav",pid="42"} 0',
+  ])
     assert.ok(text.split('\n').includes(line), text)
 })
 

@@ -9,12 +9,15 @@ import { type Inspection, VERDICT_MS } from '../policies/policy.ts'
 import { Reply } from '../reply.ts'
 import type { Visit } from '../visit.ts'
 import { type Action, vote, votersOf } from '../vote.ts'
+import type { Breaker } from './breaker.ts'
 import { clientNameOf } from './client-name.ts'
 import type { ScanEnvelope, Scanner, Verdict } from './scanner.ts'
 import { type Patience, WatchedScan } from './watched.ts'
 
 export interface ScanRule {
   readonly scanner: Scanner
+  /** Of this scanner, the same one for all services. */
+  readonly breaker: Breaker
   /** Of what it wants rejected, by the recipient's domain; undefined: where nobody here gets it. */
   readonly action: (domain: string | undefined) => Action
   /** Whether a message that it says nothing about is taken. */
@@ -43,10 +46,12 @@ export interface ScanOptions extends ScanParts {
 export async function startScans(added: string, visit: Visit, o: ScanOptions): Promise<Inspection[]> {
   const rules = o.rules.filter(({ submission }) => submission || !visit.user)
   if (rules.length === 0) return []
+  const asked = new Set<ScanRule>()
+  await Promise.all(rules.map(async (rule) => void ((await rule.breaker.admits(o)) && asked.add(rule))))
   const isUnknown = visit.user === undefined && o.isHidden?.(visit.remote) !== true
-  const asksName = o.dns && isUnknown && rules.some(({ scanner }) => scanner.wantsName)
+  const asksName = o.dns && isUnknown && [...asked].some(({ scanner }) => scanner.wantsName)
   const envelope = envelopeOf(visit, o, asksName ? await clientNameOf(visit, o.dns) : undefined)
-  return rules.map((rule) => inspection(rule, { added, visit, envelope, o }))
+  return rules.map((rule) => (asked.has(rule) ? inspection(rule, { added, visit, envelope, o }) : passedOver(rule, visit)))
 }
 
 function envelopeOf(
@@ -75,6 +80,7 @@ interface Looked {
 
 function inspection(rule: ScanRule, { added, visit, envelope, o }: Looked): Inspection {
   const { announced } = visit.transaction
+  const began = performance.now()
   const scan = new WatchedScan(rule.scanner, envelope, { ...o, ...(announced !== undefined && { announced }) })
   let before = added === '' ? undefined : scan.write(Buffer.from(added))
   return {
@@ -85,15 +91,15 @@ function inspection(rule: ScanRule, { added, visit, envelope, o }: Looked): Insp
     },
     async finish() {
       const outcome = await scan.finish(o.verdictMs ?? VERDICT_MS)
+      rule.breaker.heard(outcome, began, o)
       if (outcome.kind === 'aborted') return { lines: '' }
-      const { name } = rule.scanner
-      const seen = { message: visit.transaction.id, scanner: name }
+      const seen = { message: visit.transaction.id, scanner: rule.scanner.name }
       if (outcome.kind === 'failed') {
         o.log.warn({ ...seen, why: outcome.why }, 'message not scanned')
-        if (rule.onFailure === 'defer') throw new Reply(451, '4.3.0', 'The message cannot be checked now, try again later')
+        return unscanned(rule, visit)
       }
       const shown = outcome.kind === 'verdict' ? outcome.verdict.shown : [outcome.kind]
-      const lines = visit.user ? '' : scanResult([name, ...shown])
+      const lines = linesOf(rule, visit, shown)
       if (outcome.kind !== 'verdict') return { lines }
       if (outcome.verdict.wanted !== 'nothing') o.log.info({ ...seen, shown }, 'a scanner found something')
       return { lines, junk: await junkBy(outcome.verdict, rule, visit, o) }
@@ -101,6 +107,20 @@ function inspection(rule: ScanRule, { added, visit, envelope, o }: Looked): Insp
     abort: () => scan.abort(),
   }
 }
+
+const linesOf = ({ scanner }: ScanRule, { user }: Visit, shown: readonly string[]): string => (user ? '' : scanResult([scanner.name, ...shown]))
+
+/** Throws Reply where such a message is not taken. */
+function unscanned(rule: ScanRule, visit: Visit): { lines: string } {
+  if (rule.onFailure === 'defer') throw new Reply(451, '4.3.0', 'The message cannot be checked now, try again later')
+  return { lines: linesOf(rule, visit, ['failed']) }
+}
+
+const passedOver = (rule: ScanRule, visit: Visit): Inspection => ({
+  write: () => undefined,
+  finish: async () => unscanned(rule, visit),
+  abort: () => undefined,
+})
 
 const NOBODY: ReadonlySet<AccountId> = new Set()
 

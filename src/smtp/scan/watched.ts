@@ -8,7 +8,8 @@ export type Outcome =
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   /** It is too large to be looked at. */
   | { readonly kind: 'skipped' }
-  | { readonly kind: 'failed'; readonly why: string }
+  /** `late`: its time was over. */
+  | { readonly kind: 'failed'; readonly why: string; readonly late?: boolean }
   /** Nobody wants to know any more. */
   | { readonly kind: 'aborted' }
 
@@ -39,7 +40,7 @@ export class WatchedScan {
     if (this.#size > this.#maxSize) return this.#end({ kind: 'skipped' })
     const started = performance.now()
     const taken = scan.write(chunk).then(() => true)
-    if (!(await within(this.#patience, taken, false))) return this.#end({ kind: 'failed', why: 'it does not take the message' })
+    if (!(await within(this.#patience, taken, false))) return this.#end({ kind: 'failed', why: 'it does not take the message', late: true })
     this.#patience -= performance.now() - started
   }
 
@@ -51,7 +52,7 @@ export class WatchedScan {
         (found) => ({ kind: 'verdict', verdict: found }),
         (err: unknown) => ({ kind: 'failed', why: reasonOf(err) }),
       )
-      this.#end(await within(ms, verdict, { kind: 'failed', why: 'it does not answer in time' }))
+      this.#end(await within(ms, verdict, { kind: 'failed', why: 'it does not answer in time', late: true }))
     }
     return this.#outcome!
   }

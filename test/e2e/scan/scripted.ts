@@ -4,6 +4,7 @@ import { createServer as createHttp, type IncomingHttpHeaders, type ServerRespon
 import { type AddressInfo, createServer as createTcp, type Socket } from 'node:net'
 import { pino } from 'pino'
 import type { Log } from '../../../src/log.ts'
+import { Breaker } from '../../../src/smtp/scan/breaker.ts'
 import { clamd } from '../../../src/smtp/scan/clamd.ts'
 import type { ScanParts, ScanRule } from '../../../src/smtp/scan/inspect.ts'
 import { rspamd } from '../../../src/smtp/scan/rspamd.ts'
@@ -109,6 +110,7 @@ function streamed(octets: Buffer): Buffer | undefined {
 
 export const ruleOf = (scanner: ScanRule['scanner'], more: Partial<ScanRule> = {}): ScanRule => ({
   scanner,
+  breaker: new Breaker(scanner),
   action: () => 'reject',
   onFailure: 'accept',
   submission: scanner.name === 'clamav',

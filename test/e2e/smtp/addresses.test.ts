@@ -5,6 +5,7 @@ import { silentLog } from '../../../src/log.ts'
 import { createTls } from '../../../src/net/tls.ts'
 import { srsOf } from '../../../src/serve/outbound.ts'
 import { createReporter } from '../../../src/smtp/outbound/report.ts'
+import { Breaker } from '../../../src/smtp/scan/breaker.ts'
 import type { Scanner } from '../../../src/smtp/scan/scanner.ts'
 import { mxService } from '../../../src/smtp/server.ts'
 import type { Inbound, WantedState } from '../../../src/store/accounts.ts'
@@ -215,13 +216,14 @@ test('what is junk for who forwards it, or for who owns a list, stays here', asy
   const list = { address: 'team@example.test', owner: 'anna@example.test', members: ['anna@example.test'], onward: ['friend@elsewhere.example'] }
   await reconcile({ accounts: [account('anna'), account('ben', { forward })], lists: [list] })
   const { store, accounts, queue, dns } = house
+  const scanner = takesForSpam('Subject: spam')
   Object.assign(dns.zones, { 'bank.example': { TXT: ['v=spf1 -all'] }, '_dmarc.bank.example': { TXT: ['v=DMARC1; p=quarantine'] } })
   const listener = await serveOn(
     mxService({
       ...{ store, accounts, queue, srs: srsOf(accounts), hostname: HOSTNAME, primaryDomain: 'example.test', log: silentLog() },
       ...{ throttle: openThrottle().throttle, tls: createTls(pair).service('mx'), limits: { greetingDelayMs: 0 } },
       inbound: { dns, rules: { dmarc: () => 'junk', trustedSealers: new Set() }, isOwn: () => false },
-      scan: { rules: [{ scanner: takesForSpam('Subject: spam'), action: () => 'reject', onFailure: 'accept', submission: false }] },
+      scan: { rules: [{ scanner, breaker: new Breaker(scanner), action: () => 'reject', onFailure: 'accept', submission: false }] },
     }),
     'starttls',
   )
