@@ -69,6 +69,8 @@ test('senders', () => {
     ['From: "a, b" <c@d.example>\r\n', ['c@d.example']],
     ['From: Jürgen <jürgen@bücher.example>\r\n', ['jürgen@xn--bcher-kva.example']],
     ['From: a@b.example (c@d.example)\r\n', ['a@b.example']],
+    // Whoever signs it signs for its author.
+    ['Sender: c@d.example\r\nFrom: a@b.example\r\n', ['a@b.example', 'c@d.example']],
     ['From: a@b.example, A@B.example\r\nSender: c@d.example\r\n', ['a@b.example', 'c@d.example']],
   ] as const) {
     assert.deepEqual([...sendersOf(Buffer.from(block))], senders)

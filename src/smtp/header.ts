@@ -106,20 +106,21 @@ export function checkSyntax(block: Buffer): void {
 const MAX_SENDERS = 20
 
 /**
- * The canonical addresses of From (one field, at least one address, no group) and of Sender if there is one: all that a reader may be shown as
+ * The canonical addresses of From (one field, at least one address, no group), then of Sender if there is one, wherever they stand: all that a reader may be shown as
  * the one who wrote. Throws Reply. RFC 5322 §3.6.2.
  */
 export function sendersOf(block: Buffer): Set<string> {
-  const senders = new Set<string>()
+  const authors = new Set<string>()
+  const others = new Set<string>()
   let froms = 0
   for (const { name, value, to } of headerFields(block, Number.POSITIVE_INFINITY)) {
     if (name === 'from') froms++
     else if (name !== 'sender') continue
-    for (const address of addressesOf(unfold(block, value, to))) senders.add(address)
-    if (senders.size > MAX_SENDERS) throw new Reply(550, '5.7.1', `More than ${MAX_SENDERS} senders`)
+    for (const address of addressesOf(unfold(block, value, to))) (name === 'from' ? authors : others).add(address)
+    if (authors.size + others.size > MAX_SENDERS) throw new Reply(550, '5.7.1', `More than ${MAX_SENDERS} senders`)
   }
   if (froms !== 1) throw new Reply(550, '5.7.1', `The message must have one From line, it has ${froms === 0 ? 'none' : 'several'}`)
-  return senders
+  return new Set([...authors, ...others])
 }
 
 function addressesOf(value: string): string[] {
