@@ -80,3 +80,10 @@ test('hosts: names in any case, and one label where a star is', () => {
   ])
     assert.ok(!isNamed(host, policy), host)
 })
+
+test('a policy as long as one may be takes no time, whatever stands in it', () => {
+  const began = performance.now()
+  for (const value of [`a${' '.repeat(64_000)}x`, '\t '.repeat(32_000), `${'a.'.repeat(32_000)}!`, ' x'.repeat(32_000)])
+    assert.equal(readPolicy(`version: STSv1\nmode: enforce\nmax_age: 86400\nmx: ${value}`), undefined)
+  assert.ok(performance.now() - began < 1_000, `${performance.now() - began} ms`)
+})

@@ -30,7 +30,8 @@ export function readPolicy(text: string): ReadPolicy | undefined {
   const fields = new Map<string, string>()
   const mx: string[] = []
   for (const line of text.split(/\r?\n/)) {
-    const [, key = '', value = ''] = /^([A-Za-z0-9][\w.-]{0,31}):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
+    const [, key = '', written = ''] = /^([A-Za-z0-9][\w.-]{0,31}):(.*)$/.exec(line) ?? []
+    const value = written.trim()
     if (key === 'mx') mx.push(value.toLowerCase().replace(/\.$/, ''))
     else if (!fields.has(key)) fields.set(key, value)
   }
