@@ -35,7 +35,7 @@ export async function startServer(o: ServerOptions): Promise<Server> {
 }
 
 /** Keeper and worker in one process. */
-async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
+async function startAlone(keeper: Keeper, { places, say, log, stop }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
   const { plan, loaded, secrets, certificate, health, database } = keeper
   const { configFile, dataDir } = places
   const deps = await openServing(
@@ -50,7 +50,7 @@ async function startAlone(keeper: Keeper, { places, say, log }: ServerOptions, u
       workers: 1,
       background: plan.roles.has('queue'),
       queue: plan.roles.has('queue'),
-      log,
+      ...{ log, stop },
     },
     undo,
   )

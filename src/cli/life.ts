@@ -10,10 +10,13 @@ const ONE_KEYSTROKE_MS = 1_000
 /** When something keeps the process alive after everything was closed. */
 const EXIT_MS = 5_000
 
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError'
+
 /** A server between its start and its last breath. */
 export class Life {
   readonly #log: Log
   readonly #ended = Promise.withResolvers<number>()
+  readonly #unwanted = new AbortController()
   #server: Server | undefined
   /** Milliseconds for the sessions, once somebody wants it to end. */
   #stopping: number | undefined
@@ -24,12 +27,22 @@ export class Life {
     this.#log = log
   }
 
-  async run(start: () => Promise<Server>): Promise<number> {
+  /** `start` may end by itself once its signal says that nobody waits for it any more. */
+  async run(start: (stop: AbortSignal) => Promise<Server>): Promise<number> {
     process.on('SIGTERM', this.#stop)
     process.on('SIGINT', this.#stop)
-    process.on('SIGHUP', () => this.#server?.reload())
+    process.on('SIGHUP', () => {
+      this.#log.info({ signal: 'SIGHUP' }, 'config and certificates are read again')
+      this.#server?.reload()
+    })
     process.on('uncaughtException', this.#crash)
-    this.#server = await start()
+    try {
+      this.#server = await start(this.#unwanted.signal)
+    } catch (error) {
+      if (!this.#unwanted.signal.aborted || !isAbort(error)) throw error
+      this.#log.info('stopped')
+      return DONE
+    }
     if (this.#stopping !== undefined) this.#end()
     const code = await this.#ended.promise
     // Not unref'ed timers and the like end by themselves; this one is the last to wait.
@@ -47,6 +60,7 @@ export class Life {
     this.#log.info({ signal }, again ? 'stopping at once' : 'stopping: sessions may finish their command')
     // A start that nobody wants to wait for: what it leaves is what a crash leaves, and the next start clears that.
     if (again && !this.#server) process.exit(REFUSED)
+    if (!this.#server) this.#unwanted.abort()
     this.#end()
   }
 

@@ -27,7 +27,7 @@ export const serve: Command = {
     const configNamed = (args.flags.config ?? set(env, 'POSTERN_CONFIG')) !== undefined
     // Only now: the other commands need nothing of all that.
     const { startServer } = await import('../server.ts')
-    return new Life(log).run(() => startServer({ places, env, log, say: out, configNamed, mailbox: args.mailbox }))
+    return new Life(log).run((stop) => startServer({ stop, places, env, log, say: out, configNamed, mailbox: args.mailbox }))
   },
 }
 

@@ -1,7 +1,7 @@
 /** A database that is not there yet: started at the same time as we, it may take a while. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
-import { Unavailable } from '../store/errors.ts'
+import { TooOld, Unavailable } from '../store/errors.ts'
 import { isLost } from '../store/pg/pool.ts'
 import { Refused } from './refused.ts'
 
@@ -10,8 +10,15 @@ const LONGEST_WAIT_MS = 4_000
 /** What takes longer is told. */
 const SAY_MS = 1_000
 
-/** Tries again while nobody answers, for so many milliseconds in all; what an answer says is thrown at once. Throws Refused with the last reason. */
-export async function patiently<T>(open: () => Promise<T>, { ms, log }: { ms: number; log: Log }): Promise<T> {
+interface Patience {
+  readonly ms: number
+  readonly log: Log
+  /** Nobody wants to wait any more. */
+  readonly stop?: AbortSignal | undefined
+}
+
+/** Tries again while nobody answers, for so many milliseconds in all; what an answer says is thrown at once, and so is what `stop` says. Throws Refused with the last reason. */
+export async function patiently<T>(open: () => Promise<T>, { ms, log, stop }: Patience): Promise<T> {
   const end = performance.now() + ms
   const say = setTimeout(() => log.warn({ seconds: Math.ceil(ms / 1_000) }, 'waiting for the database'), SAY_MS)
   try {
@@ -19,10 +26,11 @@ export async function patiently<T>(open: () => Promise<T>, { ms, log }: { ms: nu
       try {
         return await open()
       } catch (error) {
+        if (error instanceof TooOld) throw new Refused(`${error.message}.`, { cause: error })
         if (!(error instanceof Unavailable) && !isLost(error)) throw error
         if (performance.now() + wait > end) throw new Refused(`The database cannot be reached: ${reasonOf(error)}.`, { cause: error })
       }
-      await sleep(wait)
+      await sleep(wait, undefined, stop && { signal: stop })
     }
   } finally {
     clearTimeout(say)

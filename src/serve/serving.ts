@@ -41,6 +41,8 @@ export interface ServingOptions {
   /** Whether it empties the queue. */
   readonly queue: boolean
   readonly log: Log
+  /** Ends a start that waits for its database. */
+  readonly stop?: AbortSignal | undefined
 }
 
 /** What is being sent when the server stops may take so long. */
@@ -50,7 +52,7 @@ const WAIT_MS = 60_000
 
 /** Connects, migrates, applies the mailboxes of the config. What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
 export async function openServing(o: ServingOptions, undo: AsyncDisposableStack): Promise<ServiceDeps> {
-  const { loaded, secrets, certificate, connect, disk, alone, markFile, workers, background, queue, log } = o
+  const { loaded, secrets, certificate, connect, disk, alone, markFile, workers, background, queue, log, stop } = o
   const { config, source } = loaded
   const tls = createTls(certificate.pair)
   const limits = shared(allLimits(config.limits, defaultGateways()), workers)
@@ -59,7 +61,7 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
   undo.defer(() => drivers.close())
   const open = () =>
     openStore({ connect, drivers, log, alone, markFile, background, sharing: config.sharing?.enabled, connections: connectionsFor(workers) })
-  const opened = await patiently(open, { ms: config.database?.wait ?? WAIT_MS, log })
+  const opened = await patiently(open, { ms: config.database?.wait ?? WAIT_MS, log, stop })
   undo.defer(() => opened.close())
   await applyMailboxes({ accounts: opened.accounts, configFile: source.file, dataDir: dirname(markFile), log }, config)
   const authenticator = createAuthenticator({

@@ -34,6 +34,9 @@ export class Unavailable extends Error {
   }
 }
 
+/** The database says that this program is too old for it: so it stays until somebody upgrades one or puts back the other. */
+export class TooOld extends Unavailable {}
+
 /** A newer config file than this one was applied, by another host: the words say what to do. */
 export class OlderConfig extends Error {
   override readonly name = 'OlderConfig'

@@ -49,6 +49,15 @@ test('a signal during the start counts when it is over', async () => {
   assert.equal(code, 0)
 })
 
+test('a signal ends a start that waits for something', async () => {
+  const { said, code } = await live('waiting', async (kill, seen) => {
+    await seen('starting')
+    kill('SIGTERM')
+  })
+  assert.deepEqual(said, ['starting'])
+  assert.equal(code, 0)
+})
+
 test('an error that nobody caught: ten seconds for the sessions, exit code 1', async () => {
   const { said, code } = await live('crash', async () => {})
   assert.deepEqual(said, ['starting', 'started', 'stop 10000'])

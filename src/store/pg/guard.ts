@@ -3,7 +3,7 @@
  * back? If not, a new incarnation begins before anything is written. And while mail flows a beat in the database, and a mark outside of it, say how far it had come.
  */
 import type { Log } from '../../log.ts'
-import { Unavailable } from '../errors.ts'
+import { TooOld, Unavailable } from '../errors.ts'
 import { lockIncarnation, newIncarnation, noteIncarnation, uidLeap } from './incarnation.ts'
 import { difference, isRefusedLook, look, partsThatDiffer, type Seen } from './look.ts'
 import { isNewer, type Known, readMark, writeMark } from './mark.ts'
@@ -168,7 +168,7 @@ export class Guard implements Admission {
       // Connections that were admitted before must not go on either.
       this.generation++
     }
-    if (words !== undefined) throw new Unavailable(words)
+    if (words !== undefined) throw new TooOld(words)
   }
 
   /** One at a time in this process, under a lock of the database among all: whoever finds it done takes it as it is. */
