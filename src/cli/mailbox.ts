@@ -59,6 +59,7 @@ async function add(args: Arguments, around: Surroundings): Promise<number> {
       throw new Refused(`the domain of ${address} is not served here; local domains: ${config.domains.join(', ')} ("domains" in ${source.file})`)
     const owner = config.mailboxes.find((m) => m.aliases.includes(address))
     if (owner) throw new Refused(`${address} is an alias of ${owner.address}`)
+    if (config.lists?.some((each) => each.address === address)) throw new Refused(`${address} is a list`)
     addMailbox(source, { address, ...(args.name !== undefined && { name: args.name }), password_hash, ...(scram !== undefined && { scram }) })
   })
   around.out(generated ? `${address} is there. Its password, shown this once: ${password}` : `${address} is there.`)

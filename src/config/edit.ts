@@ -28,6 +28,7 @@ export interface NewMailbox {
 
 /** One edit; others of other processes wait. `change` throws ConfigRefused for what it will not do. The file is checked before and after. */
 export async function editConfig(file: string, words: Words, change: (loaded: Loaded) => void): Promise<void> {
+  readConfig(file) // says that it is not there before a lock is made beside it
   await locked(file, () => {
     const source = readConfig(file)
     change(checkConfig(source, words))

@@ -30,9 +30,11 @@ export const hostIn = ({ pair }: Certificate, hostname: string): string =>
 
 const DAY = 86_400_000
 
-/** Says when a certificate ends soon: `warn` within 20 days, `error` within 7. */
-export function warnOfExpiry({ pair, selfSigned }: Certificate, log: Log, now = Date.now()): void {
-  if (selfSigned) return // renewed 30 days before its end
+/** Says when a certificate is not this host's, and when it ends soon: `warn` within 20 days, `error` within 7. */
+export function warnOfCertificate({ pair, selfSigned }: Certificate, hostname: string, log: Log, now = Date.now()): void {
+  if (selfSigned) return // made for this host, renewed 30 days before its end
+  if (!new X509Certificate(pair.cert).checkHost(hostname))
+    log.warn({ names: pair.names, hostname }, 'the certificate is not for "hostname": mail programs refuse it')
   const days = Math.floor((pair.expires - now) / DAY)
   if (days < 0) log.error({ names: pair.names }, 'the certificate has expired: mail programs refuse it')
   else if (days < 7) log.error({ days, names: pair.names }, 'the certificate ends within a week')

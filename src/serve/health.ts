@@ -35,7 +35,8 @@ export async function openHealth(
     undo.defer(() => server.close())
     return health({ host: at.host, port: server.port })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    const why = taken ? 'another program has it' : error instanceof Error ? error.message : String(error)
     if (config.http) throw new Refused(`http cannot listen on port ${at.port} of ${at.host}: ${why}. Set http.port in the config.`)
     log.warn({ reason: why }, 'nobody can ask for health: set http.port in the config')
     return health(undefined)

@@ -10,7 +10,7 @@ import { type Certificate, certificateFor } from './certificate.ts'
 import { type Endpoints, removeEndpoints } from './endpoints.ts'
 import { writeFirstConfig } from './first-start.ts'
 import { type Health, openHealth } from './health.ts'
-import { lockFolder } from './lock.ts'
+import { type Lock, lockFolder } from './lock.ts'
 import { type Plan, planFor } from './plan.ts'
 import { Refused } from './refused.ts'
 import { words } from './words.ts'
@@ -25,6 +25,8 @@ export interface ServerOptions {
   readonly configNamed: boolean
   /** Of the first start: the first mailbox. */
   readonly mailbox?: string | undefined
+  /** Ends a start that waits for its database. */
+  readonly stop?: AbortSignal | undefined
 }
 
 export interface Server {
@@ -58,11 +60,26 @@ export interface Database {
 const DRAIN_SECONDS = 30
 export const drainMs = ({ config }: Loaded): number => (config.drain_seconds ?? DRAIN_SECONDS) * 1000
 
+const FAULTS: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'this user may not write there'],
+  ['EEXIST', 'it is a file'],
+  ['ENOSPC', 'its disk is full'],
+  ['EROFS', 'its disk may only be read'],
+])
+
+async function makeFolder(dir: string): Promise<Lock> {
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  return lockFolder(dir)
+}
+
 /** What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
 export async function openKeeper({ places, env, log, configNamed, mailbox }: ServerOptions, undo: AsyncDisposableStack): Promise<Keeper> {
   const { dataDir, configFile } = places
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const lock = await lockFolder(dataDir)
+  const lock = await makeFolder(dataDir).catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === undefined
+      ? cause
+      : new Refused(`The data folder ${dataDir} cannot be used: ${FAULTS.get(cause.code) ?? cause.message}.`, { cause })
+  })
   undo.defer(() => lock.release())
   removeEndpoints(dataDir)
   undo.defer(() => removeEndpoints(dataDir))

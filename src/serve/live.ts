@@ -6,7 +6,7 @@ import { watchFiles } from '../config/watch.ts'
 import type { Log } from '../log.ts'
 import type { Tls } from '../net/tls.ts'
 import type { Accounts } from '../store/accounts.ts'
-import { type Certificate, certificateFor, warnOfExpiry } from './certificate.ts'
+import { type Certificate, certificateFor, warnOfCertificate } from './certificate.ts'
 import { applyMailboxes } from './generation.ts'
 import { words } from './words.ts'
 
@@ -53,7 +53,7 @@ export function keepLive(o: LiveOptions): Live {
 
   const watch = follows ? undefined : watchFiles([configFile, ...certificate.files], reload)
   const daily = follows ? undefined : setInterval(reload, CERTIFICATE_CHECK_MS).unref()
-  if (!follows) warnOfExpiry(certificate, log)
+  if (!follows) warnOfCertificate(certificate, config.hostname, log)
 
   /** One at a time; edits that come meanwhile are seen by one more look. */
   function reload(): void {
@@ -113,7 +113,7 @@ export function keepLive(o: LiveOptions): Live {
         if (!follows) log.info({ names: next.pair.names }, 'new certificate')
       }
       certificate = next
-      if (!follows) warnOfExpiry(next, log)
+      if (!follows) warnOfCertificate(next, now.hostname, log)
     } catch (error) {
       log[complaint]({ reason: messageOf(error) }, 'the new certificate cannot be used: the server keeps the one it had')
     }

@@ -100,5 +100,6 @@ function refusal(service: ServiceName, { host }: Wish, port: number, error: unkn
     return new Refused(`${where}: another program has it. Stop that one, set listeners.${service}.port in the config, or start with --ports auto.`)
   if (code === 'EACCES') return new Refused(`${where}: this user may not bind ports below 1024. Start with --ports high, or as root.`)
   if (code === 'EADDRNOTAVAIL') return new Refused(`${where}: this machine has no such address. Correct listeners.${service}.host in the config.`)
+  if (code === 'ENOTFOUND') return new Refused(`${where}: that is no address. Correct listeners.${service}.host in the config.`)
   return new Refused(`${where}: ${error instanceof Error ? error.message : error}.`)
 }

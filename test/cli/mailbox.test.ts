@@ -134,6 +134,11 @@ describe('refused: 1, in words, the file as it was', () => {
       (await cli(['--data', dir, 'mailbox', 'add', 'info@example.test', '--password-stdin'], 'x')).err,
       /info@example\.test is an alias of c@example\.test/,
     )
+    writeFileSync(file, `${readFileSync(file, 'utf8')}lists: [{address: team@example.test, members: [c@example.test]}]\n`)
+    assert.match(
+      (await cli(['--data', dir, 'mailbox', 'add', 'team@example.test', '--password-stdin'], 'x')).err,
+      /^postern: team@example\.test is a list$/m,
+    )
     writeFileSync(file, before)
   })
 
@@ -149,6 +154,10 @@ describe('refused: 1, in words, the file as it was', () => {
     assert.match(
       (await cli(['--data', join(dir, 'none'), 'mailbox', 'list'])).err,
       /none\/postern\.yaml:1:1: the config file cannot be read: it is not there/,
+    )
+    assert.match(
+      (await cli(['--data', join(dir, 'none'), 'mailbox', 'add', 'a@example.test', '--password-stdin'], 'x')).err,
+      /the config file cannot be read: it is not there/,
     )
     const wrong = join(dir, 'wrong.yaml')
     writeFileSync(wrong, `${TEXT}x: 1\n`)

@@ -80,7 +80,7 @@ test('settings that wait for the next start are named', async () => {
 })
 
 test('a certificate that is configured, replaced, replaced badly', async () => {
-  const [one, two] = [certificateFiles('mail.home.example.test'), certificateFiles('mail.home.example.test')]
+  const [one, two] = [certificateFiles('mail.home.example.test'), certificateFiles('other.example.test')]
   const shown = async (): Promise<string> => {
     const socket = connect({ host: 'localhost', port: server.port('imaps'), rejectUnauthorized: false })
     await once(socket, 'secureConnect')
@@ -96,5 +96,6 @@ test('a certificate that is configured, replaced, replaced badly', async () => {
   assert.equal(await shown(), first)
   copyFileSync(two.key, one.key)
   await within(TWO_SECONDS, async () => (await shown()) === second)
+  await within(TWO_SECONDS, () => /"names":"DNS:other\.example\.test.*","hostname":"mail\.home\.example\.test",.*is not for/.test(server.output))
   for (const { dir } of [one, two]) rmSync(dir, { recursive: true })
 })

@@ -100,6 +100,13 @@ describe('a port that another program has', () => {
   })
 })
 
+test('a data folder that is a file', async () => {
+  const dir = join(folder(), 'file')
+  writeFileSync(dir, '')
+  const { code, err } = await postern(['serve', '--data', dir])
+  assert.deepEqual([code, err], [1, `postern: The data folder ${dir} cannot be used: it is a file.\n`])
+})
+
 test('wrong usage is 2, before anything is made', async () => {
   const dir = join(folder(), 'new')
   for (const args of [
