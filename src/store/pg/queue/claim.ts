@@ -127,7 +127,7 @@ type Held = Pick<Claim, 'bucket'> & { readonly recipients: readonly Pick<Claimed
 
 export const renew = (on: Queryable, claims: readonly Held[], owner: string): Promise<Set<bigint>> => touched(on, RENEW, claims, owner)
 
-/** A crash may forget it with the last moments of the log: then it is in doubt and nobody knows, as if the connection had been lost a moment before. */
+/** A crash may forget it with the last moments of the log. It keeps others away while this attempt goes on, and who dies with the database goes on with nothing: docs/architecture.md. */
 export const noteDot = async (on: Queryable, held: Held, owner: string): Promise<boolean> =>
   (await touched(on, NOTE_DOT, [held], owner)).size === held.recipients.length
 
