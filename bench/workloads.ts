@@ -53,6 +53,7 @@ const sure = (what: string, is: number, wanted: number): void => {
 
 /** Commands of one run; the figure is their median. */
 const FETCHES = 3
+const FETCHED_SINGLY = 5
 const TOGGLES = 10
 const COPYINGS = 2
 
@@ -74,6 +75,25 @@ function fetching(name: string, mailbox: string, items: string, verify: (answer:
         verify(bytes, sizes)
         return ms
       }),
+  }
+}
+
+/** As mail programs do that fetch a mailbox message by message. Only the commands' own time counts. */
+function fetchingSingly(count: number, items: string, verify: (answer: Buffer, n: number) => void): Workload {
+  return {
+    name: `FETCH n (${items}), ${count.toLocaleString('en')} of 5 KB one after the other`,
+    unit: 'msg/s',
+    writes: false,
+    prepare: async ({ client }) => void (await client.ok(`SELECT ${MAIL}`)),
+    async run({ client }): Promise<Run> {
+      let sum = 0
+      for (let n = 1; n <= count; n++) {
+        const { ms, bytes } = await client.ok(`FETCH ${n} (${items})`)
+        verify(bytes, n - 1)
+        sum += ms
+      }
+      return { figure: (count / sum) * 1000, operations: count }
+    },
   }
 }
 
@@ -156,6 +176,11 @@ export function workloads(sizes: Sizes): Workload[] {
       sure('FETCH lines', fetches, messages)
       sure('literals', literals, messages)
       sure('octets', literalBytes, mailBytes)
+    }),
+    fetchingSingly(messages / FETCHED_SINGLY, 'BODY.PEEK[]', (answer, n) => {
+      const { fetches, literalBytes } = read(answer)
+      sure('FETCH lines', fetches, 1)
+      sure('octets', literalBytes, message(n).length)
     }),
     storing(messages),
     {

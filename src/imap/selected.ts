@@ -7,6 +7,7 @@ import type { Rights } from '../store/rights.ts'
 import type { ModSeq } from '../store/types.ts'
 import { normalise, packRanges, type UidRanges, unpackRanges } from '../store/uidset.ts'
 import type { View } from '../store/view.ts'
+import { FetchAhead } from './fetch/ahead.ts'
 import { Bad } from './reply.ts'
 import { type By, type NumberSet, resolveSet, SAVED } from './wire/numset.ts'
 
@@ -34,6 +35,7 @@ export class Selected {
   readonly #hearsRecent: boolean
   readonly #mailbox: SelectedMailbox
   updates: Updates | undefined
+  readonly ahead = new FetchAhead()
   /** This session is deleting the mailbox itself. */
   leaving = false
   /** Rights by which the client was told which flags it may change. */
@@ -86,6 +88,7 @@ export class Selected {
     return this.#mailbox.refresh(how)
   }
   close(): Promise<void> {
+    this.ahead.close()
     return this.#mailbox.close()
   }
 

@@ -8,7 +8,7 @@ import { Refusal } from '../store/errors.ts'
 import { LEASE_RENEW_SECONDS, LEASE_SECONDS, type Lease, type Leases } from '../store/lease.ts'
 import type { MailboxWatcher } from '../store/mailstore.ts'
 import { freeze, type Maildrop } from './maildrop.ts'
-import { ReadAhead } from './message.ts'
+import { Messages } from './message.ts'
 import { type Done, No } from './reply.ts'
 import type { OpenMaildrop, Session } from './session.ts'
 
@@ -79,8 +79,8 @@ async function openMaildrop(
   const release = keepLease(leases, lease, { log: session.log, lost: () => session.stop.abort() })
   try {
     const maildrop = await readMaildrop(session, mailbox, login)
-    const messages = new ReadAhead(store, maildrop, ['header', 'body'])
-    const headers = new ReadAhead(store, maildrop, ['header'])
+    const messages = new Messages(store, maildrop, ['header', 'body'])
+    const headers = new Messages(store, maildrop, ['header'])
     const close = async (): Promise<void> => {
       messages.close()
       headers.close()

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MailboxAccess } from '../store/access.ts'
-import { inBatches } from '../store/batches.ts'
+import { idOf, inBatches } from '../store/batches.ts'
 import type { MailStore } from '../store/mailstore.ts'
-import type { ContentId } from '../store/types.ts'
 import { Maildrop } from './maildrop.ts'
-import { firstLines, ReadAhead, topOfMessage } from './message.ts'
+import { firstLines, Messages, topOfMessage } from './message.ts'
+import { No } from './reply.ts'
 
 async function* cut(octets: Buffer, at: number): AsyncGenerator<Buffer> {
   yield octets.subarray(0, at)
@@ -63,35 +63,15 @@ test('the body is read only as far as it is needed', async () => {
   assert.equal(pieces, 2)
 })
 
-const BATCH = 100
-const BATCHES_AHEAD = 2
-
-/** A maildrop whose contents are their numbers as text, read as the store reads them: ids are taken batch by batch, somewhat ahead. */
-function numbered(count: number) {
-  const statements: number[][] = []
-  const contents: MailStore['contents'] = (_, asked) =>
+test('what is marked as deleted is passed over', async () => {
+  const asked: number[][] = []
+  const contents: MailStore['contents'] = (_, wanted) =>
     inBatches(async function* () {
-      const ids = asked[Symbol.iterator]()
-      const statement: number[] = []
-      statements.push(statement)
-      const ahead: ContentId[][] = []
-      for (;;) {
-        while (ahead.length < BATCHES_AHEAD) {
-          const batch: ContentId[] = []
-          while (batch.length < BATCH) {
-            const next = ids.next()
-            if (next.done) break
-            batch.push(next.value)
-          }
-          if (batch.length === 0) break
-          statement.push(batch.length)
-          ahead.push(batch)
-        }
-        const batch = ahead.shift()
-        if (!batch) return
-        yield batch.map((id) => ({ id, header: Buffer.from(`${id}`) }))
-      }
+      const ids = Array.from(wanted, idOf)
+      asked.push(ids.map(Number))
+      yield ids.map((id) => (id === 5n ? { id, gone: true } : { id, header: Buffer.from(`${id}`) }))
     })
+  const count = 8
   const maildrop = new Maildrop({} as MailboxAccess, {
     uids: new Uint32Array(count),
     mids: new Float64Array(count),
@@ -101,38 +81,12 @@ function numbered(count: number) {
     uidls: [],
     mended: new Set(),
   })
-  const ahead = new ReadAhead({ contents } as unknown as MailStore, maildrop, ['header'])
-  let promises = 0
-  const take = async (number: number): Promise<void> => {
-    const taken = ahead.take(maildrop.entry(number))
-    if (taken instanceof Promise) promises++
-    assert.equal(String((await taken).header), `${number}`)
-  }
-  return { maildrop, ahead, statements, take, promises: () => promises }
-}
-
-test('what was read ahead is there at once: a promise for each batch, and none for a message', async () => {
-  const { take, statements, promises } = numbered(1400)
-  for (let n = 1; n <= 1400; n++) await take(n)
-  assert.deepEqual(statements, [[1], [...new Array<number>(13).fill(BATCH), 99]])
-  assert.equal(promises(), 1 + 14)
-})
-
-test('what is deleted is not read ahead, and who goes elsewhere gets what is there', async () => {
-  const { take, maildrop, statements } = numbered(1000)
-  for (const n of [2, 5, 6]) maildrop.delete(n)
-  for (const n of [1, 3, 4, 7, 8]) await take(n)
-  assert.deepEqual(statements, [[1], [1], [BATCH, BATCH]], 'a number that was left out may be a jump, the next one goes on')
-  maildrop.delete(9)
-  for (const n of [10, 11, 900, 10, 12, 13]) await take(n)
-  assert.deepEqual(statements.slice(3), [[1], [BATCH, BATCH], [1], [1], [1], [BATCH, BATCH]])
-})
-
-test('only a few batches are asked for before they are taken, and nothing once it is closed', async () => {
-  const { take, ahead, statements } = numbered(100_000)
-  for (const n of [1, 2, 3]) await take(n)
-  assert.deepEqual(statements, [[1], [BATCH, BATCH]])
-  ahead.close()
-  await new Promise(setImmediate)
-  assert.deepEqual(statements, [[1], [BATCH, BATCH]])
+  const messages = new Messages({ contents } as unknown as MailStore, maildrop, ['header'])
+  const take = async (number: number): Promise<string> => String((await messages.take(maildrop.entry(number))).header)
+  for (const number of [2, 3, 7]) maildrop.delete(number)
+  assert.deepEqual([await take(1), await take(4)], ['1', '4'])
+  assert.deepEqual(asked, [[1], [4, 5, 6, 8]])
+  await assert.rejects(take(5), No)
+  assert.deepEqual([await take(6), await take(8)], ['6', '8'])
+  assert.equal(asked.length, 2)
 })

@@ -1,94 +1,50 @@
-/** The octets of messages for RETR and TOP, read ahead for a client that asks for one after the other and waits for each. */
+/** The octets of messages for RETR and TOP. */
 import type { ContentColumn, ContentRow, MailStore } from '../store/mailstore.ts'
-import type { ContentId } from '../store/types.ts'
+import { type Member, ReadAhead, type Step } from '../store/read-ahead.ts'
 import type { Entry, Maildrop } from './maildrop.ts'
 import { No } from './reply.ts'
 
 const LF = 10
 
-interface Run {
-  /** Numbers of the messages whose rows were asked for; what lies before `at` was taken. A few batches of the store's. */
-  readonly numbers: number[]
-  at: number
-  readonly batches: AsyncGenerator<Iterable<ContentRow>>
-  /** What is left of a batch. */
-  rows: Iterator<ContentRow>
-}
-
 /** The row of a message that is there: valid until the next one is taken. */
 export type Taken = ContentRow & { readonly header: Buffer }
 
-/** Rows of messages one by one. Whoever asks for the message after the one before is taken to go on so, and the next ones are read meanwhile. */
-export class ReadAhead {
-  readonly #store: MailStore
+/** Rows of a maildrop's messages one by one. */
+export class Messages {
   readonly #maildrop: Maildrop
-  readonly #want: readonly ContentColumn[]
-  #run: Run | undefined
-  #last = 0
+  readonly #ahead: ReadAhead
 
   constructor(store: MailStore, maildrop: Maildrop, want: readonly ContentColumn[]) {
-    this.#store = store
     this.#maildrop = maildrop
-    this.#want = want
+    this.#ahead = new ReadAhead((asked) => store.contents(maildrop.access, asked, want).batches(), {
+      beside: (number, step) => this.#beside(number, step),
+    })
   }
 
   /** At once where it was read already. Throws or rejects with No when the content is gone. */
   take(entry: Entry): Taken | Promise<Taken> {
-    if (this.#run?.numbers[this.#run.at] !== entry.number) this.#run = this.#start(entry)
-    const run = this.#run
-    const next = run.rows.next()
-    return next.done ? this.#more(run, entry) : this.#there(run, entry, next.value)
+    const row = this.#ahead.take(memberOf(entry))
+    return row instanceof Promise ? row.then(there) : there(row)
   }
 
   /** Forgets what was read ahead. */
   close(): void {
-    void this.#run?.batches.return(undefined)
-    this.#run = undefined
+    this.#ahead.close()
   }
 
-  #start(entry: Entry): Run {
-    this.close()
-    const numbers: number[] = []
-    const goesOn = entry.number === this.#last + 1 && this.#last > 0
-    const ids = this.#contents(numbers, entry.number, goesOn ? this.#maildrop.count : entry.number)
-    const batches = this.#store.contents(this.#maildrop.access, ids, this.#want).batches()
-    return { numbers, at: 0, batches, rows: [][Symbol.iterator]() }
+  /** What is marked as deleted is not asked for any more. */
+  #beside(number: number, step: Step): Member | undefined {
+    let next = number + step
+    while (next >= 1 && next <= this.#maildrop.count && this.#maildrop.isDeleted(next)) next += step
+    return next >= 1 && next <= this.#maildrop.count ? memberOf(this.#maildrop.entry(next)) : undefined
   }
+}
 
-  /** The first row of the next batch. */
-  async #more(run: Run, entry: Entry): Promise<Taken> {
-    try {
-      for (;;) {
-        const batch = await run.batches.next()
-        if (batch.done) throw new Error('the store told of fewer contents than were asked for')
-        run.numbers.splice(0, run.at)
-        run.at = 0
-        run.rows = batch.value[Symbol.iterator]()
-        const first = run.rows.next()
-        if (!first.done) return this.#there(run, entry, first.value)
-      }
-    } catch (err) {
-      // What failed once gives nothing more.
-      if (!(err instanceof No)) this.#run = undefined
-      throw err
-    }
-  }
+const memberOf = ({ number, content, size }: Entry): Member => ({ key: number, content: { id: content, size } })
 
-  #there(run: Run, entry: Entry, row: ContentRow): Taken {
-    run.at++
-    this.#last = entry.number
-    if (row.gone) throw new No('This message is not there any more')
-    return row as Taken
-  }
-
-  /** Of the messages with these numbers that are not marked as deleted, one after the other as the store asks for them. */
-  *#contents(numbers: number[], from: number, to: number): Generator<ContentId> {
-    for (let number = from; number <= to; number++) {
-      if (this.#maildrop.isDeleted(number)) continue
-      numbers.push(number)
-      yield this.#maildrop.entry(number).content
-    }
-  }
+function there(row: ContentRow): Taken {
+  if (row.gone) throw new No('This message is not there any more')
+  return row as Taken
 }
 
 /** All octets of a message: at hand where its body is small. */

@@ -17,7 +17,7 @@ import type { State } from './command.ts'
 import type { Pop3Limits } from './limits.ts'
 import type { LoginDelays } from './login-delay.ts'
 import type { Maildrop } from './maildrop.ts'
-import type { ReadAhead } from './message.ts'
+import type { Messages } from './message.ts'
 import type { BlankLines } from './outlook.ts'
 
 /** What every session of the service shares. */
@@ -64,8 +64,8 @@ export interface OpenMaildrop {
   readonly account: AccountAccess
   readonly maildrop: Maildrop
   /** For RETR and for TOP. */
-  readonly messages: ReadAhead
-  readonly headers: ReadAhead
+  readonly messages: Messages
+  readonly headers: Messages
   /** Nothing is done at QUIT unless it still holds. */
   readonly lease: Lease
   /** Lets go of lease and presence; never throws, harmless twice. */

@@ -1,4 +1,5 @@
-import type { ContentRow, Contents } from './mailstore.ts'
+import type { Asked, ContentRow, Contents } from './mailstore.ts'
+import type { ContentId } from './types.ts'
 
 /** What `MailStore.contents` returns, of what gives the batches. */
 export const inBatches = (batches: () => AsyncGenerator<Iterable<ContentRow>>): Contents => ({
@@ -7,3 +8,5 @@ export const inBatches = (batches: () => AsyncGenerator<Iterable<ContentRow>>): 
     for await (const batch of batches()) for (const row of batch) yield row
   },
 })
+
+export const idOf = (asked: Asked): ContentId => (typeof asked === 'bigint' ? asked : asked.id)

@@ -175,6 +175,9 @@ export interface ContentRow {
   readonly body?: Buffer | undefined
 }
 
+/** A content, by itself or with the octets of its message: with those, batches that have bodies are cut by them. */
+export type Asked = ContentId | { readonly id: ContentId; readonly size: number }
+
 /** Rows of contents one by one; or, for whom a promise for each would be too much, by the batch. A batch is gone through once. */
 export interface Contents extends AsyncIterable<ContentRow> {
   batches(): AsyncGenerator<Iterable<ContentRow>>
@@ -351,9 +354,9 @@ export interface MailStore {
 
   /**
    * Columns of contents, yielded in the order asked, in batches read ahead by at most 4 MiB. A content that no longer exists is yielded with its id only.
-   * Ids come from the access's own index or view, never from a client; each is taken when its batch is asked for.
+   * What is asked for comes from the access's own index or view, never from a client; each is taken when its batch is asked for.
    */
-  contents(a: AccountAccess | MailboxAccess, ids: Iterable<ContentId>, want: readonly ContentColumn[]): Contents
+  contents(a: AccountAccess | MailboxAccess, asked: Iterable<Asked>, want: readonly ContentColumn[]): Contents
   /**
    * One array for each probe: at the place of an id 0 where an index says that its content does not hold the text, 1 where that must be read. For whom 0 is said there, it is certain;
    * whatever is not indexed is 1. At most some ten thousand ids at a time, for the sake of memory.

@@ -94,6 +94,12 @@ export class View {
     return (slice.before + row - slice.from + 1) as Msn
   }
 
+  /** Of the first message with this UID or a higher one; EXISTS + 1 where there is none. */
+  msnFrom(uid: number): number {
+    const slice = this.#slices[this.#sliceFrom(uid)]
+    return slice ? slice.before + Math.max(slice.segment.lowerBound(uid), slice.from) - slice.from + 1 : this.exists + 1
+  }
+
   /** The message as it is now; as it was last where it is expunged already. */
   placeAt(msn: number): Place | undefined {
     const slice = this.#sliceAt(msn)

@@ -8,7 +8,7 @@ import { parseStructure } from '../../src/mail/structure.ts'
 import { searchText } from '../../src/mail/text.ts'
 import { Output } from '../../src/net/output.ts'
 import { grantAccount, grantMailbox } from '../../src/store/access.ts'
-import { inBatches } from '../../src/store/batches.ts'
+import { idOf, inBatches } from '../../src/store/batches.ts'
 import { flagsOf } from '../../src/store/flags.ts'
 import { MailboxIndex } from '../../src/store/index.ts'
 import type { ContentColumn, ContentRow, FlagsDone, FlagsOp, MailStore, TextProbe } from '../../src/store/mailstore.ts'
@@ -97,7 +97,7 @@ export class MadeMailbox {
     if (options.recent) this.selected.addRecent(...options.recent)
     const limit = options.bodyLimit ?? Number.POSITIVE_INFINITY
     this.store = {
-      contents: (_access, ids, want) => inBatches(() => this.#contents([...ids], want, limit)),
+      contents: (_access, asked, want) => inBatches(() => this.#contents(Array.from(asked, idOf), want, limit)),
       read: (_access, id, from, to) => this.#read(Number(id), from, to),
       flags: (_access, uids, op) => this.#flags(uids, op),
       narrow: async (_access, ids, probes) => probes.map((probe) => Uint8Array.from(ids, (id) => (this.#mayHold(Number(id), probe) ? 1 : 0))),

@@ -1,7 +1,7 @@
 /** FETCH responses that need contents: columns of many messages read ahead, octets of long ones passed through piece by piece. */
 import { Disconnected } from '../../net/connection.ts'
 import { LineWriter, Phrase } from '../../net/line-writer.ts'
-import type { ContentColumn } from '../../store/mailstore.ts'
+import type { Asked, ContentColumn } from '../../store/mailstore.ts'
 import type { ContentId } from '../../store/types.ts'
 import type { UidRanges } from '../../store/uidset.ts'
 import { checkpointsOf } from './checkpoints.ts'
@@ -60,39 +60,53 @@ export class ContentFetch {
   /** Resolves to the number of messages whose content is gone for good: they get no response. */
   async run(): Promise<number> {
     const { by, ranges } = this.#fetch
-    const { view } = this.#context.selected
+    const { selected } = this.#context
     let vanished = 0
     for (let left = ranges; left.length > 0; ) {
-      const { msns, ids } = this.#next(left)
+      const { msns, asked } = this.#next(left)
       const last = msns.at(-1)
       if (last === undefined) break
-      vanished += await this.#step(msns, ids)
-      left = beyond(left, by === 'uid' ? view.uidAt(last)! : last)
+      // Of others' mailboxes the rights are looked up with every command.
+      vanished += msns.length === 1 && selected.access.own ? await this.#one(last) : await this.#step(msns, asked)
+      left = beyond(left, by === 'uid' ? selected.view.uidAt(last)! : last)
     }
     return vanished
   }
 
   /** The first STEP messages of the ranges. */
-  #next(left: UidRanges): { msns: number[]; ids: ContentId[] } {
+  #next(left: UidRanges): { msns: number[]; asked: Asked[] } {
     const msns: number[] = []
-    const ids: ContentId[] = []
+    const asked: Asked[] = []
+    const sized = this.#want.includes('body')
     for (const { segment, from, to, msn } of this.#context.selected.view.spans(this.#fetch.by, left)) {
       const until = Math.min(to, from + STEP - msns.length)
       for (let at = from; at < until; at++) {
         msns.push(msn + at - from)
-        ids.push(segment.contents[at] as ContentId)
+        const id = segment.contents[at] as ContentId
+        asked.push(sized ? { id, size: segment.sizes[at]! } : id)
       }
       if (msns.length === STEP) break
     }
-    return { msns, ids }
+    return { msns, asked }
   }
 
-  async #step(msns: readonly number[], ids: readonly ContentId[]): Promise<number> {
+  async #one(msn: number): Promise<number> {
+    const { store, selected } = this.#context
+    const taken = selected.ahead.take(store, selected, { msn, want: this.#want })
+    const content = taken instanceof Promise ? await taken : taken
+    this.#row.move(msn, selected.view.placeAt(msn)!, content)
+    if (content.gone) return 1
+    const streamed = this.#response()
+    if (streamed) await streamed
+    return 0
+  }
+
+  async #step(msns: readonly number[], asked: readonly Asked[]): Promise<number> {
     const { store, selected, output } = this.#context
     const turns = new Turns()
     let vanished = 0
     let i = 0
-    for await (const batch of store.contents(selected.access, ids, this.#want).batches()) {
+    for await (const batch of store.contents(selected.access, asked, this.#want).batches()) {
       // Nothing is waited for, and next to nothing allocated, where a response fits the output.
       for (const content of batch) {
         const msn = msns[i++]!

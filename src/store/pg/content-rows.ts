@@ -1,7 +1,8 @@
 /** Rows of `content` as they are: columns of many small ones at once with read-ahead, or a range of a large one piece by piece. */
 import { promisify } from 'node:util'
 import { zstdDecompress } from 'node:zlib'
-import type { ContentColumn } from '../mailstore.ts'
+import { idOf } from '../batches.ts'
+import type { Asked, ContentColumn } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import { int8Array } from './arrays.ts'
 import { CHUNK_BYTES, readChunk } from './chunk.ts'
@@ -13,7 +14,7 @@ import { STRUCTURE_VERSION } from './stage.ts'
 
 const decompress = promisify(zstdDecompress)
 
-/** Contents asked for at once: the first batch is small, so that one message comes soon; then as many as fit BATCH_BYTES by the sizes seen so far. */
+/** Contents asked for at once: the first batch is small, so that one message comes soon; then as many as fit BATCH_BYTES by the sizes that were told, or else seen so far. */
 const FIRST_BATCH = 16
 const MAX_BATCH = 512
 const BATCH_BYTES = 1024 * 1024
@@ -50,21 +51,22 @@ function statementFor(want: readonly ContentColumn[]): Statement {
 export interface ContentRows {
   readonly account: AccountId
   /** Each is taken when its batch is asked for. */
-  readonly ids: Iterable<ContentId>
+  readonly asked: Iterable<Asked>
   readonly want: readonly ContentColumn[]
   /** Sees each batch before anybody else does. */
   readonly complete?: (batch: ContentBatch) => Promise<void>
 }
 
 /** See `MailStore.contents`; whoever asks may. */
-export async function* readBatches(pool: Pool, { account, ids, want, complete }: ContentRows): AsyncGenerator<ContentBatch> {
+export async function* readBatches(pool: Pool, { account, asked, want, complete }: ContentRows): AsyncGenerator<ContentBatch> {
   const statement = statementFor(want)
-  const following = ids[Symbol.iterator]()
+  const following = asked[Symbol.iterator]()
+  const withBodies = want.includes('body')
   let size = FIRST_BATCH
-  const load = async (batch: ContentBatch, asked: readonly ContentId[]): Promise<ContentBatch> => {
+  const load = async (batch: ContentBatch, ids: readonly ContentId[]): Promise<ContentBatch> => {
     const { rows } = batch
-    await pool.rows(statement, [account, int8Array(asked)], (row) => row.whole(rows.keep))
-    if (want.includes('body')) for (const { n, octets } of batch.packed()) batch.make('body', n, await decompress(octets))
+    await pool.rows(statement, [account, int8Array(ids)], (row) => row.whole(rows.keep))
+    if (withBodies) for (const { n, octets } of batch.packed()) batch.make('body', n, await decompress(octets))
     await complete?.(batch)
     if (rows.count > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * rows.count) / rows.bytes)))
     return batch
@@ -72,9 +74,9 @@ export async function* readBatches(pool: Pool, { account, ids, want, complete }:
   const ahead: Promise<ContentBatch>[] = []
   const fill = () => {
     while (ahead.length < READ_AHEAD) {
-      const asked = nextOf(following, size)
-      if (asked.length === 0) return
-      const loading = load(new ContentBatch(asked, want), asked)
+      const ids = nextOf(following, size, withBodies)
+      if (ids.length === 0) return
+      const loading = load(new ContentBatch(ids, want), ids)
       // It is awaited later, or never when the reader leaves early.
       loading.catch(() => {})
       ahead.push(loading)
@@ -97,14 +99,18 @@ export async function* readBatches(pool: Pool, { account, ids, want, complete }:
   }
 }
 
-function nextOf<T>(following: Iterator<T>, count: number): T[] {
-  const taken: T[] = []
-  while (taken.length < count) {
+/** At most so many, and with bodies no more than fill a batch: messages may be much larger than those before them. */
+function nextOf(following: Iterator<Asked>, count: number, withBodies: boolean): ContentId[] {
+  const ids: ContentId[] = []
+  for (let bytes = 0; ids.length < count && bytes < BATCH_BYTES; ) {
     const next = following.next()
     if (next.done) break
-    taken.push(next.value)
+    const { value } = next
+    ids.push(idOf(value))
+    // A body comes with its row where it is one chunk at most.
+    if (withBodies && typeof value !== 'bigint') bytes += Math.min(value.size, CHUNK_BYTES)
   }
-  return taken
+  return ids
 }
 
 export interface OctetRange {

@@ -2,7 +2,7 @@
 import type { AccountAccess, MailboxAccess } from '../access.ts'
 import { inBatches } from '../batches.ts'
 import { Unavailable } from '../errors.ts'
-import type { ContentColumn, Contents } from '../mailstore.ts'
+import type { Asked, ContentColumn, Contents } from '../mailstore.ts'
 import type { AccountId, ContentId } from '../types.ts'
 import type { ContentBatch } from './content-batch.ts'
 import { readBatches, readOctets } from './content-rows.ts'
@@ -13,14 +13,14 @@ import { mayRead } from './sharing.ts'
 import { STRUCTURE_VERSION, type Staged } from './stage.ts'
 import { renewStructures } from './structures.ts'
 
-export const readContents = (pool: Pool, by: AccountAccess | MailboxAccess, ids: Iterable<ContentId>, want: readonly ContentColumn[]): Contents =>
-  inBatches(() => batches(pool, by, ids, want))
+export const readContents = (pool: Pool, by: AccountAccess | MailboxAccess, asked: Iterable<Asked>, want: readonly ContentColumn[]): Contents =>
+  inBatches(() => batches(pool, by, asked, want))
 
 /** Structures of an older version are made anew before anybody sees them, so that what one command says of a message fits what the next one says. */
 async function* batches(
   pool: Pool,
   by: AccountAccess | MailboxAccess,
-  ids: Iterable<ContentId>,
+  asked: Iterable<Asked>,
   want: readonly ContentColumn[],
 ): AsyncGenerator<ContentBatch> {
   await mayRead(pool, by)
@@ -29,7 +29,7 @@ async function* batches(
     await renewStructures(pool, account, { batch, want })
     if (want.includes('preview')) await addPreviews(pool, account, batch)
   }
-  yield* readBatches(pool, { account, ids, want, complete })
+  yield* readBatches(pool, { account, asked, want, complete })
 }
 
 async function addPreviews(pool: Pool, account: AccountId, batch: ContentBatch): Promise<void> {

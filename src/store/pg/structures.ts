@@ -59,7 +59,7 @@ export async function renewStructures(
       for (const column of ['envelope', 'bodystructure', 'parts', 'preview'] as const) batch.make(column, places.get(made.id)!, made[column])
   } else {
     // The header is enough for an envelope: whoever lists a mailbox does not wait for its bodies.
-    for await (const rows of readBatches(pool, { account, ids, want: ['header'] }))
+    for await (const rows of readBatches(pool, { account, asked: ids, want: ['header'] }))
       for (const { id, header } of rows) if (header) batch.make('envelope', places.get(id)!, parseStructure(header).envelope)
   }
   // That the background finds others of the same time is no part of the answer.
@@ -78,7 +78,7 @@ export async function* structuresOf(pool: Pool, account: AccountId, ids: readonl
     made = []
     bytes = 0
   }
-  for await (const batch of readBatches(pool, { account, ids, want: ['header', 'body'] }))
+  for await (const batch of readBatches(pool, { account, asked: ids, want: ['header', 'body'] }))
     for (const row of batch) {
       const structure = row.header && (await structureOf(pool, account, row, row.header).catch(() => undefined))
       if (structure) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type { Listener } from '../../../src/net/listener.ts'
-import { inBatches } from '../../../src/store/batches.ts'
+import { idOf, inBatches } from '../../../src/store/batches.ts'
 import type { MailStore } from '../../../src/store/mailstore.ts'
 import { Client, type House, pop3House, quit } from './harness.ts'
 
@@ -128,9 +128,9 @@ test('a message that cannot be read to its end ends the connection before the la
 })
 
 test('a message that is gone is an error, and the session goes on', async () => {
-  const nothing: MailStore['contents'] = (_, ids) =>
+  const nothing: MailStore['contents'] = (_, asked) =>
     inBatches(async function* () {
-      yield Array.from(ids, (id) => ({ id, gone: true }))
+      yield Array.from(asked, (content) => ({ id: idOf(content), gone: true }))
     })
   const store = new Proxy(house.store, { get: (target, verb) => (verb === 'contents' ? nothing : Reflect.get(target, verb)) })
   const client = await Client.login(house, await house.serve({ store }), 'anna')
