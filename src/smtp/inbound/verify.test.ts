@@ -287,3 +287,33 @@ test('records made to cost: all of it in bounded time', async () => {
     assert.ok(performance.now() - started < 2_000, `${piece}: ${performance.now() - started} ms`)
   }
 })
+
+test('white space without end, in a signature, a set, a first line or the DNS, takes no time', async () => {
+  const blanks = (n: number): string => ' '.repeat(n)
+  const signature = (b: string): string => `DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=a.test; s=k; h=from; bh=x; b=${b}\r\n`
+  const set = `ARC-Seal: i=1; a=rsa-sha256; cv=none; d=a.test; s=k; b=a${blanks(15_000)}x\r\n`
+  const within = async (what: string, message: string, asked?: Asked): Promise<Findings> => {
+    const began = performance.now()
+    const found = await findings(message, asked)
+    assert.ok(performance.now() - began < 800, `${what}: ${Math.round(performance.now() - began)} ms`)
+    return found
+  }
+  await findings(MESSAGE)
+  const good = await signed()
+  for (const run of [blanks(15_000), '\r\n\t'.repeat(190), '\t '.repeat(7_000)]) {
+    const found = await within('signature', signature(`a${run}x`).repeat(5) + good)
+    assert.deepEqual([found.dkim.map(({ result }) => result), found.ignored], [['pass'], 5])
+  }
+  assert.equal((await within('set', set.repeat(10) + good)).arc.result, 'fail')
+  for (const first of [`x${blanks(62_000)}y: z\r\n`, `x${blanks(62_000)}y\r\n`, `${blanks(62_000)}\r\n${blanks(30_000)}y\r\n`]) {
+    const found = await within('first line', first + good)
+    assert.deepEqual([found.dkim.map(({ result }) => result), found.dmarc.result], [['pass'], 'pass'])
+  }
+  const key = ZONES['k._domainkey.a.test']![0]!.replace('; p=', `; p=${blanks(6_000)}`)
+  const spaced = await within('key', good, { zones: { 'k._domainkey.a.test': [key] } })
+  assert.equal(spaced.dkim[0]!.result, 'pass')
+  const macro = `v=spf1 exists:%{l${'1'.repeat(30_000)}r${'.'.repeat(30_000)}} -all`
+  const include = `v=spf1 ${Array.from({ length: 9 }, (_, i) => `include:i${i}.test`).join(' ')} -all`
+  const zones = { 'other.test': [include], ...Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`i${i}.test`, [macro]])) }
+  assert.equal((await within('SPF', MESSAGE, { zones })).spf.result, 'permerror')
+})
