@@ -38,117 +38,160 @@ export class Base64Encoder implements TransferEncoder {
 const [TAB, LF, CR, SPACE, EQUALS] = [9, 10, 13, 32, 61]
 /** Characters of a line without its soft line end. RFC 2045 §6.7 (5). */
 const QP_LINE = 75
-const HEX = '0123456789ABCDEF'
+const HEX = Buffer.from('0123456789ABCDEF')
 /** What is not to begin a line that we break: a delimiter (RFC 2046 §5.1.1), a lone dot, a line that mailbox files take for another message (RFC 2049 §3). */
-const RISKY = '-.F'
+const [DASH, DOT, F] = [45, 46, 70]
+/** What an octet becomes at most, its part of a soft line end included. */
+const GROWTH = 4
 
-const escaped = (octet: number): string => `=${HEX[octet >> 4]}${HEX[octet & 15]}`
+/** Lines of quoted-printable, broken softly. */
+class SoftLines {
+  #column = 0
+  #out = Buffer.alloc(0)
+  #used = 0
+
+  /** There is room for so many octets. */
+  begin(octets: number): void {
+    this.#out = Buffer.allocUnsafe(octets * GROWTH + 2 * GROWTH)
+    this.#used = 0
+  }
+
+  take(): Buffer {
+    return this.#out.subarray(0, this.#used)
+  }
+
+  put(octet: number): void {
+    const full = this.#column >= QP_LINE
+    if (full) this.#break()
+    if (full && (octet === DASH || octet === DOT || octet === F)) this.escape(octet)
+    else {
+      this.#out[this.#used++] = octet
+      this.#column++
+    }
+  }
+
+  escape(octet: number): void {
+    this.token(EQUALS, HEX[octet >> 4]!, HEX[octet & 15]!)
+  }
+
+  /** Three that are not broken apart. */
+  token(a: number, b: number, c: number): void {
+    if (this.#column + 3 > QP_LINE) this.#break()
+    const out = this.#out
+    out[this.#used++] = a
+    out[this.#used++] = b
+    out[this.#used++] = c
+    this.#column += 3
+  }
+
+  /** Part of a line end. */
+  end(octet: number): void {
+    this.#out[this.#used++] = octet
+    this.#column = 0
+  }
+
+  #break(): void {
+    this.#out[this.#used++] = EQUALS
+    this.end(CR)
+    this.end(LF)
+  }
+}
 
 /** For text: its line ends stay line ends, CRLF whatever they were. */
 export class QuotedPrintableEncoder implements TransferEncoder {
-  #column = 0
+  readonly #lines = new SoftLines()
   /** White space or a CR: what it becomes depends on what follows. */
   #held = -1
-  #out = ''
 
   write(octets: Uint8Array): Buffer {
+    this.#lines.begin(octets.length + 1)
     for (const octet of octets) this.#next(octet)
-    return this.#take()
+    return this.#lines.take()
   }
 
   end(): Buffer {
+    this.#lines.begin(1)
     // White space at the end of a line does not survive as it is; a CR alone is data.
-    if (this.#held >= 0) this.#escape(this.#held)
+    if (this.#held >= 0) this.#lines.escape(this.#held)
     this.#held = -1
-    return this.#take()
+    return this.#lines.take()
   }
 
   #next(octet: number): void {
     const held = this.#held
     this.#held = -1
     if (octet === LF) {
-      if (held === SPACE || held === TAB) this.#escape(held)
-      this.#out += '\r\n'
-      this.#column = 0
+      if (held === SPACE || held === TAB) this.#lines.escape(held)
+      this.#lines.end(CR)
+      this.#lines.end(LF)
       return
     }
     if (octet === CR && (held === SPACE || held === TAB)) {
-      this.#escape(held)
+      this.#lines.escape(held)
       this.#held = CR
       return
     }
-    if (held === CR) this.#escape(CR)
-    else if (held >= 0) this.#put(String.fromCharCode(held))
+    if (held === CR) this.#lines.escape(CR)
+    else if (held >= 0) this.#lines.put(held)
     if (octet === SPACE || octet === TAB || octet === CR) this.#held = octet
-    else if (octet > SPACE && octet < 0x7f && octet !== EQUALS) this.#put(String.fromCharCode(octet))
-    else this.#escape(octet)
-  }
-
-  #escape(octet: number): void {
-    this.#put(escaped(octet))
-  }
-
-  #put(token: string): void {
-    const fits = this.#column + token.length <= QP_LINE
-    const text = fits || !RISKY.includes(token) ? token : escaped(token.charCodeAt(0))
-    this.#out += fits ? text : `=\r\n${text}`
-    this.#column = fits ? this.#column + text.length : text.length
-  }
-
-  #take(): Buffer {
-    const out = Buffer.from(this.#out, 'latin1')
-    this.#out = ''
-    return out
+    else if (octet > SPACE && octet < 0x7f && octet !== EQUALS) this.#lines.put(octet)
+    else this.#lines.escape(octet)
   }
 }
 
-/** Quoted-printable whose lines are too long: broken softly, each octet kept. RFC 2045 §6.7 (5). */
+/**
+ * Quoted-printable whose lines are too long: broken softly. White space at the end of a line is none of the text (RFC 2045 §6.7 (3)), and must not come before a soft line
+ * end.
+ */
 export class QuotedPrintableWrapper implements TransferEncoder {
-  #column = 0
+  readonly #lines = new SoftLines()
+  /** What may be white space at the end of a line. */
+  #white = ''
   /** `=` and what of its two octets came. */
-  #escape = ''
-  #out = ''
+  readonly #escape: number[] = []
 
   write(octets: Uint8Array): Buffer {
+    this.#lines.begin(octets.length + this.#white.length + this.#escape.length)
     for (const octet of octets) this.#next(octet)
-    return this.#take()
+    return this.#lines.take()
   }
 
   end(): Buffer {
-    this.#flush()
-    return this.#take()
+    this.#lines.begin(this.#white.length + this.#escape.length)
+    this.#unfinished()
+    return this.#lines.take()
   }
 
   #next(octet: number): void {
-    const char = String.fromCharCode(octet)
     if (octet === LF || octet === CR) {
       // A soft line end, or one that is none.
-      this.#out += this.#escape + char
-      this.#escape = ''
-      this.#column = 0
-    } else if (octet === EQUALS || this.#escape !== '') {
-      if (octet === EQUALS) this.#flush()
-      this.#escape += char
-      if (this.#escape.length === 3) this.#flush()
-    } else this.#put(char)
+      this.#unfinished()
+      this.#white = ''
+      this.#lines.end(octet)
+    } else if (octet === EQUALS || this.#escape.length > 0) {
+      if (octet === EQUALS) this.#unfinished()
+      this.#escape.push(octet)
+      const [a, b, c] = this.#escape
+      if (c === undefined) return
+      this.#escape.length = 0
+      this.#spaces()
+      this.#lines.token(a!, b!, c)
+    } else if (octet === SPACE || octet === TAB) this.#white += String.fromCharCode(octet)
+    else {
+      if (this.#white !== '') this.#spaces()
+      this.#lines.put(octet)
+    }
   }
 
-  #flush(): void {
-    if (this.#escape !== '') this.#put(this.#escape)
-    this.#escape = ''
+  #unfinished(): void {
+    if (this.#escape.length > 0) this.#spaces()
+    for (const octet of this.#escape) this.#lines.put(octet)
+    this.#escape.length = 0
   }
 
-  #put(token: string): void {
-    const fits = this.#column + token.length <= QP_LINE
-    const text = fits || !RISKY.includes(token) ? token : escaped(token.charCodeAt(0))
-    this.#out += fits ? text : `=\r\n${text}`
-    this.#column = fits ? this.#column + text.length : text.length
-  }
-
-  #take(): Buffer {
-    const out = Buffer.from(this.#out, 'latin1')
-    this.#out = ''
-    return out
+  #spaces(): void {
+    for (let at = 0; at < this.#white.length; at++) this.#lines.put(this.#white.charCodeAt(at))
+    this.#white = ''
   }
 }
 
@@ -162,18 +205,20 @@ export class Base64Wrapper implements TransferEncoder {
   #ended = false
 
   write(octets: Uint8Array): Buffer {
-    let out = ''
+    const out = Buffer.allocUnsafe(octets.length * 2 + 2)
+    let used = 0
     for (const octet of octets) {
       this.#ended = octet === LF
       if (octet === LF || octet === CR || octet === SPACE || octet === TAB) continue
       if (this.#column === BASE64_CHARACTERS) {
-        out += '\r\n'
+        out[used++] = CR
+        out[used++] = LF
         this.#column = 0
       }
-      out += String.fromCharCode(octet)
+      out[used++] = octet
       this.#column++
     }
-    return Buffer.from(out, 'latin1')
+    return out.subarray(0, used)
   }
 
   end(): Buffer {

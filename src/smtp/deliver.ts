@@ -81,8 +81,22 @@ export class Acceptance {
 
   /** As those here will have it, after `finish`. */
   get content(): ContentId {
+    return this.staged.id
+  }
+
+  get staged(): StagedContent {
     if (this.#staged === undefined) throw new Error('a content before finish')
-    return this.#staged[0]!.id
+    return this.#staged[0]!
+  }
+
+  /** Something goes elsewhere. */
+  get leaves(): boolean {
+    return this.#to.ways.length > 0
+  }
+
+  /** For other octets, to the same. */
+  anew(maxSize: number): Acceptance {
+    return new Acceptance(this.#deps, this.#to, maxSize)
   }
 
   /**

@@ -9,6 +9,8 @@ export class MessageStream extends PassThrough {
   /** Octets without stuffed dots so far. */
   byteLength = 0
   sizeExceeded = false
+  /** A line of it has more than 998 octets. */
+  overlong = false
   /** Why the wire refuses the message; it is also what the stream was destroyed with. */
   fault: Reply | undefined
   /** The connection has to end after the reply, whatever the reply is. */

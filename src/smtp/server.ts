@@ -14,7 +14,6 @@ import type { Presence, Service } from '../store/presence.ts'
 import type { Queue } from '../store/queue.ts'
 import type { Throttle } from '../store/throttle.ts'
 import { Connection } from './connection.ts'
-import type { DeliveryStore } from './deliver.ts'
 import type { ConnectionHost } from './host.ts'
 import type { InboundParts } from './inbound/authentication.ts'
 import { Screen, type ScreenParts } from './inbound/screen.ts'
@@ -38,7 +37,7 @@ import { rcptTo } from './stages/rcpt-to.ts'
 import { type User, Visit } from './visit.ts'
 
 export interface SmtpDeps {
-  readonly store: DeliveryStore
+  readonly store: DataDeps['store']
   readonly accounts: Pick<Accounts, 'recipient' | 'isLocal' | 'owns'>
   readonly throttle: Pick<Throttle, 'take'>
   /** For STARTTLS. */

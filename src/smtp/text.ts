@@ -2,6 +2,8 @@
 
 /** Octets of a line of text without CRLF; RFC 5321 §4.5.3.1.6 asks for 998. */
 export const MAX_TEXT_LINE = 64 * 1024
+/** More than that others cut, or refuse. */
+export const LINE = 998
 
 const CR = 0x0d
 const LF = 0x0a
@@ -21,6 +23,8 @@ export class TextReader {
   ended = false
   /** A CR without LF or an LF without CR was. */
   bare = false
+  /** A line is longer than LINE. */
+  overlong = false
   /** A line is longer than MAX_TEXT_LINE. */
   long = false
   /** After `read`: the octet behind the last one that belongs to the text or its end. */
@@ -52,7 +56,10 @@ export class TextReader {
           }
         }
         lineLength += i - start
-        if (lineLength > MAX_TEXT_LINE) this.long = true
+        if (lineLength > LINE) {
+          this.overlong = true
+          if (lineLength > MAX_TEXT_LINE) this.long = true
+        }
         if (i === chunk.length) break
         if (c === CR) place = AFTER_CR
         else this.bare = true
@@ -99,6 +106,8 @@ const NOTHING = Buffer.alloc(0)
 export class ChunkReader {
   /** A CR without LF or an LF without CR was seen. */
   bare = false
+  /** A line is longer than LINE. */
+  overlong = false
   /** A line is longer than MAX_TEXT_LINE. */
   long = false
   #afterCr = false
@@ -119,6 +128,7 @@ export class ChunkReader {
       let c = octets[i]!
       while (c !== CR && c !== LF && ++i < octets.length) c = octets[i]!
       this.#lineLength += i - start
+      if (this.#lineLength > LINE) this.overlong = true
       if (this.#lineLength > MAX_TEXT_LINE) this.long = true
       if (i === octets.length) return
       if (c === CR) this.#afterCr = true

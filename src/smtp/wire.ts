@@ -275,7 +275,8 @@ export class WireParser extends SMTPStream {
   }
 
   #handOn(stream: MessageStream, text: Buffer): boolean {
-    const { bare, long } = this.#reader
+    const { bare, long, overlong } = this.#reader
+    if (overlong) stream.overlong = true
     this.dataBytes += text.length
     stream.byteLength = this.dataBytes
     if (bare) {

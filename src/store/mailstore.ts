@@ -71,6 +71,14 @@ export interface StagedContent {
   readonly header: Buffer
 }
 
+/** What was staged, to be read before it is anywhere. */
+export interface StagedText {
+  /** As `Contents` has them. */
+  readonly parts: Uint8Array
+  /** Octets from … to (exclusive), in pieces ≤ 256 KiB. Throws Unavailable, and Error where it is gone. */
+  read(from: number, to: number): AsyncIterable<Buffer>
+}
+
 /** Takes the octets of one message in order. At most 256 KiB of it are in memory at a time. */
 export interface ContentStage {
   /** Resolves when more may be written. Throws Refusal `too-big` beyond the limit given to `stage`. */
@@ -314,6 +322,8 @@ export interface MailStore {
 
   /** `maxSize` in octets; Refusal 'too-big' from `write` beyond it. */
   stage(a: AccountAccess, maxSize: number): ContentStage
+  /** Of what `stage` gave out, until it is appended or queued. */
+  staged(content: StagedContent): StagedText
   /** Needs i; flags that may not be set are left out. All of them or none. Refusal 'over-quota' (of the owner), 'limit' (keywords, UIDs). */
   append(m: MailboxAccess, messages: readonly NewMessage[]): Promise<Appended>
   /**

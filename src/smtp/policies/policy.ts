@@ -34,6 +34,8 @@ export interface Policy {
   keeper?(visit: Visit): AccountAccess | undefined
   /** What is kept of the header block; absent: all of it. */
   strip?(block: Buffer): Buffer
+  /** What goes elsewhere goes in lines of at most 998 octets, whatever its author wrote. */
+  readonly shortLines?: boolean
   /** Signs the message as it is kept; absent or undefined: nobody does. `block` and `added` as of `inspect`. */
   signer?(message: { readonly block: Buffer; readonly added: string }): Promise<Signer | undefined>
   /** Looks at the whole message while it comes, as it was sent; absent or undefined: nobody does. `block` is its header block, which is written again with the rest; `added` is what `header` gave. */

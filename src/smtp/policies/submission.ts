@@ -3,6 +3,7 @@
 import type { Log } from '../../log.ts'
 import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
 import { withoutFields } from '../../mail/header.ts'
+import { foldedBlock } from '../../mail/long-lines.ts'
 import { withoutScanResults } from '../../mail/scan-results.ts'
 import { NOTIFY, type Queue } from '../../store/queue.ts'
 import { checkSyntax, sendersOf } from '../header.ts'
@@ -74,7 +75,8 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
       return submission.sentCopy && visit.transaction.from !== '' ? access : undefined
     },
     // Whom it names gets the message by RCPT, and nobody else is to know (RFC 5322 §3.6.3, §5).
-    strip: (block) => withoutScanResults(withoutFields(block, BLIND)),
+    strip: (block) => foldedBlock(withoutScanResults(withoutFields(block, BLIND))),
+    shortLines: true,
     // Whoever writes as somebody else was refused by `header`.
     async signer(message) {
       const [from] = sendersOf(message.block)

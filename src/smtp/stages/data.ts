@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import { domainOf } from '../../mail/address.ts'
 import type { Accounts } from '../../store/accounts.ts'
+import type { MailStore } from '../../store/mailstore.ts'
 import type { NewOutbound, Queue } from '../../store/queue.ts'
 import type { AccountId, ContentId } from '../../store/types.ts'
 import { Acceptance, type Committed, type DeliveryStore, type Destinations, type Way } from '../deliver.ts'
@@ -27,9 +28,10 @@ import type { Signer } from '../signing.ts'
 import { receivedLine, returnPathLine, type TraceOptions } from '../trace.ts'
 import type { Visit } from '../visit.ts'
 import { holdFor } from './mail-from.ts'
+import { rewriteInto } from './rewrite.ts'
 
 export interface DataDeps extends TraceOptions {
-  readonly store: DeliveryStore
+  readonly store: DeliveryStore & Pick<MailStore, 'staged'>
   readonly accounts: Pick<Accounts, 'recipient'>
   /** Absent: no copies are kept for those who send. */
   readonly copies?: CopyStore | undefined
@@ -44,6 +46,8 @@ export interface DataDeps extends TraceOptions {
   readonly log: Log
 }
 
+/** What an octet becomes at most where a body is encoded. */
+const RECODED_GROWTH = 4
 /** What our own lines may add to a message. */
 const ROOM_FOR_LINES = 16 * 1024
 
@@ -63,7 +67,7 @@ export async function receive(stream: MessageStream, visit: Visit, deps: DataDep
     const gather = new Gather()
     for await (const piece of stream as AsyncIterable<Buffer>) for (const chunk of gather.push(piece)) await message.write(chunk)
     for (const chunk of gather.end()) await message.write(chunk)
-    return await message.finish()
+    return await message.finish(stream.overlong)
   } catch (err) {
     message.abort()
     // Not read any further, but to be written to its end: only then does the client listen.
@@ -85,8 +89,8 @@ class Incoming {
   /** As it was written. */
   #header = Buffer.alloc(0)
   #tlsOptional = false
-  /** Our own lines, but for what the inspection says. */
-  #top: { readonly returnPath: string; readonly lines: string } | undefined
+  /** Our own lines, but for what the inspection says; `added` are the last of them. */
+  #top: { readonly returnPath: string; readonly lines: string; readonly added: string } | undefined
   /** Of the reverse path and of what the client wrote, before our lines. */
   readonly #attempt = createHash('sha256')
 
@@ -103,15 +107,18 @@ class Incoming {
     else if (this.#gate.push(chunk)) await this.#open()
   }
 
-  async finish(): Promise<Received> {
-    const acceptance = this.#acceptance ?? (await this.#open())
+  /** `overlong`: it has lines that others cut or refuse. */
+  async finish(overlong: boolean): Promise<Received> {
+    const asWritten = this.#acceptance ?? (await this.#open())
     const { transaction, connection } = this.#visit
     // The end of this text may be the sign that the message before it was heard: it has to count before this one is written.
     connection.listen()
     const { returnPath, lines } = this.#top!
     const found = await this.#inspection?.finish()
-    const signature = this.#signer?.finish() ?? ''
-    await acceptance.finish(Buffer.from(returnPath + signature + (found?.lines ?? '') + lines))
+    const top = (signature = ''): Buffer => Buffer.from(returnPath + signature + (found?.lines ?? '') + lines)
+    const ours = top(this.#signer?.finish())
+    await asWritten.finish(ours)
+    const acceptance = overlong ? await this.#inShortLines(asWritten, ours.length, top) : asWritten
     await this.#copy?.stage.finish(this.#copy.top)
     const attempt = this.#attempt.digest('hex')
     const noted = this.#deps.reports && (await noteReport(transaction, acceptance.content, this.#deps))
@@ -132,6 +139,15 @@ class Incoming {
     await this.#inspection?.write(chunk)
     this.#signer?.write(chunk)
     await acceptance.write(chunk)
+  }
+
+  /** The message once more, where something in it changes by that. */
+  async #inShortLines(acceptance: Acceptance, from: number, top: (signature?: string) => Buffer): Promise<Acceptance> {
+    const { policy, limits, store } = this.#deps
+    if (!policy.shortLines || !acceptance.leaves) return acceptance
+    const better = acceptance.anew(limits.messageSize * RECODED_GROWTH + ROOM_FOR_LINES)
+    const sign = (block: Buffer) => policy.signer?.({ block, added: this.#top!.added })
+    return (await rewriteInto(better, { content: acceptance.staged, from, store, sign, top })) ? better : acceptance
   }
 
   async #commit(acceptance: Acceptance, attempt: string, { junk, seals, proven }: Partial<Verdict> = {}): Promise<Committed> {
@@ -185,7 +201,7 @@ class Incoming {
     // A copy: the rest of the chunk is not to be kept.
     if (this.#visit.transaction.confirmed.size > 0) this.#header = Buffer.from(block)
     const returnPath = returnPathLine(this.#visit.transaction.from)
-    this.#top = { returnPath, lines: receivedLine(this.#visit, this.#deps) + added }
+    this.#top = { returnPath, added, lines: receivedLine(this.#visit, this.#deps) + added }
     this.#inspection = await policy.inspect?.({ block, added }, this.#visit)
     const acceptance = new Acceptance(this.#deps, this.#destinations(), limits.messageSize + ROOM_FOR_LINES)
     this.#acceptance = acceptance

@@ -35,6 +35,7 @@ import { appendMerged, type CopyKeys, copyKeys } from './sent/merge.ts'
 import { mayRead, permit, permitToWrite } from './sharing.ts'
 import { expungedSince } from './since.ts'
 import { Stage, type Staged, type StageOptions } from './stage.ts'
+import { stagedText } from './staged.ts'
 import { mailboxStatus, mailboxStatuses } from './status.ts'
 import { narrowTexts } from './text-narrow.ts'
 import { Transactor } from './tx.ts'
@@ -102,6 +103,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
     watch: (a, mailboxes, heard) => watchAccount(bus, a, mailboxes, heard),
     select: (m, watcher) => selectMailbox({ pool, bus, indexes }, m, watcher),
     stage: (a, maxSize) => new Stage(pool, a, { maxSize, ...(onPoison && { onPoison }) }),
+    staged: (content) => stagedText(pool, asStaged(content)),
     append: (m, messages) => append({ pool, writer, appender }, m, messages),
     async replace(from, uid, to, message) {
       await permitToWrite(pool, from, 't', 'e')

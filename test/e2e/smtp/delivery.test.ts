@@ -155,6 +155,7 @@ test('50 MB are staged while they come, not gathered', async () => {
 test('the database goes away: 451, and nothing that was answered 250 is missing', async () => {
   const failing = {
     stage: store.stage.bind(store),
+    staged: store.staged.bind(store),
     deliver: () => Promise.reject(Object.assign(new Error('terminating connection'), { code: '57P01' })),
   }
   const broken = await serveOn(mxService({ ...base, store: failing, tls: tls.service('mx'), limits }), 'starttls')

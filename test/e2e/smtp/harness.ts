@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import type { Authenticator } from '../../../src/auth/login.ts'
 import { silentLog } from '../../../src/log.ts'
+import { parseStructure } from '../../../src/mail/structure.ts'
 import type { Serve } from '../../../src/net/connection.ts'
 import { type Listener, listen } from '../../../src/net/listener.ts'
 import { createTls, type KeyPair, selfSigned } from '../../../src/net/tls.ts'
 import { type MxDeps, mxService, type SmtpDeps, type SubmissionDeps, submissionService } from '../../../src/smtp/server.ts'
 import { grantAccount } from '../../../src/store/access.ts'
 import type { Recipient } from '../../../src/store/accounts.ts'
-import type { Delivered, Delivery, StagedContent } from '../../../src/store/mailstore.ts'
+import type { Delivered, Delivery, StagedContent, StagedText } from '../../../src/store/mailstore.ts'
 import { DEFAULT_POP3 } from '../../../src/store/pop3-policy.ts'
 import type { Presence } from '../../../src/store/presence.ts'
 import { DEFAULT_SUBMISSION } from '../../../src/store/submission-policy.ts'
@@ -50,6 +51,20 @@ export class RecordingStore {
       },
       discard: (): void => {
         this.discarded++
+      },
+    }
+  }
+
+  textOf(content: StagedContent): Buffer {
+    return this.#staged.get(content)!
+  }
+
+  staged(content: StagedContent): StagedText {
+    const text = this.textOf(content)
+    return {
+      parts: parseStructure(text).parts,
+      async *read(from, to) {
+        yield text.subarray(from, to)
       },
     }
   }

@@ -32,6 +32,7 @@ function counting() {
         discard: () => {},
       }
     },
+    staged: () => assert.fail('its lines are short'),
     deliver: async ({ size: delivered }: StagedContent) => {
       sizes.push(delivered)
       return { again: 0, confirm() {} }

@@ -31,8 +31,9 @@ const cat = await grant('cat')
 let meddle:
   | ((commit: (to: readonly Delivery[]) => ReturnType<MailStore['deliver']>, to: readonly Delivery[]) => ReturnType<MailStore['deliver']>)
   | undefined
-const meddled: Pick<MailStore, 'stage' | 'deliver'> = {
+const meddled: Pick<MailStore, 'stage' | 'staged' | 'deliver'> = {
   stage: store.stage,
+  staged: store.staged,
   deliver(content, date, to, attempt) {
     const commit = (some: readonly Delivery[]) => store.deliver(content, date, some, attempt)
     return meddle ? meddle(commit, to) : commit(to)
