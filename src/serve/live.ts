@@ -53,7 +53,12 @@ export function keepLive(o: LiveOptions): Live {
 
   const watch = follows ? undefined : watchFiles([configFile, ...certificate.files], reload)
   const daily = follows ? undefined : setInterval(reload, CERTIFICATE_CHECK_MS).unref()
-  if (!follows) warnOfCertificate(certificate, config.hostname, log)
+  if (!follows) {
+    warnOfCertificate(certificate, config.hostname, log)
+    // An edit while the server was starting: nobody watched yet.
+    const now = read()
+    if (now && JSON.stringify(now) !== JSON.stringify(config)) reload()
+  }
 
   /** One at a time; edits that come meanwhile are seen by one more look. */
   function reload(): void {
