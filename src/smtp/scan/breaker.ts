@@ -13,7 +13,7 @@ export interface BreakerTimes {
 }
 
 const TIMES: BreakerTimes = { firstMs: 15_000, mostMs: 300_000, probeMs: 10_000 }
-/** Messages in a row that it kept waiting until their time was over, before it is asked with one of our own. */
+/** Messages in a row that it held up and said nothing about, before it is asked with one of our own. */
 const LATE_IN_A_ROW = 3
 
 interface Around {
@@ -23,7 +23,7 @@ interface Around {
 
 /**
  * Whether it is passed over is decided by what it says to a small message of ours: mail that takes long to look at, by chance or on purpose, keeps nobody's mail from being
- * scanned while others get their answers. What fails at once holds up nothing and is asked each time.
+ * scanned while others get their answers. What fails at once holds up nobody and is asked each time.
  */
 export class Breaker {
   readonly #scanner: Scanner

@@ -3,12 +3,14 @@ import type { Scan, ScanEnvelope, Scanner, Verdict } from './scanner.ts'
 
 /** How long a scanner may hold up a message that is coming in, in all. */
 const PATIENCE_MS = 10_000
+/** What fails sooner holds up nobody. A host that is gone is known to be so after 3 s. */
+const LATE_MS = 1_000
 
 export type Outcome =
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   /** It is too large to be looked at. */
   | { readonly kind: 'skipped' }
-  /** `late`: its time was over. */
+  /** `late`: its message was held up. */
   | { readonly kind: 'failed'; readonly why: string; readonly late?: boolean }
   /** Nobody wants to know any more. */
   | { readonly kind: 'aborted' }
@@ -24,6 +26,8 @@ export class WatchedScan {
   #outcome: Outcome | undefined
   #size = 0
   #patience: number
+  /** Milliseconds. */
+  #waited = 0
 
   /** `announced`: octets, as SIZE has them. */
   constructor(scanner: Scanner, envelope: ScanEnvelope, { announced = 0, patienceMs = PATIENCE_MS }: Patience & { readonly announced?: number }) {
@@ -41,16 +45,20 @@ export class WatchedScan {
     const started = performance.now()
     const taken = scan.write(chunk).then(() => true)
     if (!(await within(this.#patience, taken, false))) return this.#end({ kind: 'failed', why: 'it does not take the message', late: true })
-    this.#patience -= performance.now() - started
+    const waited = performance.now() - started
+    this.#waited += waited
+    this.#patience -= waited
   }
 
   /** Within `ms`. */
   async finish(ms: number): Promise<Outcome> {
     const scan = this.#scan
     if (scan) {
+      const started = performance.now()
+      const isLate = (): boolean => this.#waited + performance.now() - started > LATE_MS
       const verdict = scan.finish().then<Outcome, Outcome>(
         (found) => ({ kind: 'verdict', verdict: found }),
-        (err: unknown) => ({ kind: 'failed', why: reasonOf(err) }),
+        (err: unknown) => ({ kind: 'failed', why: reasonOf(err), late: isLate() }),
       )
       this.#end(await within(ms, verdict, { kind: 'failed', why: 'it does not answer in time', late: true }))
     }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { after, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Breaker } from '../../../src/smtp/scan/breaker.ts'
+import type { Scanner } from '../../../src/smtp/scan/scanner.ts'
 import { asClamd, clamdAt, type House, letter, ruleOf, scans, scriptedTcp, send, startHouse } from './scripted.ts'
 
 const VERDICT_MS = 600
@@ -133,6 +134,28 @@ test('what fails at once is asked each time', async () => {
   meet = (socket) => socket.destroy()
   await post()
   assert.equal(breaker.isOpen, false)
+})
+
+test('a host that is gone is known to be so after some seconds, and not by every message', async () => {
+  const scanner: Scanner = {
+    ...{ name: 'clamav', maxSize: 1_000_000, wantsName: false },
+    start: () => ({
+      write: async () => undefined,
+      abort: () => undefined,
+      async finish() {
+        shown++
+        await sleep(1_050)
+        throw new Error('connect EHOSTUNREACH')
+      },
+    }),
+  }
+  const breaker = new Breaker(scanner, { firstMs: 60_000 })
+  const house = await startHouse([ruleOf(scanner, { breaker })])
+  houses.push(house)
+  await Promise.all(Array.from({ length: 3 }, () => send(house.mx.port, letter())))
+  await until(() => breaker.isOpen)
+  assert.ok((await timed(send(house.mx.port, letter()))).ms < 1_000)
+  assert.equal(shown, 4)
 })
 
 test('the time that it is left alone has an end', async () => {
