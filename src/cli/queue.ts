@@ -64,6 +64,8 @@ const VERBS: ReadonlyMap<string, (doing: Doing) => Promise<void>> = new Map([
   ['drop', changing(({ pool, which, args }) => drop(pool, which, args.tell), 'given up')],
 ])
 
+const NONE = 'there is no such message in the queue'
+
 async function whichOf({ domain, from, all }: Arguments, id: string | undefined, pool: Pool): Promise<Omit<QueueQuery, 'limit'>> {
   if ([id, domain, from, all || undefined].filter((one) => one !== undefined).length > 1)
     throw new Usage('a message, --domain, --from or --all: one of them')
@@ -87,7 +89,8 @@ async function listing({ pool, which, args, around: { out } }: Doing): Promise<v
   const entries = await list(pool, { ...which, limit: MAX_LISTED })
   for (const entry of entries) out([entry.message.toString(36), entry.state, entry.address, whenOf(entry), entry.said].join('\t').trimEnd())
   const more = entries.length === MAX_LISTED ? `the first ${MAX_LISTED}` : `${entries.length}`
-  out(`${more} recipient${entries.length === 1 ? '' : 's'}, ${new Set(entries.map(({ message }) => message)).size} messages`)
+  const messages = new Set(entries.map(({ message }) => message)).size
+  out(`${more} recipient${entries.length === 1 ? '' : 's'}, ${messages} message${messages === 1 ? '' : 's'}`)
 }
 
 const whenOf = ({ state, due, heldUntil }: QueueEntry): string =>
@@ -97,7 +100,7 @@ async function showing({ pool, which, around: { out } }: Doing): Promise<void> {
   if (which.message === undefined) throw new Usage('queue show takes a message')
   const entries = await list(pool, { ...which, limit: MAX_LISTED })
   const [first] = entries
-  if (!first) throw new Refused('there is no such message in the queue')
+  if (!first) throw new Refused(NONE)
   out(`message     ${first.message.toString(36)}`)
   out(`of          ${first.from}`)
   out(`from        <${first.reversePath}>`)
@@ -115,10 +118,11 @@ async function showing({ pool, which, around: { out } }: Doing): Promise<void> {
 
 function changing(change: (doing: Doing) => Promise<number>, done: string): (doing: Doing) => Promise<void> {
   return async (doing) => {
-    const { which, args, around } = doing
+    const { pool, which, args, around } = doing
     if (!args.all && which.message === undefined && which.domain === undefined && which.account === undefined)
       throw new Usage(`queue ${args.words[1]} takes a message, --domain, --from or --all`)
     const count = await change(doing)
+    if (count === 0 && which.message !== undefined && (await list(pool, { ...which, limit: 1 })).length === 0) throw new Refused(NONE)
     around.out(`${count} recipient${count === 1 ? '' : 's'} ${done}.`)
   }
 }

@@ -111,12 +111,20 @@ export function replaceFile(path: string, text: string): void {
       closeSync(fd)
     }
     const made = statSync(next)
-    if (made.uid !== uid || made.gid !== gid) chownSync(next, uid, gid)
+    if (made.uid !== uid || made.gid !== gid) giveTo(next, uid, gid)
     chmodSync(next, mode & 0o7777)
     renameSync(next, file)
   } catch (cause) {
     rmSync(next, { force: true })
     throw new ConfigRefused(`${file} cannot be written: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}
+
+function giveTo(file: string, uid: number, gid: number): void {
+  try {
+    chownSync(file, uid, gid)
+  } catch (cause) {
+    throw new Error(`it belongs to user ${uid}, group ${gid}, and only root could leave it to them`, { cause })
   }
 }
 

@@ -58,7 +58,7 @@ test('list, show, hold, release, retry, drop', async () => {
       `^${one}\twaiting\ta@one\\.test\t20\\d\\d-.*\n${one}\twaiting\tb@two\\.test\t.*\n${two}\twaiting\tc@one\\.test\t.*\n3 recipients, 2 messages\n$`,
     ),
   )
-  assert.match((await cli('list', '--domain', 'TWO.test')).out, /^\S+\twaiting\tb@two\.test.*\n1 recipient, 1 messages\n$/)
+  assert.match((await cli('list', '--domain', 'TWO.test')).out, /^\S+\twaiting\tb@two\.test.*\n1 recipient, 1 message\n$/)
   assert.match(
     (await cli('show', one)).out,
     /of {10}anna@example\.test\nfrom {8}<anna@example\.test>\noctets {6}17\n[\s\S]*to {10}b@two\.test\nstate {7}waiting, 0 attempts\n/,
@@ -100,6 +100,7 @@ test('what is no command, no message, no domain', async () => {
   }
   for (const args of [
     ['show', 'zzz'],
+    ['hold', 'zzz'],
     ['list', '--from', 'nobody@example.test'],
   ])
     assert.equal((await cli(...args)).code, 1)
