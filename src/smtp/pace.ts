@@ -56,6 +56,9 @@ export class CommandBudget {
   }
 }
 
+/** Of the room, what strangers may take: slow ones from a few addresses would keep everybody here from sending. */
+const STRANGERS_SHARE = 0.75
+
 /** Room for messages on their way through memory, shared by all connections of a process. */
 export class InFlight {
   readonly #max: number
@@ -68,9 +71,10 @@ export class InFlight {
     return this.#used
   }
 
-  /** The way to give it back, harmless twice; undefined when there is no room. */
-  take(octets: number): (() => void) | undefined {
-    if (this.#used + octets > this.#max) return undefined
+  /** The way to give it back, harmless twice; undefined when there is no room. A stranger's message always has some where there is no other. */
+  take(octets: number, { stranger = false } = {}): (() => void) | undefined {
+    const max = stranger && this.#used > 0 ? this.#max * STRANGERS_SHARE : this.#max
+    if (this.#used + octets > max) return undefined
     this.#used += octets
     let taken = octets
     return () => {

@@ -204,7 +204,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
   /** undefined: DATA may begin. */
   beforeData(session: SMTPServerSession): Reply | undefined {
     const { transaction } = this.#visit(session)
-    const release = this.#inFlight.take(ROOM_PER_MESSAGE)
+    const release = this.#inFlight.take(ROOM_PER_MESSAGE, { stranger: !this.wantsLogin })
     if (release === undefined) return new Reply(452, '4.3.1', 'Too many messages at once, try again later')
     transaction.release = release
     return undefined
