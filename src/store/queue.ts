@@ -169,6 +169,8 @@ export interface Queue {
 
   /** What is due, at most `limit` of it, of many accounts rather than of few; without these domains and accounts, and those domains that cannot be reached yet, but for their `tlsOptional` mail. */
   due(limit: number, domains: readonly string[], accounts?: readonly AccountId[]): Promise<Due[]>
+  /** So much is due, it may go or not, that a look is bound to find only a part of what may: the next ones find other parts. */
+  isCrowded(): Promise<boolean>
   /** The oldest message of it, for its recipients that are due. undefined: somebody else was faster. */
   claim(due: ToClaim, owner: string): Promise<Claim | undefined>
   /** Of those that are still this owner's: their ids. */

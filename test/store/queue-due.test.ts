@@ -47,6 +47,8 @@ async function reads(most: number): Promise<void> {
     await queue.due(200, [])
     const read = await rowsOf(pool, 'queue_due', `200, '{}', '{}'`)
     assert.ok(read <= most, `${read} rows ${statistics ? 'with' : 'without'} statistics`)
+    await queue.isCrowded()
+    assert.ok((await rowsOf(pool, 'queue_due_crowded', '')) <= 256)
   }
 }
 
@@ -121,9 +123,12 @@ test('what is neither old nor new, of one of many senders, is found after some l
   while ((await queue.due(200, [])).length === 0) assert.ok(looks++ < 300)
 })
 
-test('times that are all the same', async () => {
+test('times that are all the same; up to 255 rows are all found, and more are a crowd', async () => {
   await fill({ rows: 255, account: 'n % 3', domain: `'d' || n`, due: `date_trunc('hour', now())` })
+  await fill({ rows: 9_000, account: 'n % 3', domain: `'d' || n`, due: ahead('1 hour') })
   assert.equal((await queue.due(400, [])).length, 255)
+  assert.equal(await queue.isCrowded(), false)
   await fill({ rows: 255, account: 'n % 3', domain: `'e' || n`, due: `date_trunc('hour', now())` })
   assert.equal((await queue.due(600, [])).length, 510)
+  assert.equal(await queue.isCrowded(), true)
 })

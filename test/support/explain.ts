@@ -23,8 +23,12 @@ let counter = 0
 /** Rows that any scan of the prepared statement looks at; it is run for that. */
 export async function rowsOf(on: Queryable, statement: string, values: string): Promise<number> {
   let plan = ''
-  await on.rows({ name: `t_explain_${counter++}`, text: `explain (analyze, timing off, format json) execute ${statement}(${values})` }, [], (row) => {
-    plan += row.text()
-  })
+  await on.rows(
+    { name: `t_explain_${counter++}`, text: `explain (analyze, timing off, format json) execute ${statement}${values && `(${values})`}` },
+    [],
+    (row) => {
+      plan += row.text()
+    },
+  )
   return readBy((JSON.parse(plan) as [{ Plan: Node }])[0].Plan)
 }

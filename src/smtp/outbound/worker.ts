@@ -17,6 +17,8 @@ export const WORKER_LIMITS: LaneLimits = { total: 50, perDomain: 5, perAccount: 
 
 /** How often it is looked for what is due, beside being woken. */
 const LOOK_MS = 5_000
+/** Where more is due than one look sees, and it found less than there are places for. */
+const CROWDED_LOOK_MS = 500
 /** Messages of one sender to one domain before others have their turn. */
 const IN_A_ROW = 20
 /** What waited for too long is looked for this often. */
@@ -135,16 +137,19 @@ export class OutboundWorker {
 
   async #look(): Promise<void> {
     this.#woken = false
+    let next = this.#o.look ?? LOOK_MS
     if (this.#lanes.free > 0) {
       const started = performance.now()
       const { domains, accounts } = this.#lanes.full
-      this.#found = await this.#o.queue.due(this.#lanes.free * CHOICE, domains, accounts)
+      const wanted = this.#lanes.free * CHOICE
+      this.#found = await this.#o.queue.due(wanted, domains, accounts)
+      if (this.#found.length < wanted && (await this.#o.queue.isCrowded())) next = Math.min(next, CROWDED_LOOK_MS)
       this.#fill()
       // However often it is woken, it rests longer than it works; meanwhile places are filled from what was found.
       const rest = Math.min((performance.now() - started) * REST, LOOK_MS)
       if (this.#woken) await sleep(rest, undefined, { signal: this.#stop.signal }).catch(() => {})
     }
-    if (!this.#woken && !this.#stop.signal.aborted) await this.#rest()
+    if (!this.#woken && !this.#stop.signal.aborted) await this.#rest(next)
   }
 
   /** Begins what there are places for. */
@@ -156,9 +161,9 @@ export class OutboundWorker {
     while ((await this.#o.reporter.tell()) && !this.#stop.signal.aborted);
   }
 
-  #rest(): Promise<void> {
+  #rest(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#o.look ?? LOOK_MS).unref()
+      const timer = setTimeout(resolve, ms).unref()
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

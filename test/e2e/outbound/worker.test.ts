@@ -1,6 +1,7 @@
 /** From the queue to other servers: what they say decides, nothing is lost, and nobody waits for a dead one. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
 import { NOTIFY } from '../../../src/store/queue.ts'
 import { type House, opportunistic, outboundHouse, until } from './house.ts'
@@ -46,6 +47,27 @@ test('sent over TLS, in one transaction for one domain, octet for octet, and gon
     peer.took.map(({ from, to, text, secure }) => [from, to, text, secure]),
     [['anna@example.test', ['a@one.test', 'b@one.test'], `Received: us\r\n${text}`, true]],
   )
+})
+
+test('where more is due than one look sees it is looked at again soon, until it is not', async () => {
+  let looks = 0
+  let crowded = true
+  const queue: House['queue'] = {
+    ...house.queue,
+    async due() {
+      looks++
+      return []
+    },
+    isCrowded: async () => crowded,
+  }
+  const started = performance.now()
+  work({ queue, look: 60_000 })
+  await until('four looks', () => looks >= 4)
+  assert.ok(performance.now() - started >= 1_400)
+  crowded = false
+  await until('one more', () => looks >= 5)
+  await sleep(1_100)
+  assert.equal(looks, 5)
 })
 
 test('a server without PIPELINING, EHLO, TLS', async () => {

@@ -93,3 +93,10 @@ export async function due(on: Queryable, limit: number, domains: readonly string
   )
   return found
 }
+
+const CROWDED: Statement = {
+  name: 'queue_due_crowded',
+  text: `with recursive oldest as (${OLDEST}) select 1 from oldest having count(*) = ${SAMPLE}`,
+}
+
+export const isCrowded = async (on: Queryable): Promise<boolean> => (await on.rows(CROWDED, [])) > 0

@@ -6,7 +6,7 @@ import type { Staged } from '../stage.ts'
 import type { Transactor } from '../tx.ts'
 import { drop, hold, list, release, retry } from './admin.ts'
 import { claim, noteDot, renew, resume, suspend } from './claim.ts'
-import { due } from './due.ts'
+import { due, isCrowded } from './due.ts'
 import { Enqueuer, QUEUE_TOPIC } from './enqueue.ts'
 import { claimReport, expire, reported, settle } from './settle.ts'
 
@@ -20,6 +20,7 @@ export function createQueue({ pool, bus, transactor }: { pool: Pool; bus: Bus; t
     enqueue: (a, content, mail, attempt) => enqueuer.enqueue(a, content as Staged, mail, attempt),
     sent: (account) => enqueuer.sent(account),
     due: (limit, domains, accounts) => due(pool, limit, domains, accounts),
+    isCrowded: () => isCrowded(pool),
     claim: (of, owner) => claim(pool, of, owner),
     renew: (claims, owner) => renew(pool, claims, owner),
     noteDot: ({ bucket }, recipients, owner) => noteDot(pool, { bucket, recipients }, owner),
