@@ -8,7 +8,7 @@ export interface FailureOptions {
   readonly permanent: boolean
   /** RFC 3463. */
   readonly status: string
-  /** The remote host, where there is one. */
+  /** The remote host, where there is one, as the DNS has it. */
   readonly remote?: string
   /** It is about this host or the way to it: another host of the domain may do better, and where none is left the whole domain waits. */
   readonly elsewhere?: boolean
@@ -32,7 +32,7 @@ export class Failure extends Error implements Told {
     super(sanitise(said), cause === undefined ? undefined : { cause })
     this.permanent = permanent
     this.status = status
-    this.remote = remote
+    this.remote = sanitise(remote)
     this.elsewhere = elsewhere
     this.fault = fault
     this.policy = policy

@@ -104,6 +104,22 @@ test('a header in UTF-8 goes only where SMTPUTF8 is offered; one that was only a
   assert.deepEqual([(await entry())!.status, peer.took.length], ['5.6.9', 2])
 })
 
+test('an MX host whose name ends lines, or holds NUL, is none, and says nothing in the report', async () => {
+  const reports = (await house.inbox()).length
+  for (const exchange of ['mx\r\nAction: delivered\r\nX-Evil: 1.one.test', 'mx\0.one.test']) {
+    house.dns.zones['one.test'] = { MX: [{ preference: 1, exchange }] }
+    work()
+    await house.send(['a@one.test'])
+    await until('it failed', async () => (await entry())?.state === 'failed')
+    await house.sql('update queue set run_at = now()')
+    await empty()
+    await worker!.stop(0)
+  }
+  const told = (await house.inbox()).slice(reports)
+  assert.equal(told.length, 2)
+  for (const report of told) assert.deepEqual(report.match(/^(?:Action|X-Evil|Status): .*$/gm), ['Action: failed', 'Status: 5.4.4'])
+})
+
 test('IPv6 leads nowhere, IPv4 does', async () => {
   hosts('one.test', [['::1', '127.0.0.1']])
   work()
