@@ -2,7 +2,7 @@
 import { canonical, domainOf, parseAddrSpec } from '../mail/address.ts'
 import { isSrs, type Srs } from '../mail/srs.ts'
 import type { Accounts, Recipient, RecipientList } from '../store/accounts.ts'
-import { NOTIFY_DEFAULT } from '../store/queue.ts'
+import { NOTIFY, NOTIFY_DEFAULT } from '../store/queue.ts'
 import { isBlocked } from './blocked.ts'
 import type { Wish } from './notify.ts'
 import { forwardedFrom, type Onward } from './onward.ts'
@@ -37,7 +37,9 @@ async function oneLead(recipient: Recipient, { from, sender = from, wish, srs }:
   if (!forward) return { here: [recipient], passesOn: false }
   const { keep } = forward
   const reversePath = forwardedFrom(from, recipient, await srs())
-  const to = new Map(forward.to.map((path) => [path, keep ? { notify: NOTIFY_DEFAULT } : wish]))
+  // Of a copy nobody asked to hear; but who wants to hear nothing means all of it (RFC 3461 §4.1).
+  const ofCopy = wish.notify === NOTIFY.never ? { notify: NOTIFY.never } : { notify: NOTIFY_DEFAULT }
+  const to = new Map(forward.to.map((path) => [path, keep ? ofCopy : wish]))
   return { here: keep ? [recipient] : [], passesOn: !keep, way: { via, owner, reversePath, to, instead: keep ? [] : [recipient] } }
 }
 

@@ -208,3 +208,16 @@ test('who wants to hear that it came hears it of those here, and of the next ser
   )
   assert.equal((await reports()).length, 1)
 })
+
+test('who wants to hear nothing hears nothing of the copy that goes on either', async () => {
+  for (const [notify, told] of [
+    [NOTIFY.never, NOTIFY.never],
+    [NOTIFY.failure, NOTIFY.failure | NOTIFY.unsaid],
+  ] as const) {
+    await reconcile({ accounts: [account('anna'), account('ben', { forward: { to: ['ben@elsewhere.example'], keep: true } })] })
+    await house.send(['ben@example.test'], { recipients: [{ address: 'ben@example.test', domain: 'example.test', notify }] }, text())
+    assert.deepEqual(await statuses(await claimed()), ['2.0.0'])
+    assert.equal(await house.count("select notify::int8 from queue where domain = 'elsewhere.example'"), told)
+    await dropAll()
+  }
+})
