@@ -4,9 +4,12 @@ import { after, before, describe, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import { grantAccount, grantMailbox, type MailboxAccess } from '../../src/store/access.ts'
 import { Refusal } from '../../src/store/errors.ts'
+import type { Lease, Leases } from '../../src/store/lease.ts'
 import { createLeases, freeAllLeases } from '../../src/store/pg/lease.ts'
-import { Pool } from '../../src/store/pg/pool.ts'
+import { LIFE_GRACE, Lives, lifeOf } from '../../src/store/pg/lives.ts'
+import { type Connect, Pool } from '../../src/store/pg/pool.ts'
 import type { AccountId, MailboxId } from '../../src/store/types.ts'
+import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.ts'
 import { type TestDatabase, testDatabase } from '../support/postgres.ts'
 
 const inUse = (err: unknown): boolean => err instanceof Refusal && err.reason === 'in-use'
@@ -124,6 +127,7 @@ describe('leases', () => {
   test('a lost answer does not lock its own session out', async () => {
     let cut = true
     const lossy = {
+      onRegained() {},
       async rows(...args: Parameters<Pool['rows']>) {
         const n = await pool.rows(...args)
         if (cut) {
@@ -137,6 +141,114 @@ describe('leases', () => {
     const m = fresh()
     const lease = await createLeases(lossy).acquire(m)
     assert.equal(await createLeases(pool).renew(lease), true)
+  })
+
+  describe('of a process that others can see', () => {
+    let proxy: CuttingProxy
+    const pools = new Set<Pool>()
+    const process = (connect: Connect): { readonly leases: Leases; readonly pool: Pool } => {
+      const lives = new Lives()
+      const own = new Pool({ connect, max: 3, log: silentLog(), opened: (session) => lives.hold(session), keepsOne: true })
+      pools.add(own)
+      return { leases: createLeases(own, { lives }), pool: own }
+    }
+    before(async () => {
+      proxy = await cuttingProxy(db.connect)
+    })
+    after(async () => {
+      await Promise.all([...pools].map((one) => one.close()))
+      await proxy?.close()
+    })
+
+    /** Until somebody has it; resolves to after how many milliseconds. */
+    async function taken(leases: Leases, m: MailboxAccess, within: number): Promise<{ lease: Lease | undefined; ms: number }> {
+      const began = performance.now()
+      let lease: Lease | undefined
+      while (!lease && performance.now() < began + within) {
+        lease = await leases.acquire(m).catch((err: unknown) => {
+          assert.ok(inUse(err), String(err))
+          return undefined
+        })
+        if (!lease) await sleep(50)
+      }
+      return { lease, ms: performance.now() - began }
+    }
+
+    test('it ends: the next one has it after the grace, and neither before nor at the end of the lease', async () => {
+      const [dead, heir] = [process(db.connect), process(db.connect)]
+      const m = fresh()
+      const held = await dead.leases.acquire(m)
+      assert.notEqual(lifeOf(held.owner), undefined)
+      await assert.rejects(heir.leases.acquire(m), inUse)
+      pools.delete(dead.pool)
+      await dead.pool.close()
+      const { lease, ms } = await taken(heir.leases, m, 15_000)
+      assert.equal(lease?.epoch, held.epoch + 1)
+      assert.ok(ms >= LIFE_GRACE * 1_000 && ms < 15_000, `${ms} ms`)
+      assert.equal(await createLeases(pool).renew(held), false)
+    })
+
+    test('all its connections are lost for less than the grace: nothing is taken, again and again', async () => {
+      const [living, heir] = [process(proxy.connect), process(db.connect)]
+      const m = fresh()
+      const held = await living.leases.acquire(m)
+      const lost: string[] = []
+      living.leases.watch(held, () => lost.push(held.owner))
+      const trying = taken(heir.leases, m, 7_000)
+      for (let i = 0; i < 5; i++) {
+        proxy.away(true)
+        await sleep(500)
+        proxy.away(false)
+        await sleep(900)
+      }
+      assert.equal((await trying).lease, undefined)
+      assert.equal(await living.leases.renew(held), true)
+      assert.deepEqual(lost, [])
+      await living.leases.release(held)
+      await heir.leases.acquire(m)
+    })
+
+    test('they are lost for longer: another takes it, and the holder is told as soon as he is back', async () => {
+      const [cut, heir] = [process(proxy.connect), process(db.connect)]
+      const [m, kept] = [fresh(), fresh()]
+      const held = await cut.leases.acquire(m)
+      const other = await cut.leases.acquire(kept)
+      const lost: Lease[] = []
+      const unwatched = await cut.leases.acquire(fresh())
+      for (const lease of [held, other]) cut.leases.watch(lease, () => lost.push(lease))
+      cut.leases.watch(unwatched, () => lost.push(unwatched))()
+      proxy.away(true)
+      const { lease } = await taken(heir.leases, m, 15_000)
+      assert.equal(lease?.epoch, held.epoch + 1)
+      proxy.away(false)
+      // The guard asks every two seconds.
+      assert.equal(await cut.leases.renew(other), true)
+      for (const end = performance.now() + 3_000; lost.length === 0 && performance.now() < end; ) await sleep(20)
+      assert.deepEqual(lost, [held])
+      assert.equal(await cut.leases.renew(held), false)
+    })
+
+    test('a name that says nothing of a life, or nonsense, is waited out', async () => {
+      const { leases } = process(db.connect)
+      const hex = '0'.repeat(32)
+      for (const owner of [
+        hex,
+        `${hex}.`,
+        `${hex}.0`,
+        `${hex}.7283012`,
+        `${hex}.${2 ** 53}`,
+        `${hex}.-5000000000`,
+        `${hex}.5000000000.1`,
+        'x.5000000000',
+      ]) {
+        const m = fresh()
+        await createLeases(pool).acquire(m)
+        await pool.rows({ name: '', text: 'update lease set owner = $1 where account_id = $2' }, [owner, m.account])
+        const began = performance.now()
+        await assert.rejects(leases.acquire(m), inUse)
+        assert.ok(performance.now() - began < LIFE_GRACE * 1_000)
+      }
+    })
   })
 
   test('who has the database alone frees what a dead process held, and that one stays fenced off', async () => {

@@ -61,7 +61,7 @@ export function createLeases(pool: Pool, { seconds = LEASE_SECONDS, lives }: Lea
   const fence = ({ account, mailbox, owner, epoch }: Lease) => [account, mailbox, owner, epoch] as const
   const watched = new Map<string, { readonly lease: Lease; readonly lost: () => void }>()
   // While this process had no connection it may have been taken for dead.
-  pool.onRegained?.(() => void tellLost(pool, watched).catch(() => {}))
+  pool.onRegained(() => void tellLost(pool, watched).catch(() => {}))
 
   return {
     async acquire(m) {
