@@ -1,4 +1,4 @@
-/** Exim with a configuration of its own. Debian lets only one mail server be installed: its package is unpacked only, into EXIM (.ci/run). It demands DANE of whom it sends to. */
+/** Exim with a configuration of its own. Debian lets only one mail server be installed: its package is unpacked only, into EXIM (.ci/run). It demands DANE of whom it sends to, and refuses long lines as its own default configuration does. */
 import { appendFileSync, chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, succeed } from '../../support/programs.ts'
@@ -66,6 +66,8 @@ dkim:
        set acl_m_pass = $acl_m_pass $dkim_algo
   accept
 data:
+  deny message = maximum allowed line length is 998 octets, got $max_received_linelength
+       condition = \${if > {$max_received_linelength}{998}}
   warn add_header = X-Passed:$acl_m_pass
   accept
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hashPassword } from '../../../src/auth/password.ts'
 import { makeAuthority } from '../../support/authority.ts'
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts'
@@ -32,6 +33,8 @@ const NOBODY = `nobody@${POSTFIX.domain}`
 const [ANN, FAR, LOST] = ['ann', 'far', 'lost'].map((name) => `${name}@${OURS.domain}`) as [string, string, string]
 const TEAM = `team@${OURS.domain}`
 const PASSWORD = 'correct horse'
+/** Connections that were kept are closed. */
+const OLD_CONNECTIONS_MS = 5_500
 
 const root = makeAuthority()
 const certificates = {
@@ -164,6 +167,19 @@ for (const [to, what] of [
     assert.match(theirs.join('\n'), new RegExp(`spf=pass smtp\\.mailfrom=(?:"?SRS0=.*@)?(?:${ANN}|${OURS.domain})`), text)
     await until('it is here too', async () => (await inbox(to === FAR ? FAR : ANN)).some((one) => one.includes(`Subject: ${what}\r\n`)))
   })
+
+test('a server without 8BITMIME gets 7-bit, under a seal that dkimpy finds whole', async () => {
+  await postfix.set('smtpd_discard_ehlo_keywords', '8bitmime')
+  await sleep(OLD_CONNECTIONS_MS)
+  await hand('converted', FAR)
+  const text = await arrived('converted')
+  assert.match(text, /^na=EFve$/m)
+  assert.match(text, new RegExp(`^ARC-Seal: i=1; cv=none; a=rsa-sha256; d=${OURS.domain};`, 'm'))
+  assert.match(await seals(text), /cv=(?:b')?pass/)
+  assert.ok((await rspamd.judge(text))['ARC_ALLOW']?.join().includes(OURS.domain))
+  await postfix.set('smtpd_discard_ehlo_keywords', '')
+  await sleep(OLD_CONNECTIONS_MS)
+})
 
 const reportFor = (subject: string): string | undefined =>
   exim.mail().find((text) => text.includes('multipart/report') && text.includes(`Subject: ${subject}\n`))

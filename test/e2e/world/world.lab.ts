@@ -130,7 +130,7 @@ async function curl(args: readonly string[], input = ''): Promise<string> {
   const { out } = await succeed('curl', ['-sS', '--cacert', join(dir, 'root.pem'), ...args], { input: Buffer.from(input, 'latin1') })
   return out
 }
-const submit = (subject: string, to: string): Promise<string> =>
+const submit = (subject: string, to: string, text = TEXT(subject)): Promise<string> =>
   curl(
     [
       '--resolve',
@@ -145,16 +145,26 @@ const submit = (subject: string, to: string): Promise<string> =>
       '-T',
       '-',
     ],
-    TEXT(subject),
+    text,
   )
 /** To another server, as a program of its own host. */
-const hand = (subject: string, { hostname, address, domain, user }: typeof POSTFIX): Promise<string> =>
+const hand = (
+  subject: string,
+  {
+    hostname,
+    address,
+    domain,
+    user,
+    to = ANN,
+    text = TEXT(subject, `${user}@${domain}`),
+  }: typeof POSTFIX & { readonly to?: string; readonly text?: string },
+): Promise<string> =>
   curl(
     [
       ...['--resolve', `${hostname}:25:${address}`, '--ssl-reqd', `smtp://${hostname}/x.test`],
-      ...['--mail-from', `${user}@${domain}`, '--mail-rcpt', ANN, '-T', '-'],
+      ...['--mail-from', `${user}@${domain}`, '--mail-rcpt', to, '-T', '-'],
     ],
-    TEXT(subject, `${user}@${domain}`),
+    text,
   )
 /** Ann's newest message, octets as characters. */
 async function newest(): Promise<string> {
@@ -180,8 +190,7 @@ test('from here to Postfix: over TLS that its TLSA record vouches for, octet for
   const [text] = postfix.mail().filter(named(subject))
   assert.equal(bodyOf(text!), bodyOf(TEXT(subject)))
   assert.match(text!, /\(using TLSv1\.3 with cipher/)
-  const results = /^Authentication-Results:(?:.*\n)(?:[ \t].*\n)*/gm
-  const said = text!.match(results)?.join('') ?? ''
+  const said = resultsIn(text!)
   assert.equal(said.match(/dkim=pass/g)?.length, 2, said || text!)
   await until('a word on it', () => server.output.split('\n').some((line) => line.includes(POSTFIX.hostname) && line.includes('"delivered"')))
 })
@@ -215,6 +224,48 @@ test('from Exim to here: it demands our TLSA record, and the octets are those th
   assert.match(text, SPF_PASS)
   // K: it sent by BDAT.
   assert.match(readFileSync(exim.log, 'utf8'), new RegExp(`=> ${ANN} .* X=TLS1\\.3.* CV=dane.* K `))
+})
+
+const resultsIn = (text: string): string => text.match(/^Authentication-Results:(?:.*\n)(?:[ \t].*\n)*/gm)?.join('') ?? ''
+
+test('to a server that does not say 8BITMIME: 7-bit, and both signatures are valid', async () => {
+  await postfix.set('smtpd_discard_ehlo_keywords', '8bitmime')
+  await sleep(OLD_CONNECTIONS_MS)
+  const subject = randomBytes(6).toString('hex')
+  await submit(subject, `${POSTFIX.user}@${POSTFIX.domain}`)
+  await until('mail at Postfix', () => postfix.mail().some(named(subject)))
+  const [text] = postfix.mail().filter(named(subject))
+  assert.doesNotMatch(text!, /[\x80-\xff]/)
+  assert.match(text!, /^Content-Transfer-Encoding: quoted-printable$/m)
+  assert.match(text!, /^na=EFve =E4=FF$/m)
+  assert.equal(resultsIn(text!).match(/dkim=pass/g)?.length, 2, text!)
+  await postfix.set('smtpd_discard_ehlo_keywords', '')
+  await sleep(OLD_CONNECTIONS_MS)
+})
+
+test('lines that Exim refuses by default and Postfix cuts arrive at both, with both signatures valid', async () => {
+  const subject = randomBytes(6).toString('hex')
+  const line = 'na\xefve '.repeat(500)
+  const to = Array.from({ length: 80 }, (_, i) => `<somebody${i}@${POSTFIX.domain}>`).join(', ')
+  const text = TEXT(subject)
+    .replace(/^To: .*$/m, `To: ${to}`)
+    .replace('x'.repeat(990), line)
+  assert.ok(text.includes(`To: ${to}\r\n`) && text.includes(`${line}\r\n`))
+  for (const [{ user, domain }, mta] of [
+    [POSTFIX, postfix],
+    [EXIM, exim],
+  ] as const) {
+    await submit(subject, `${user}@${domain}`, text)
+    await until(`mail at ${domain}`, () => mta.mail().some(named(subject)))
+    const got = mta.mail().find(named(subject))!
+    assert.ok(got.replaceAll('\n ', ' ').includes(`To: ${to}\n`))
+    assert.ok(got.replaceAll('=\n', '').includes(`\n${line.trimEnd().replaceAll('\xef', '=EF')}=20\n`))
+    if (mta === postfix) assert.equal(resultsIn(got).match(/dkim=pass/g)?.length, 2, got)
+    else assert.match(got, /^X-Passed:(?=.*rsa-sha256)(?=.*ed25519-sha256)/m)
+  }
+  // The limit is there: whoever writes to it straight hears of it.
+  await assert.rejects(hand(subject, { ...EXIM, text: `Subject: x\r\n\r\n${'x'.repeat(999)}\r\n`, to: `${EXIM.user}@${EXIM.domain}` }))
+  assert.match(readFileSync(exim.log, 'utf8'), /rejected after DATA: maximum allowed line length is 998 octets, got \d+/)
 })
 
 test('servers that take a bare CR or LF for the end of a line get one message from us, whatever is in it', async () => {
