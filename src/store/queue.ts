@@ -193,7 +193,7 @@ export interface Queue {
   list(query: QueueQuery): Promise<QueueEntry[]>
   /** Of what is not under way. Returns how many recipients. */
   hold(query: Omit<QueueQuery, 'limit'>): Promise<number>
-  /** What is held waits again, due now. */
+  /** What is held waits again, due now; what its sender wants to go later is due then. */
   release(query: Omit<QueueQuery, 'limit'>): Promise<number>
   /** What waits is due now, and its domains are tried. */
   retry(query: Omit<QueueQuery, 'limit'>): Promise<number>

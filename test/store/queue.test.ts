@@ -345,6 +345,19 @@ test('the reaper takes a content when no message shows it and the queue does not
   assert.equal(await there(), 0)
 })
 
+test('what is to go later is not sent sooner because it was held and let go', async () => {
+  await enqueue(anna, [to('later@one.test')], { notBefore: Date.now() + 3_600_000 })
+  await enqueue(anna, [to('tried@one.test')])
+  await settleAll(await claimAll(), { kind: 'deferred', seconds: 3_600 })
+  assert.deepEqual([await queue.hold({}), await queue.release({})], [2, 2])
+  assert.deepEqual(
+    (await claimAll()).flatMap(({ recipients }) => recipients.map(({ address }) => address)),
+    ['tried@one.test'],
+  )
+  const later = (await queue.list({ limit: 10 })).find(({ address }) => address === 'later@one.test')
+  assert.ok(later!.heldUntil! > Date.now() + 3_500_000)
+})
+
 test('one content, queued for others and delivered to its sender', async () => {
   const content = await stage(store, anna, Buffer.from('Subject: both\r\n\r\nx\r\n'))
   const { again } = await queue.enqueue(anna, content, mail([to('a@one.test')]), 'both')

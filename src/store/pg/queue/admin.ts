@@ -54,9 +54,10 @@ const HOLD: Statement = {
   name: 'queue_hold',
   text: `update queue q set state = ${HELD}, owner = null where ${WHICH} and q.state = ${WAITING} and ${IDLE} returning 1`,
 }
+// What was never tried may be meant for later.
 const RELEASE: Statement = {
   name: 'queue_release',
-  text: `update queue q set state = ${WAITING}, run_at = now() where ${WHICH} and q.state = ${HELD} returning 1`,
+  text: `update queue q set state = ${WAITING}, run_at = case when q.attempts = 0 then greatest(q.run_at, now()) else now() end where ${WHICH} and q.state = ${HELD} returning 1`,
 }
 const RETRY: Statement = {
   name: 'queue_retry',
