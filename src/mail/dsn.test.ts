@@ -27,3 +27,20 @@ test('nothing that xtext hides begins a line, or stands in it that is not to be 
   assert.ok(fields.includes('Original-Recipient: rfc822;b+0A+0D+E4@x'), fields.join('\n'))
   assert.equal(fields.filter((line) => line.startsWith('Action:')).length, 1)
 })
+
+test('no line has more than 998 octets, whatever the header had and the other side said', () => {
+  const header = `To: ${'a@b.test, '.repeat(200)}c@d.test\r\nSubject: x\r\n`
+  const said = `550 ${'y'.repeat(3_000)} z`
+  for (const [more, encoding] of [
+    ['', undefined],
+    [`X-Token: ${'t'.repeat(1_500)}\r\n`, 'quoted-printable'],
+    [`X-Token: \xc3\xa9 ${'t'.repeat(1_500)}\r\n`, 'quoted-printable'],
+  ] as const) {
+    const text = formatDsn({ ...DSN, header: Buffer.from(`${header}${more}\r\n`, 'latin1'), recipients: [{ ...RECIPIENT, said }] }).toString('latin1')
+    for (const line of text.split('\r\n')) assert.ok(line.length <= 998, line.slice(0, 80))
+    const part = text.slice(text.lastIndexOf('--b\r\n'))
+    assert.equal(/Content-Transfer-Encoding: (.*)\r\n/.exec(part)?.[1], encoding)
+    const decoded = encoding ? part.replaceAll('=\r\n', '').replaceAll('=C3=A9', '\xc3\xa9') : part
+    assert.ok(decoded.replaceAll('\r\n ', ' ').includes(`\r\n\r\n${header}${more}\r\n`), part)
+  }
+})

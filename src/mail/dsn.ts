@@ -1,5 +1,7 @@
 /** A delivery status notification: what a sender is told of a message that did not arrive, arrived, or is late. RFC 3464 in a multipart/report of RFC 6522. */
 import { formatDate } from './date.ts'
+import { foldedBlock, hasLongLine } from './long-lines.ts'
+import { QuotedPrintableEncoder } from './transfer-encoder.ts'
 
 export type DsnAction = 'failed' | 'delayed' | 'relayed' | 'delivered'
 
@@ -43,6 +45,8 @@ export interface Dsn {
 /** Recipients of one report that the words for people name; the part for machines has all. */
 const NAMED = 20
 const WIDTH = 76
+/** Of a word no more stands in one line. */
+const ONE_LINE = /.{1,900}/gs
 
 const SUBJECTS: Readonly<Record<DsnAction, string>> = {
   failed: 'Undelivered mail: your message could not be delivered',
@@ -59,9 +63,13 @@ const OPENINGS: Readonly<Record<DsnAction, string>> = {
 
 /** As it is stored and sent, CRLF line ends. Words in it are ASCII, or UTF-8 where an address is. */
 export function formatDsn(dsn: Dsn): Buffer {
-  const { boundary, header, recipients } = dsn
+  const { boundary, recipients } = dsn
+  const header = foldedBlock(dsn.header)
   const utf8 = recipients.some(({ address }) => /[^\x20-\x7e]/.test(address)) || header.some((octet) => octet > 126)
   const type = utf8 ? 'global' : 'rfc822'
+  // What could not be folded: whoever refuses its line would refuse the report (RFC 6522 §4).
+  const encoder = hasLongLine(header) ? new QuotedPrintableEncoder() : undefined
+  const encoding = encoder ? 'quoted-printable' : utf8 ? '8bit' : undefined
   const head = [
     `From: Mail Delivery System <${dsn.from}>`,
     `To: <${dsn.to}>`,
@@ -83,10 +91,11 @@ export function formatDsn(dsn: Dsn): Buffer {
       '',
       ...fields(dsn, type),
     ],
-    [`Content-Type: ${utf8 ? 'message/global-headers' : 'text/rfc822-headers'}`, ...(utf8 ? ['Content-Transfer-Encoding: 8bit'] : []), ''],
+    [`Content-Type: ${utf8 ? 'message/global-headers' : 'text/rfc822-headers'}`, ...(encoding ? [`Content-Transfer-Encoding: ${encoding}`] : []), ''],
   ]
   const text = `${head.join('\r\n')}\r\n\r\n${parts.map((part) => `--${boundary}\r\n${part.join('\r\n')}\r\n`).join('')}`
-  return Buffer.concat([Buffer.from(text), header, Buffer.from(`\r\n--${boundary}--\r\n`)])
+  const shown = encoder ? [encoder.write(header), encoder.end()] : [header]
+  return Buffer.concat([Buffer.from(text), ...shown, Buffer.from(`\r\n--${boundary}--\r\n`)])
 }
 
 const ORDER: readonly DsnAction[] = ['failed', 'delayed', 'relayed', 'delivered']
@@ -112,7 +121,7 @@ function words({ hostname, recipients }: Dsn): string[] {
 function wrap(text: string, indent = ''): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(' ')) {
+  for (const word of text.split(' ').flatMap((one) => one.match(ONE_LINE) ?? [''])) {
     if (line !== '' && indent.length + line.length + 1 + word.length > WIDTH) {
       lines.push(indent + line)
       line = word

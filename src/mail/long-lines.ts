@@ -68,7 +68,8 @@ export function foldedBlock(block: Buffer): Buffer {
   return kept === 0 ? block : Buffer.concat([...out, block.subarray(kept)])
 }
 
-function hasLongLine(block: Buffer, from: number, to: number): boolean {
+/** Whether one of the lines from … to has more than 998 octets. */
+export function hasLongLine(block: Buffer, from = 0, to = block.length): boolean {
   for (let at = from; at < to; ) {
     const lf = block.indexOf(LF, at)
     const end = lf < 0 || lf >= to ? to : lf
