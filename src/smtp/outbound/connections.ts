@@ -120,8 +120,8 @@ export class Connections {
     } catch (err) {
       const failure = failureOf(err, hop.host)
       log.debug({ host: hop.host, address: hop.address, why: failure.said }, 'a mail server could not be reached')
-      // Without TLS rather than not at all, where nobody asked for it (RFC 7435): its TLS may be broken.
-      if (hop.tls.kind !== 'opportunistic' || failure.status !== '4.7.5') throw failure
+      // Without TLS rather than not at all, where nobody asked for it (RFC 7435): its TLS may be broken. But no password goes in the clear.
+      if (hop.tls.kind !== 'opportunistic' || hop.login || failure.status !== '4.7.5') throw failure
       log.info({ host: hop.host, why: failure.said }, 'TLS failed, going on without')
       return SmtpClient.open({ ...options, tls: { kind: 'none' }, onTls: undefined })
     }

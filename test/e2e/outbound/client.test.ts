@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { after, afterEach, beforeEach, test } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
+import { silentLog } from '../../../src/log.ts'
 import type { Tlsa } from '../../../src/net/dns/dns.ts'
 import { type ClientOptions, SmtpClient } from '../../../src/smtp/outbound/client.ts'
+import { Connections } from '../../../src/smtp/outbound/connections.ts'
 import type { OutgoingMail } from '../../../src/smtp/outbound/envelope.ts'
 import { Failure } from '../../../src/smtp/outbound/failure.ts'
 import { NOTIFY, NOTIFY_DEFAULT } from '../../../src/store/queue.ts'
@@ -167,6 +169,19 @@ test('a relay: TLS from the first octet, login by PLAIN or LOGIN, never in the c
   after(() => server.close())
   const client = await connect({ start: 'implicit', tls: { kind: 'verify', ca: peer.pem.cert }, port: (server.address() as { port: number }).port })
   assert.equal(client.secured?.by, 'authority')
+})
+
+test('a relay whose TLS breaks gets no password in the clear', async () => {
+  peer.extensions.push('AUTH PLAIN')
+  // It says that it begins, and does not.
+  peer.script = (line) => (line === 'STARTTLS' ? '220 go close' : undefined)
+  const connections = new Connections({ hostname: 'us.test', timeouts: FAST, log: silentLog() })
+  const login = { user: 'us', password: 'secret' }
+  const hop = { host: 'localhost', address: '127.0.0.1', port: peer.port, tls: { kind: 'opportunistic' }, login } as const
+  const way = { key: 'relay', changes: false, hosts: ['localhost'], hops: async () => [hop] }
+  const { permanent, status } = await failure(connections.open(way).next())
+  assert.deepEqual([permanent, status], [false, '4.7.5'])
+  assert.ok(!peer.lines.some((line) => line.startsWith('AUTH')), `${peer.lines}`)
 })
 
 test('what is asked of the server it has to offer: size, SMTPUTF8, REQUIRETLS; DSN goes along where it does', async () => {
