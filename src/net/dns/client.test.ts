@@ -136,6 +136,20 @@ test('an answer is kept for its time, one that there is nothing too, trouble is 
   assert.equal(asked, 7)
 })
 
+test('what is kept is bounded in octets too: answers as long as they may be drive each other out', async () => {
+  const one = dns({ timeout: 2_000 })
+  const data = Array.from({ length: 180 }, () => Buffer.alloc(250, 'x'))
+  reply = (query) => answering([{ type: 'TXT', name: query.questions![0]!.name, ttl: 3_600, data }])(query)
+  await one.ask('first.test', 'TXT')
+  await one.ask('first.test', 'TXT')
+  assert.equal(asked, 1)
+  const many = Math.ceil((33 * 1024 * 1024) / 45_000)
+  for (let i = 0; i < many; i++) await one.ask(`n${i}.test`, 'TXT')
+  await one.ask('first.test', 'TXT')
+  await one.ask(`n${many - 1}.test`, 'TXT')
+  assert.equal(asked, many + 2)
+})
+
 test('where there is no way there is no answer, and no more than that', async () => {
   for (const nowhere of ['255.255.255.255', '[ff00::1]', '[::ffff:255.255.255.255]', '0.0.0.0:1', '127.0.0.1:1'])
     await assert.rejects(dns({ servers: [nowhere] }).ask('x.test', 'A'), DnsTrouble, nowhere)

@@ -21,6 +21,8 @@ const TIMEOUT = 3_000
 const TRIES = 2
 /** Answers that are kept, whatever their own time, for at most … seconds. */
 const MAX_KEPT = 10_000
+/** What they may come to in memory, about. */
+const MAX_KEPT_OCTETS = 32 * 1024 * 1024
 const MAX_TTL = 3_600
 /** That there is nothing. RFC 2308 would have us ask the SOA; a minute saves as many questions as it may. */
 const NEGATIVE_TTL = 60
@@ -32,18 +34,35 @@ const MAX_TCP = 65_535
 interface Kept {
   readonly until: number
   readonly outcome: Answer<RecordType> | NoSuchName
+  readonly octets: number
 }
+
+/** Of an entry without its records, and of a record without its text. */
+const OCTETS_OF_ENTRY = 500
+const OCTETS_OF_RECORD = 100
+
+const octetsOf = (outcome: Kept['outcome']): number =>
+  outcome instanceof NoSuchName
+    ? OCTETS_OF_ENTRY
+    : outcome.records.reduce<number>((sum, record) => sum + OCTETS_OF_RECORD + JSON.stringify(record).length, OCTETS_OF_ENTRY)
 
 export function createDns({ servers, validates = false, timeout = TIMEOUT, tries = TRIES }: DnsOptions = {}): Dns {
   const kept = new Map<string, Kept>()
   const underWay = new Map<string, Promise<Answer<RecordType>>>()
   const waiting: (() => void)[] = []
   let asking = 0
+  let octetsKept = 0
 
-  const keep = (key: string, outcome: Kept['outcome'], ttl: number): void => {
+  const forget = (key: string): void => {
+    octetsKept -= kept.get(key)?.octets ?? 0
     kept.delete(key)
-    if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value!)
-    kept.set(key, { until: performance.now() + Math.min(ttl, MAX_TTL) * 1000, outcome })
+  }
+  const keep = (key: string, outcome: Kept['outcome'], ttl: number): void => {
+    forget(key)
+    const octets = octetsOf(outcome)
+    while (kept.size > 0 && (kept.size >= MAX_KEPT || octetsKept + octets > MAX_KEPT_OCTETS)) forget(kept.keys().next().value!)
+    kept.set(key, { until: performance.now() + Math.min(ttl, MAX_TTL) * 1000, outcome, octets })
+    octetsKept += octets
   }
 
   async function resolve(name: string, type: RecordType, key: string): Promise<Answer<RecordType>> {
