@@ -4,6 +4,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import { silentLog } from '../../log.ts'
+import { packParts } from '../../mail/parts.ts'
 import { parseStructure } from '../../mail/structure.ts'
 import { NoSuchName } from '../../net/dns/dns.ts'
 import { blockEnd } from '../header.ts'
@@ -158,4 +159,36 @@ test('a seal of ours is made anew, over the seals of others, or is left out', as
     assert.ok(without.startsWith(`Delivered-To: list@us.test\r\n${RECEIVED}`))
     assert.equal(without.match(/^ARC-/gm)?.length ?? 0, chain === '' ? 0 : 3)
   }
+})
+
+test('24 MB of 8-bit text are signed and sent in little memory', async () => {
+  const head = Buffer.from(`${signatureOf(MESSAGE, [R1])}${RECEIVED}From: <ann@us.test>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n`)
+  const line = Buffer.from(`${'naïve text '.repeat(6)}\r\n`)
+  const block = Buffer.concat(Array.from({ length: 3_000 }, () => line))
+  const size = head.length + block.length * 100
+  const store = {
+    async *read(_by: unknown, _id: unknown, from: number, to: number) {
+      for (let at = from; at < to; ) {
+        const inHead = at < head.length
+        const offset = inHead ? at : (at - head.length) % block.length
+        const piece = (inHead ? head : block).subarray(offset, offset + to - at)
+        yield piece
+        at += piece.length
+      }
+    },
+    async *contents() {
+      yield { parts: packParts([{ parent: -1, kind: 'leaf', media: 'text', encoding: '8bit', headerFrom: 0, bodyFrom: head.length, bodyTo: size }]) }
+    },
+  }
+  const message = { prefix: Buffer.alloc(0), skip: 0, size, access: {}, id: 1n }
+  const before = process.memoryUsage().rss
+  const written = await textOf(message as never, false, { store: store as never, keysFor: async () => [R1], log: silentLog() })
+  let [sum, peak] = [0, 0]
+  for await (const piece of written.octets()) {
+    sum += piece.length
+    peak = Math.max(peak, process.memoryUsage().rss)
+  }
+  assert.equal(sum, written.size)
+  assert.ok(sum > size && size > 22e6)
+  assert.ok(peak - before < 100e6, `${Math.round((peak - before) / 1e6)} MB more`)
 })
