@@ -116,12 +116,16 @@ describe('a maildrop and its holder', () => {
     const living = await reader('emil')
     // A crash of Postgres may forget the last moments of leases: nobody waits for the disk there.
     await sleep(1_000)
+    // And is slow to come back himself.
+    const go = a.hold()
     await postgres.kill()
-    const until = performance.now() + (LIFE_SETTLED + LIFE_GRACE + 1) * 1_000
+    const held = sleep((LIFE_GRACE + 1) * 1_000).then(go)
+    const until = performance.now() + (LIFE_SETTLED + LIFE_GRACE + 2) * 1_000
     while (performance.now() < until) {
       assert.match(await checkPop3(b, 'emil'), /^-ERR \[(IN-USE|SYS\/TEMP)\]/)
       await sleep(100)
     }
+    await held
     assert.match(await living.say('QUIT'), /^\+OK/)
     assert.equal(await countInbox('emil'), 1)
   })
