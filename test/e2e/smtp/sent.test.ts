@@ -233,7 +233,7 @@ test('undo-send: what is forwarded and what goes to a list waits, and is taken b
   // Where they lead is looked up when it goes.
   for (const one of ['away@example.test', 'team@example.test', 'reader@example.test'])
     assert.ok(waiting.includes(`\twaiting\t${one}\theld until 20`), waiting)
-  assert.match(waiting, /^3 recipients, 1 messages$/m)
+  assert.match(waiting, /^3 recipients, 1 message$/m)
   await imap('undo', async (client) => {
     await client.mailboxOpen('Sent')
     const [uid] = (await client.search({ subject: id }, { uid: true })) || []
@@ -253,7 +253,7 @@ test('undo-send: moved elsewhere it is sent all the same; let go by hand it goes
       await client.messageMove('1:*', to)
     })
   await move('Archive')
-  assert.match(await queued(), /^1 recipient, 1 messages$/m)
+  assert.match(await queued(), /^1 recipient, 1 message$/m)
   await postern(['queue', 'retry', '--all', '--data', server.dir], { env: { DATABASE_URL: database.url } })
   await until('it has come', async () => (await inbox(id)).length === 1)
   await move('Trash').catch(() => {})
