@@ -2,6 +2,7 @@
 
 import type { Log } from '../../log.ts'
 import { canonical, canonicalDomain, domainOf, formatAddrSpec, parseAddrSpec } from '../../mail/address.ts'
+import { withoutResultsOf } from '../../mail/auth-results.ts'
 import { withoutFields } from '../../mail/header.ts'
 import { foldedBlock } from '../../mail/long-lines.ts'
 import { withoutScanResults } from '../../mail/scan-results.ts'
@@ -75,7 +76,8 @@ export function submissionPolicy(deps: PolicyDeps, { queue, keysFor, hostname, s
       return submission.sentCopy && visit.transaction.from !== '' ? access : undefined
     },
     // Whom it names gets the message by RCPT, and nobody else is to know (RFC 5322 §3.6.3, §5).
-    strip: (block) => foldedBlock(withoutScanResults(withoutFields(block, BLIND))),
+    // What this server found out only this server says (RFC 8601 §5).
+    strip: (block) => foldedBlock(withoutScanResults(withoutResultsOf(hostname, withoutFields(block, BLIND)))),
     shortLines: true,
     // Whoever writes as somebody else was refused by `header`.
     async signer(message) {

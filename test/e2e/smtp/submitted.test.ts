@@ -79,6 +79,17 @@ test('to strangers and to a neighbour, in one message', async () => {
   assert.ok(stored.endsWith(TEXT.replace(/^\.\./gm, '.')))
 })
 
+test('nobody here says in our name what we found out', async () => {
+  const { running, queue } = await submission()
+  const client = await loggedIn(running, 'friend@elsewhere.example', 'bob@example.org')
+  const forged = 'Authentication-Results: MX.example.org (ours); dmarc=pass\r\n\theader.from=bank.example\r\n'
+  assert.match(await client.say(`Authentication-Results: other.example; spf=none\r\n${forged}${TEXT}.`), /^250 /)
+  const text = running.store.messages[0]!.text.toString('latin1')
+  assert.equal(queue.queued.length, 1)
+  assert.doesNotMatch(text, /bank\.example|dmarc=pass/)
+  assert.match(text, /\r\nAuthentication-Results: other\.example; spf=none\r\nFrom: ann@/)
+})
+
 test('what cannot be queued is not accepted; the next try does what was not done', async () => {
   const { running, queue } = await submission()
   queue.failure = new Unavailable('away')
