@@ -6,7 +6,8 @@ import { silentLog } from '../../src/log.ts'
 import type { AccountAccess } from '../../src/store/access.ts'
 import type { Delivered } from '../../src/store/mailstore.ts'
 import { openStore } from '../../src/store/pg/index.ts'
-import { Pool } from '../../src/store/pg/pool.ts'
+import { Pool, type Session } from '../../src/store/pg/pool.ts'
+import { newOp, noteOp, Transactor, type Tx } from '../../src/store/pg/tx.ts'
 import { type CuttingProxy, cuttingProxy } from '../support/cutting-proxy.ts'
 import { stage, testStore } from '../support/store.ts'
 
@@ -92,6 +93,23 @@ test('another process: suppressed, until its confirmation is written', async () 
   while ((await send('processes', [anna], 100, other.store)).again === 1 && performance.now() < until) await sleep(50)
   assert.equal(await count(anna), before + 2)
   await other.close()
+})
+
+test('released between the conflict and the question what came of it: done anew', async () => {
+  const op = newOp()
+  await noteOp(sql, anna.account, op, [1])
+  const released = {
+    session: <T>(use: (session: Session) => Promise<T>) => sql.session(use),
+    async rows(...args: Parameters<Pool['rows']>) {
+      await sql.rows({ name: '', text: 'delete from op where account_id = $1 and op_id = $2' }, [anna.account, op])
+      return sql.rows(...args)
+    },
+  } as unknown as Pool
+  const attempt = async (tx: Tx): Promise<string> => {
+    await noteOp(tx, anna.account, op, [2])
+    return 'anew'
+  }
+  assert.equal(await new Transactor({ pool: released, bus: drivers.bus }).transact(anna.account, op, attempt, () => 'again'), 'anew')
 })
 
 test('what is confirmed is gone from the database after a close', async () => {

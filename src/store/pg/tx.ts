@@ -122,9 +122,13 @@ export class Transactor {
         if (isUniqueViolation(err)) {
           // Usually of the op id; a statement that writes more may trip over something else that the same attempt wrote.
           const committed = await this.#answer(account, op)
-          if (committed === undefined) throw err
-          this.#announce(touched)
-          return recall(committed.answer)
+          if (committed) {
+            this.#announce(touched)
+            return recall(committed.answer)
+          }
+          // Its answer was heard, and the op released, between the two statements: then this is another one of the same name.
+          if (tries < TRIES) continue
+          throw err
         }
         if (isLost(err) && !lost) lost = true
         else if (!isConflict(err) || tries >= TRIES) throw translated(err)
