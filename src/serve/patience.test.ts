@@ -16,6 +16,11 @@ test('who is away is waited for; what time does not mend, and a stop, end it at 
   tries = 0
   await assert.rejects(patiently(away(new TooOld('needs a newer one')), { ms: 10_000, log }), { name: 'Refused', message: 'needs a newer one.' })
   assert.equal(tries, 1)
+  const stranger = Object.assign(new Error('password authentication failed'), { code: '28P01' })
+  await assert.rejects(patiently(away(stranger), { ms: 10_000, log }), {
+    name: 'Refused',
+    message: 'The database says: password authentication failed.',
+  })
   const never = async () => {
     throw new Unavailable('away')
   }

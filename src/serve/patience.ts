@@ -27,7 +27,8 @@ export async function patiently<T>(open: () => Promise<T>, { ms, log, stop }: Pa
         return await open()
       } catch (error) {
         if (error instanceof TooOld) throw new Refused(`${error.message}.`, { cause: error })
-        if (!(error instanceof Unavailable) && !isLost(error)) throw error
+        if (!(error instanceof Unavailable) && !isLost(error))
+          throw isNotForUs(error) ? new Refused(`The database says: ${error.message}.`, { cause: error }) : error
         if (performance.now() + wait > end) throw new Refused(`The database cannot be reached: ${reasonOf(error)}.`, { cause: error })
       }
       await sleep(wait, undefined, stop && { signal: stop })
@@ -36,6 +37,10 @@ export async function patiently<T>(open: () => Promise<T>, { ms, log, stop }: Pa
     clearTimeout(say)
   }
 }
+
+/** SQLSTATE of a wrong user, password or database, and of rights that are missing. */
+const NOT_FOR_US = /^(?:28...|3D000|42501)$/
+const isNotForUs = (error: unknown): error is Error => error instanceof Error && 'code' in error && NOT_FOR_US.test(String(error.code))
 
 /** The innermost words; a failed connection to several addresses has them inside. */
 function reasonOf(error: unknown): string {
