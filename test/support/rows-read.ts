@@ -5,8 +5,8 @@
 import pg from 'pg'
 import { type BinaryConnection, BinaryQuery } from '../../src/store/pg/rows.ts'
 
-/** What the process asks by the clock, whatever its sessions do: whether it still is the same database. */
-const CLOCKWORK = /^(?:guard|look|fold|reap|text)_/
+/** What the process asks by the clock, and on each new connection, whatever its sessions do: whether it still is the same database. */
+const CLOCKWORK = /^(?:guard|look|fold|reap|text|life)_/
 
 interface Read {
   rows: number
