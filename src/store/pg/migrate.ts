@@ -51,8 +51,10 @@ async function apply(session: Session, files: readonly string[], log: Log): Prom
     await session.script(await readFile(new URL(file, FOLDER), 'utf8'))
     await session.rows(NOTE, [file])
     await session.commit()
-    log.info({ migration: file }, 'schema migrated')
+    // A new database gets all of them: one line for that is enough.
+    log[done.size === 0 ? 'debug' : 'info']({ migration: file }, 'schema migrated')
   }
+  if (done.size === 0) log.info({ schema: SCHEMA }, 'a new database: its tables were made')
 }
 
 const MIN_COMPATIBLE: Statement = { name: 'migrate_min_compatible', text: 'select min_compatible from server' }
