@@ -132,5 +132,9 @@ test("others' mailboxes are not read ahead: rights that were taken away count at
   for (const uid of [1, 2, 3, 4]) assert.equal(await fetched(guest, uid, ITEMS[0]!), all.get(uid))
   assert.equal(readings - before, 4)
   await ok(owner, 'SETACL INBOX ben@example.test l')
-  assert.doesNotMatch((await guest.command('t', `UID FETCH 5 (${ITEMS[0]})`)).join(), /BODY/)
+  // A NO, or the session has ended already.
+  guest.send(`t UID FETCH 5 (${ITEMS[0]})\r\n`)
+  const said: string[] = []
+  for (let line = await guest.line(); line !== undefined && !line.startsWith('t '); line = await guest.line()) said.push(line)
+  assert.doesNotMatch(said.join(), /BODY/)
 })

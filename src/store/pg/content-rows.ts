@@ -22,12 +22,12 @@ const BATCH_BYTES = 1024 * 1024
 const READ_AHEAD = 2
 
 const IS_OLD = `c.structure_version < ${STRUCTURE_VERSION}`
-/** One prepared statement for each combination of columns. */
+/** One prepared statement for each combination of columns; and another for one content, as Postgres makes a plan for a list of them each time. */
 const statements = new Map<string, Statement>()
-function statementFor(want: readonly ContentColumn[]): Statement {
+function statementFor(want: readonly ContentColumn[], isOne: boolean): Statement {
   const columns = COLUMNS.filter((column) => want.includes(column))
   const body = want.includes('body')
-  const name = `contents_${columns.join('_')}${body ? '_body' : ''}`
+  const name = `contents${isOne ? '_one' : ''}_${columns.join('_')}${body ? '_body' : ''}`
   let statement = statements.get(name)
   if (!statement) {
     const old = columns.some(isOfStructure) ? [IS_OLD] : []
@@ -42,7 +42,7 @@ function statementFor(want: readonly ContentColumn[]): Statement {
       ? `left join lateral (select zstd, data from content_chunk k where k.account_id = $1 and k.content_id = c.content_id and k.seq = 0 offset 0) k
          on c.chunks = 1`
       : ''
-    const text = `select ${fields.join(', ')} from content c ${join} where c.account_id = $1 and c.content_id = any($2::int8[])`
+    const text = `select ${fields.join(', ')} from content c ${join} where c.account_id = $1 and c.content_id = ${isOne ? '$2::int8' : 'any($2::int8[])'}`
     statements.set(name, (statement = { name, text }))
   }
   return statement
@@ -59,13 +59,13 @@ export interface ContentRows {
 
 /** See `MailStore.contents`; whoever asks may. */
 export async function* readBatches(pool: Pool, { account, asked, want, complete }: ContentRows): AsyncGenerator<ContentBatch> {
-  const statement = statementFor(want)
   const following = asked[Symbol.iterator]()
   const withBodies = want.includes('body')
   let size = FIRST_BATCH
   const load = async (batch: ContentBatch, ids: readonly ContentId[]): Promise<ContentBatch> => {
     const { rows } = batch
-    await pool.rows(statement, [account, int8Array(ids)], (row) => row.whole(rows.keep))
+    const isOne = ids.length === 1
+    await pool.rows(statementFor(want, isOne), [account, isOne ? ids[0]! : int8Array(ids)], (row) => row.whole(rows.keep))
     if (withBodies) for (const { n, octets } of batch.packed()) batch.make('body', n, await decompress(octets))
     await complete?.(batch)
     if (rows.count > 0) size = Math.max(1, Math.min(MAX_BATCH, Math.floor((BATCH_BYTES * rows.count) / rows.bytes)))
