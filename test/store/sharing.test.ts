@@ -67,7 +67,7 @@ async function rows(m: MailboxAccess): Promise<number[]> {
 
 /** Verbs on an account: its own, and, by names, what others share with it. Tried below, each in its own way. */
 const OF_ACCOUNTS =
-  'mailboxes namespaces subscriptions subscribe open create remove rename metadata metadataVersions setMetadata statuses quota watch stage deliver prepareSent fileSent importedUidls close'.split(
+  'mailboxes namespaces subscriptions subscribe open create remove rename metadata metadataVersions setMetadata statuses quota watch stage staged deliver prepareSent fileSent importedUidls close'.split(
     ' ',
   )
 
