@@ -194,12 +194,12 @@ describe('leases', () => {
       const held = await living.leases.acquire(m)
       const lost: string[] = []
       living.leases.watch(held, () => lost.push(held.owner))
-      const trying = taken(heir.leases, m, 7_000)
-      for (let i = 0; i < 5; i++) {
+      const trying = taken(heir.leases, m, 8_000)
+      for (let i = 0; i < 4; i++) {
         proxy.away(true)
         await sleep(500)
         proxy.away(false)
-        await sleep(900)
+        await sleep(1_500)
       }
       assert.equal((await trying).lease, undefined)
       assert.equal(await living.leases.renew(held), true)

@@ -1,5 +1,6 @@
 /** Connections to Postgres, and which of its errors mean what. */
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from '../../log.ts'
 import { Unavailable } from '../errors.ts'
@@ -26,6 +27,8 @@ const CONNECT_TIMEOUT = 5_000
 export const MAX_WAITING = 1_000
 /** Of several hosts one that is away costs the others this. */
 const HOST_TIMEOUT = 2_000
+/** Between attempts to have a connection again, which are patient by themselves while nobody answers. */
+const REGAIN_MS = 100
 /** A connection is used this long, and up to half as long again: so that those of many processes do not end together. Seconds. */
 const LIFETIME = 1_800
 
@@ -292,8 +295,15 @@ export class Pool implements Queryable {
   #keepOne(): void {
     if (this.#pool.totalCount > 0 || this.#pool.ending || this.#isEmpty) return
     this.#isEmpty = true
-    // Where it fails, whoever asks next makes it: the guard does so all the time.
-    void this.session(async () => {}).catch(ignore)
+    void this.#regain()
+  }
+
+  /** One that is cut again before it may be used is none. */
+  async #regain(): Promise<void> {
+    while (this.#isEmpty && !this.#pool.ending) {
+      await this.session(async () => {}).catch(ignore)
+      if (this.#isEmpty) await sleep(REGAIN_MS, undefined, { ref: false })
+    }
   }
 
   #wasRegained(): void {
