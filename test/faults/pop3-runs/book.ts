@@ -40,6 +40,8 @@ export class Deed {
 }
 
 export const leaves = ({ kind }: Act): boolean => kind === 'gone' || kind === 'move'
+/** What it was done to is in no maildrop any more. */
+const isUnshown = (act: Act): boolean => leaves(act) || act.kind === 'hide'
 
 export class Book {
   readonly letters = new Map<string, Letter>()
@@ -101,14 +103,15 @@ export class Book {
   shown(by: string, { box, tokens, from, all }: { box: string; tokens: ReadonlySet<string>; from: number; all: boolean }): void {
     for (const deed of this.deeds) {
       if (deed.from !== box || deed.outcome === 'refused') continue
-      const taken = deed.acts.filter((act) => leaves(act) || act.kind === 'hide').map(({ token }) => token)
+      const taken = deed.acts.filter(isUnshown).map(({ token }) => token)
       const back = taken.filter((token) => tokens.has(token))
       if (deed.outcome === 'done' && deed.settledAt < from)
         this.#tally.check('stays', back.length === 0, () => `${by} is shown ${back}, which ${deed.by} was told are away`)
       // Of IMAP's nothing is decided by a maildrop: it needs no lock.
       if (deed.outcome !== 'doubt' || deed.by.startsWith('imap') || back.length === 0) continue
       const missing = taken.filter((token) => all && !tokens.has(token) && this.#others(deed, token).length === 0)
-      this.#tally.check('whole', missing.length === 0, () => `${by} is shown ${back} and not ${missing}, of what ${deed.by} took`)
+      const told = () => missing.map((token) => `${token} (${this.storyOf(token)})`).join(', ')
+      this.#tally.check('whole', missing.length === 0, () => `${by} is shown ${back} and not ${told()}, of what ${deed.by} took`)
       deed.isDoomed = true
       if (deed.settledAt < from) deed.outcome = 'refused'
     }
@@ -122,8 +125,18 @@ export class Book {
     }
   }
 
-  /** Deeds beside this one that may have taken the letter away. */
+  /** Who did what with it, in words. */
+  storyOf(token: string): string {
+    const lines = this.deeds.flatMap(({ by, outcome, acts, isDoomed }) =>
+      acts
+        .filter((act) => act.token === token)
+        .map((act) => `${by} ${act.kind}${act.kind === 'move' ? ` to ${act.to}` : ''} ${outcome}${isDoomed ? ' and found undone' : ''}`),
+    )
+    return lines.join(', ') || 'nobody touched it'
+  }
+
+  /** Deeds beside this one that may have taken the letter out of the maildrop. */
   #others(deed: Deed, token: string): Deed[] {
-    return this.deeds.filter((one) => one !== deed && one.outcome !== 'refused' && one.acts.some((act) => act.token === token && leaves(act)))
+    return this.deeds.filter((one) => one !== deed && one.outcome !== 'refused' && one.acts.some((act) => act.token === token && isUnshown(act)))
   }
 }

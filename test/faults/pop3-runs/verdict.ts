@@ -38,7 +38,7 @@ function judgeLetter(book: Book, { letter, found }: Where, tally: Tally<Rule>): 
   tally.check('once', found.length <= 1, () => `${token} is in ${found.map(({ box }) => box)}`)
   const places = placesOf(book, letter)
   const box = found[0]?.box ?? NOWHERE
-  const story = () => storyOf(book, token)
+  const story = () => book.storyOf(token)
   const name = box === letter.home ? 'stays' : 'alone'
   tally.check(name, places.has(box), () => `${token}, which came to ${letter.home} (${letter.arrived}), is ${box || 'nowhere'}: ${story()}`)
   for (const [kind, flag] of Object.entries(FLAG_OF)) {
@@ -65,7 +65,7 @@ function judgeDeed(book: Book, { deed, finds }: { deed: Deed; finds: Finds }, ta
   const states = acts.map((act) => ({ act, is: stateOf(book, { deed, act, found: finds.get(act.token)?.[0] }) }))
   const done = states.filter(({ is }) => is === 'done').map(({ act }) => act)
   const undone = states.filter(({ is }) => is === 'undone').map(({ act }) => act)
-  const words = (of: readonly Act[]) => of.map(({ kind, token }) => `${kind} ${token} (${storyOf(book, token)})`).join(', ')
+  const words = (of: readonly Act[]) => of.map(({ kind, token }) => `${kind} ${token} (${book.storyOf(token)})`).join(', ')
   if (outcome === 'done') tally.check('stays', undone.length === 0, () => `${by} was told that it is done, and it is not: ${words(undone)}`)
   else if (outcome === 'refused') tally.check('alone', done.length === 0, () => `${by} was refused, and it is done: ${words(done)}`)
   else tally.check('whole', done.length === 0 || undone.length === 0, () => `of ${by} is done: ${words(done)}; and is not: ${words(undone)}`)
@@ -96,16 +96,6 @@ function stateOf(book: Book, { deed, act, found }: Asked): Doubt {
   if (found.flags.includes(FLAG_OF[kind])) return others.some((one) => one.kind === kind) ? 'unknown' : 'done'
   // It may have been taken away before.
   return others.some(leaves) ? 'unknown' : 'undone'
-}
-
-/** Who did what with it. */
-function storyOf({ deeds }: Book, token: string): string {
-  const lines = deeds.flatMap(({ by, outcome, acts, isDoomed }) =>
-    acts
-      .filter((act) => act.token === token)
-      .map((act) => `${by} ${act.kind}${act.kind === 'move' ? ` to ${act.to}` : ''} ${outcome}${isDoomed ? ' and found undone' : ''}`),
-  )
-  return lines.join(', ') || 'nobody touched it'
 }
 
 /** The ledger of all runs gets what this book came to. */
