@@ -19,7 +19,11 @@ import { LoopLag } from './serve/pulse.ts'
 import { words } from './serve/words.ts'
 
 /** Resolves when every listener accepts and a worker serves. Rejects with that worker's sentence when the first one cannot start. */
-export async function startCluster(keeper: Keeper, { places, env, say, log }: ServerOptions, undo: AsyncDisposableStack): Promise<Server> {
+export async function startCluster(
+  keeper: Keeper,
+  { places, env, say, log, stop: unwanted }: ServerOptions,
+  undo: AsyncDisposableStack,
+): Promise<Server> {
   const { plan, certificate, health, database } = keeper
   let { loaded } = keeper
   const { configFile, dataDir } = places
@@ -41,7 +45,14 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
   undo.defer(() => crew.end(0))
   const lag = new LoopLag()
   undo.defer(() => lag.close())
-  await crew.first()
+  // A worker that starts may wait for its database for long.
+  unwanted?.throwIfAborted()
+  const giveUp = (): void => void crew.end(0)
+  unwanted?.addEventListener('abort', giveUp)
+  await crew.first().catch((error: unknown) => {
+    unwanted?.throwIfAborted()
+    throw error
+  })
 
   const bound = await bindAll(
     new Map(plan.services.map((name) => [name, wishFor(name, loaded.config, (host, port) => handover.listen(name, host, port))])),
@@ -52,7 +63,10 @@ export async function startCluster(keeper: Keeper, { places, env, say, log }: Se
     handover.close()
   }
   undo.defer(close)
+  unwanted?.throwIfAborted()
   await crew.others()
+  unwanted?.removeEventListener('abort', giveUp)
+  unwanted?.throwIfAborted()
 
   notice = new Notice(
     { dataDir, configFile, databaseUrl: database.url, bound, http: health.at, workers: () => crew.pids, say, log },

@@ -1,11 +1,14 @@
 /** Two workers behind one keeper, on the embedded Postgres and a Redis of the test's own. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { identify, isRunning, type ProcessId } from '../../src/process.ts'
 import { redisMissing, type TestRedis, testRedis } from '../support/redis.ts'
-import { postern, startServer, type TestServer } from '../support/server.ts'
+import { dataFolder, postern, spawnServe, startServer, type TestServer } from '../support/server.ts'
 import { deliver, Gone, idle, imap, type Session } from '../support/session.ts'
+import { removeFolder } from '../support/temp.ts'
 
 async function within(ms: number, what: () => boolean): Promise<number> {
   const began = performance.now()
@@ -104,6 +107,31 @@ describe('two workers', { skip: redisMissing }, () => {
     assert.match(await deliver(second, 'again'), /^250/)
     assert.equal(await second.stop(), 0)
   })
+})
+
+test('SIGTERM ends a start that waits for its database', { skip: redisMissing }, async (t) => {
+  const redis = await testRedis()
+  const dir = dataFolder()
+  const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/x', REDIS_URL: redis.url }
+  const child = spawnServe(['--data', dir, '--ports', 'auto', '--workers', '2'], env)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const closed = once(child, 'close')
+  await within(20_000, () => output.includes('waiting for the database'))
+  const worker = identify(JSON.parse(/^.*waiting for the database.*$/m.exec(output)![0]).pid)!
+  const began = performance.now()
+  child.kill('SIGTERM')
+  assert.deepEqual(await closed, [0, null], output)
+  const took = performance.now() - began
+  t.diagnostic(`ended within ${Math.round(took)} ms`)
+  assert.ok(took < 5_000, `${took}`)
+  assert.equal(isRunning(worker), false)
+  assert.deepEqual(
+    readdirSync(dir).filter((name) => /^(?:postern\.(?:lock|pid)|endpoints\.json)/.test(name)),
+    [],
+  )
+  removeFolder(dir)
+  await redis.close()
 })
 
 test('several without Redis are refused', async () => {

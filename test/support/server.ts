@@ -1,9 +1,10 @@
 /** The server as a process of its own, on free ports of the loopback: `node src/main.ts serve --data DIR --ports auto`. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoints } from '../../src/serve/endpoints.ts'
 
@@ -33,6 +34,8 @@ export interface TestServer {
   /** Stops it if it runs, removes what it left. */
   close(): Promise<void>
 }
+
+type ServeProcess = ChildProcessByStdio<null, Readable, Readable>
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const WITHIN = 60_000
@@ -83,15 +86,17 @@ export function dataFolder(): string {
   return dir
 }
 
+/** The server's process, however its start goes. */
+export function spawnServe(args: readonly string[], env?: NodeJS.ProcessEnv, within: readonly string[] = []): ServeProcess {
+  const [program, ...all] = [...within, process.execPath, MAIN, 'serve', ...args]
+  return spawn(program!, all, { env: { ...process.env, ...CLEAN, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
 /** Resolves when it has written endpoints.json; rejects with its output when it ends before. */
 export async function startServer(o: TestServerOptions = {}): Promise<TestServer> {
   const dir = o.dir ?? dataFolder()
   if (o.config !== undefined) writeFileSync(join(dir, 'postern.yaml'), o.config, { mode: 0o600 })
-  const [program, ...args] = [...(o.within ?? []), process.execPath, MAIN, 'serve', '--data', dir, '--ports', 'auto', ...(o.args ?? [])]
-  const child = spawn(program!, args, {
-    env: { ...process.env, ...CLEAN, ...o.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawnServe(['--data', dir, '--ports', 'auto', ...(o.args ?? [])], o.env, o.within)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
