@@ -11,6 +11,7 @@ export interface Arguments {
   readonly flags: Flags
   /** Flags of single commands. */
   readonly passwordStdin: boolean
+  readonly weak: boolean
   readonly name: string | undefined
   readonly mailbox: string | undefined
   readonly scope: string | undefined
@@ -60,6 +61,7 @@ const OPTIONS = {
   workers: { type: 'string' },
   roles: { type: 'string' },
   'password-stdin': { type: 'boolean' },
+  weak: { type: 'boolean' },
   name: { type: 'string' },
   mailbox: { type: 'string' },
   scope: { type: 'string' },
@@ -94,6 +96,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
         roles: values.roles,
       },
       passwordStdin: values['password-stdin'] ?? false,
+      weak: values.weak ?? false,
       name: values.name,
       mailbox: values.mailbox,
       scope: values.scope,

@@ -24,6 +24,7 @@ export const allCommands = (): Promise<Command[]> => Promise.all([...LOADERS.val
 /** Flags that only some commands take, as they are typed. */
 const OWN_FLAGS = [
   ['passwordStdin', '--password-stdin'],
+  ['weak', '--weak'],
   ['name', '--name'],
   ['mailbox', '--mailbox'],
   ['scope', '--scope'],

@@ -16,26 +16,31 @@ import { addressOf, configFile, editable, indexOf, saltingIn } from './mailbox-f
 export const mailbox: Command = {
   name: 'mailbox',
   usage: [
-    'mailbox add ADDRESS [--name NAME] [--password-stdin]',
+    'mailbox add ADDRESS [--name NAME] [--password-stdin [--weak]]',
     'mailbox list',
-    'mailbox passwd ADDRESS [--password-stdin]',
+    'mailbox passwd ADDRESS [--password-stdin [--weak]]',
     'mailbox remove ADDRESS',
     'mailbox app-password add ADDRESS NAME [--scope imap,pop3,smtp]',
     'mailbox app-password list ADDRESS',
     'mailbox app-password remove ADDRESS NAME',
     'mailbox import-uidl ADDRESS MAILDIR [MAILBOX] [--format FORMAT] [--dry-run]',
   ],
-  summary: 'add, list, change or shut mailboxes; a password is read from one line of standard input, or made up and shown',
-  takes: ['passwordStdin', 'name', 'scope', 'format', 'dryRun'],
+  summary:
+    'add, list, change or shut mailboxes; a password is read from one line of standard input, or made up and shown; --weak: also one that is easily guessed',
+  takes: ['passwordStdin', 'weak', 'name', 'scope', 'format', 'dryRun'],
   run: async (args, around) => {
     const verb = VERBS.get(args.words[1] ?? '')
     if (args.scope !== undefined && verb !== appPassword) throw new Usage('--scope is for mailbox app-password add')
     if ((args.format !== undefined || args.dryRun) && args.words[1] !== 'import-uidl')
       throw new Usage('--format and --dry-run are for mailbox import-uidl')
+    if (args.weak && !args.passwordStdin) throw new Usage('--weak is for --password-stdin')
     if (!verb) throw new Usage(`mailbox is followed by one of ${[...VERBS.keys()].join(', ')}`)
     return verb(args, around)
   },
 }
+
+/** Of a password that somebody chose. */
+const FEWEST_CHARACTERS = 8
 
 type Verb = (args: Arguments, around: Surroundings) => Promise<number>
 
@@ -51,7 +56,7 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
 
 async function add(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
-  const { password, generated } = await passwordFor(args, around)
+  const { password, generated } = await passwordFor(address, args, around)
   const { hash: password_hash, scram } = await hashed(password, newSalting())
   await editConfig(editable(args, around), words, ({ config, source }) => {
     if (config.mailboxes.some((m) => m.address === address)) throw new Refused(`there is already a mailbox ${address}`)
@@ -68,7 +73,7 @@ async function add(args: Arguments, around: Surroundings): Promise<number> {
 
 async function passwd(args: Arguments, around: Surroundings): Promise<number> {
   const address = addressOf(args)
-  const { password, generated } = await passwordFor(args, around)
+  const { password, generated } = await passwordFor(address, args, around)
   const file = editable(args, around)
   const made = await hashed(password, saltingIn(file, address))
   await editConfig(file, words, (loaded) => setPassword(loaded.source, indexOf(loaded, address), made))
@@ -96,14 +101,28 @@ function noFlags({ passwordStdin, name }: Arguments, verb: string): void {
   if (passwordStdin || name !== undefined) throw new Usage(`${verb} takes neither --password-stdin nor --name`)
 }
 
-async function passwordFor({ passwordStdin }: Arguments, { stdin }: Surroundings): Promise<{ password: string; generated: boolean }> {
+async function passwordFor(
+  address: string,
+  { passwordStdin, weak }: Arguments,
+  { stdin }: Surroundings,
+): Promise<{ password: string; generated: boolean }> {
   if (!passwordStdin) return { password: generatePassword(), generated: true }
   for await (const line of createInterface({ input: stdin })) {
     // What the decoder makes of octets that are no UTF-8: no program could ever send that.
     if (line.includes('\ufffd')) throw new Refused('the password is no UTF-8')
+    if (!weak) refuseHopeless(line, address)
     return { password: line, generated: false }
   }
   throw new Refused('there is no password on standard input')
+}
+
+/** What is guessed first: what is short (NIST SP 800-63B: 8 characters, in code points), and the address. */
+function refuseHopeless(password: string, address: string): void {
+  const local = address.slice(0, address.lastIndexOf('@'))
+  if ([address, local].includes(password.toLowerCase()))
+    throw new Refused('the password is the address: everybody tries that first. Take another one, or say --weak')
+  if (password !== '' && [...password].length < FEWEST_CHARACTERS)
+    throw new Refused(`the password has fewer than ${FEWEST_CHARACTERS} characters: it is soon guessed. Take a longer one, or say --weak`)
 }
 
 async function hashed(password: string, salting: ScramSalting): Promise<{ hash: string; scram: string | undefined }> {

@@ -32,21 +32,23 @@ async function cli(args: readonly string[], input = '', env: Record<string, stri
 const mailboxes = () => loadConfig(file, words).config.mailboxes
 
 test('add, list, passwd, remove', async () => {
-  assert.deepEqual(await cli(['--data', dir, 'mailbox', 'add', 'Ann@Example.test', '--password-stdin', '--name', 'Ann E'], 'one\ntwo\n'), {
+  assert.deepEqual(await cli(['--data', dir, 'mailbox', 'add', 'Ann@Example.test', '--password-stdin', '--name', 'Ann E'], 'one of mine\ntwo\n'), {
     code: 0,
     out: 'ann@example.test is there.\n',
     err: '',
   })
-  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'one'))
+  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'one of mine'))
   assert.equal((await cli(['mailbox', '--data', dir, 'list'])).out, 'ann@example.test\tAnn E\n')
   const made = await cli(['mailbox', 'passwd', 'ann@example.test', `--data=${dir}`])
   assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, made.out.trim().split(' ').at(-1)!))
-  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'päss', { POSTERN_DATA: dir })).code, 0)
-  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'päss'))
+  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'pässwört', { POSTERN_DATA: dir })).code, 0)
+  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'pässwört'))
   assert.match(mailboxes()[0]!.scram!, /^SCRAM-SHA-256\$65536:/)
   // What no client can say with SCRAM has no verifier.
-  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'p\u0007ss', { POSTERN_DATA: dir })).code, 0)
+  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin'], 'p\u0007ssword', { POSTERN_DATA: dir })).code, 0)
   assert.equal(mailboxes()[0]!.scram, undefined)
+  assert.equal((await cli(['mailbox', 'passwd', 'ann@example.test', '--password-stdin', '--weak'], 'x', { POSTERN_DATA: dir })).code, 0)
+  assert.ok(await verifyPassword(mailboxes()[0]!.password_hash, 'x'), 'who says so may')
   assert.equal((await cli(['mailbox', 'remove', 'ann@example.test', '--config', file])).code, 0)
   assert.deepEqual(mailboxes(), [])
   assert.match(readFileSync(file, 'utf8'), /^hostname: mail\.example\.test # ours$/m)
@@ -63,7 +65,7 @@ test('app passwords: add, list, remove', async () => {
   assert.equal((await app('list', 'ann@example.test')).out, "Ann's phone\timap,smtp\nbackup\timap,pop3,smtp\n")
   const kept = () => wantedState({ domains: ['example.test'], mailboxes: mailboxes(), postmaster: undefined }).accounts[0]?.appPasswords ?? []
   assert.equal(findAppPassword(kept(), phone.out.trim().split(' ').at(-1)!)?.name, "Ann's phone")
-  assert.equal((await cli([...data, 'passwd', 'ann@example.test', '--password-stdin'], 'another')).code, 0)
+  assert.equal((await cli([...data, 'passwd', 'ann@example.test', '--password-stdin'], 'another one')).code, 0)
   const [ann] = mailboxes()
   const saltings = [ann?.scram, ...ann!.app_passwords.map(({ scram }) => scram)].map((scram) => words.scramSalting(scram!))
   assert.deepEqual([new Set(saltings).size, saltings.length], [1, 3], 'all of one mailbox are salted alike, whichever came first')
@@ -104,14 +106,17 @@ describe('refused: 1, in words, the file as it was', () => {
     [
       'another domain',
       ['add', 'b@other.test', '--password-stdin'],
-      'x\n',
+      'correct horse\n',
       'the domain of b@other.test is not served here; local domains: example.test',
     ],
-    ['no address', ['add', 'bob', '--password-stdin'], 'x\n', '"bob" is no address'],
+    ['no address', ['add', 'bob', '--password-stdin'], 'correct horse\n', '"bob" is no address'],
     ['an empty password', ['add', 'b@example.test', '--password-stdin'], '\n', 'the password is empty'],
     ['no password', ['add', 'b@example.test', '--password-stdin'], '', 'there is no password on standard input'],
     ['a long password', ['add', 'b@example.test', '--password-stdin'], `${'x'.repeat(513)}\n`, 'more than 512 octets'],
-    ['nobody’s password', ['passwd', 'b@example.test', '--password-stdin'], 'x\n', 'there is no mailbox b@example.test'],
+    ['a short password', ['add', 'b@example.test', '--password-stdin'], 'äöüäöü7\n', 'the password has fewer than 8 characters: it is soon guessed'],
+    ['the local part', ['add', 'long.local.part@example.test', '--password-stdin'], 'Long.Local.Part\n', 'the password is the address'],
+    ['the address', ['passwd', 'B@example.test', '--password-stdin'], 'B@Example.test\n', 'the password is the address'],
+    ['nobody’s password', ['passwd', 'b@example.test', '--password-stdin'], 'correct horse\n', 'there is no mailbox b@example.test'],
     ['nobody’s end', ['remove', 'b@example.test'], '', 'there is no mailbox b@example.test'],
   ] as const)
     test(what, async () => {
@@ -124,19 +129,19 @@ describe('refused: 1, in words, the file as it was', () => {
 
   test('a mailbox that exists, or is an alias', async () => {
     const before = readFileSync(file, 'utf8')
-    assert.equal((await cli(['--data', dir, 'mailbox', 'add', 'c@example.test', '--password-stdin'], 'x')).code, 0)
+    assert.equal((await cli(['--data', dir, 'mailbox', 'add', 'c@example.test', '--password-stdin'], 'correct horse')).code, 0)
     assert.match(
-      (await cli(['--data', dir, 'mailbox', 'add', 'C@example.test', '--password-stdin'], 'x')).err,
+      (await cli(['--data', dir, 'mailbox', 'add', 'C@example.test', '--password-stdin'], 'correct horse')).err,
       /there is already a mailbox c@example\.test/,
     )
     writeFileSync(file, readFileSync(file, 'utf8').replace(/(password_hash: .*)/, '$1\n    aliases: [info@example.test]'))
     assert.match(
-      (await cli(['--data', dir, 'mailbox', 'add', 'info@example.test', '--password-stdin'], 'x')).err,
+      (await cli(['--data', dir, 'mailbox', 'add', 'info@example.test', '--password-stdin'], 'correct horse')).err,
       /info@example\.test is an alias of c@example\.test/,
     )
     writeFileSync(file, `${readFileSync(file, 'utf8')}lists: [{address: team@example.test, members: [c@example.test]}]\n`)
     assert.match(
-      (await cli(['--data', dir, 'mailbox', 'add', 'team@example.test', '--password-stdin'], 'x')).err,
+      (await cli(['--data', dir, 'mailbox', 'add', 'team@example.test', '--password-stdin'], 'correct horse')).err,
       /^postern: team@example\.test is a list$/m,
     )
     writeFileSync(file, before)
@@ -145,7 +150,7 @@ describe('refused: 1, in words, the file as it was', () => {
   test('a name on two lines, a password that is no UTF-8', async () => {
     const before = readFileSync(file, 'utf8')
     const add = ['--data', dir, 'mailbox', 'add', 'd@example.test', '--password-stdin']
-    assert.match((await cli([...add, '--name', 'a\nb'], 'x')).err, /name must be a name on one line/)
+    assert.match((await cli([...add, '--name', 'a\nb'], 'correct horse')).err, /name must be a name on one line/)
     assert.match((await cli(add, 'x\ufffd')).err, /the password is no UTF-8/)
     assert.equal(readFileSync(file, 'utf8'), before)
   })
@@ -156,7 +161,7 @@ describe('refused: 1, in words, the file as it was', () => {
       /none\/postern\.yaml:1:1: the config file cannot be read: it is not there/,
     )
     assert.match(
-      (await cli(['--data', join(dir, 'none'), 'mailbox', 'add', 'a@example.test', '--password-stdin'], 'x')).err,
+      (await cli(['--data', join(dir, 'none'), 'mailbox', 'add', 'a@example.test', '--password-stdin'], 'correct horse')).err,
       /the config file cannot be read: it is not there/,
     )
     const wrong = join(dir, 'wrong.yaml')
@@ -176,6 +181,8 @@ test('wrong usage: 2', async () => {
     ['mailbox', 'list', 'a@example.test'],
     ['mailbox', 'add', 'a@example.test', '--scope', 'imap'],
     ['mailbox', 'remove', 'a@example.test', '--password-stdin'],
+    ['mailbox', 'passwd', 'a@example.test', '--weak'],
+    ['mailbox', 'list', '--weak'],
     ['mailbox', 'add', 'a@example.test', '--mailbox', 'x'],
     ['mailbox', 'add', 'a@example.test', '--data='],
     ['version', '--name', 'x'],
