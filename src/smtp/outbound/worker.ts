@@ -6,7 +6,7 @@ import { Unavailable } from '../../store/errors.ts'
 import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } from '../../store/queue.ts'
 import type { KeysFor } from '../signing.ts'
 import { type AttemptDeps, attempt } from './attempt.ts'
-import { DELAY_NOTICE_SECONDS, RETRY_SECONDS } from './backoff.ts'
+import { DELAY_NOTICE_SECONDS, LIFETIME_SECONDS, RETRY_SECONDS } from './backoff.ts'
 import type { ClientTimeouts } from './client.ts'
 import { Connections, type ConnectionsOptions } from './connections.ts'
 import { type Lane, type LaneLimits, Lanes } from './lanes.ts'
@@ -45,7 +45,7 @@ export interface WorkerOptions {
   readonly accounts: Pick<Accounts, 'recipient' | 'isLocal'>
   /** For what is sent on. */
   readonly srs: LocalDeps['srs']
-  /** Seconds that what is sent on is tried. */
+  /** Seconds that a message is tried, what is sent on too; LIFETIME_SECONDS if absent. */
   readonly lifetime?: number | undefined
   /** Signs what is changed for a server that takes no 8-bit. */
   readonly keysFor: KeysFor
@@ -260,9 +260,12 @@ export class OutboundWorker {
     }
   }
 
-  /** Marks who is to be told of a delay, once. */
+  /** Marks who is to be told of a delay, once. What was to go later (FUTURERELEASE) is late from then on: its life is counted from there, too. */
   #late(claim: Claim, outcomes: readonly Outcome[]): Outcome[] {
-    if (claim.message.age < DELAY_NOTICE_SECONDS) return [...outcomes]
+    const { message, recipients } = claim
+    const life = ((recipients[0]?.expires ?? message.queued) - message.queued) / 1000
+    const held = Math.max(life - (this.#o.lifetime ?? LIFETIME_SECONDS), 0)
+    if (message.age - held < DELAY_NOTICE_SECONDS) return [...outcomes]
     const known = new Map(claim.recipients.map((recipient) => [recipient.id, recipient.warned]))
     return outcomes.map((outcome) => (outcome.kind === 'deferred' && known.get(outcome.id) === false ? { ...outcome, warned: true } : outcome))
   }

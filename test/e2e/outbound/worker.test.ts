@@ -238,6 +238,26 @@ test('told of what was asked for: relayed where the other side does not report, 
   assert.equal((await house.inbox()).length, before + 1)
 })
 
+test('late is what is not gone four hours after it was to go: what its sender had held longer is not, at the first try', async () => {
+  const before = (await house.inbox()).length
+  peer.script = (line) => (line.startsWith('RCPT') ? '451 4.7.1 greylisted' : undefined)
+  const hold = 6 * 3_600_000
+  const recipients = [{ address: 'a@one.test', domain: 'one.test', notify: NOTIFY.delay as number }]
+  // As it is where it was queued so long ago.
+  await house.send([], { recipients, expires: Date.now() + hold + 5 * 86_400_000 })
+  const pass = (ms: number) =>
+    house.sql(`with o as (update outbound set queued_at = queued_at - interval '${ms} ms') update queue set expires_at = expires_at - interval '${ms} ms', run_at = now()`)
+  await pass(hold)
+  work({ schedule: [3600] })
+  const tried = (times: number) => until('tried', async () => (await left())[0]?.attempts === times && (await left())[0]?.state === 'waiting')
+  await tried(1)
+  await worker!.stop(0)
+  assert.equal((await house.inbox()).length, before)
+  await pass(4 * 3_600_000)
+  work({ schedule: [3600] })
+  assert.match(await told(before), /Action: delayed/)
+})
+
 test('where the other server reports by itself it is asked to, and nothing is said twice; who wants to hear nothing hears nothing, however it ends', async () => {
   const before = (await house.inbox()).length
   work()
