@@ -44,3 +44,21 @@ test('no line has more than 998 octets, whatever the header had and the other si
     assert.ok(decoded.replaceAll('\r\n ', ' ').includes(`\r\n\r\n${header}${more}\r\n`), part)
   }
 })
+
+test('a whole message stands as it is, octet for octet, and says that it has 8-bit; one with a line that is too long is shown by its header', () => {
+  const partOf = (whole: string, more: Partial<Dsn> = {}): [head: string, body: string, top: string] => {
+    const text = formatDsn({ ...DSN, whole: Buffer.from(whole, 'latin1'), ...more }).toString('latin1')
+    const part = text.slice(text.lastIndexOf('--b\r\n') + 5, text.indexOf('\r\n--b--'))
+    const at = part.indexOf('\r\n\r\n')
+    return [part.slice(0, at), part.slice(at + 4), text.slice(0, text.indexOf('\r\n\r\n'))]
+  }
+  const plain = 'Subject: x\r\n\r\n--c\r\n.\r\n'
+  assert.deepEqual(partOf(plain).slice(0, 2), ['Content-Type: message/rfc822', plain])
+  assert.doesNotMatch(partOf(plain)[2], /8bit/)
+  const [head, body, top] = partOf(`${plain}na\xefve\r\n`)
+  assert.deepEqual([head, body], ['Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit', `${plain}na\xefve\r\n`])
+  assert.match(top, /\r\nContent-Transfer-Encoding: 8bit$/)
+  const header = Buffer.from('Subject: \xc3\xa9\r\n\r\n', 'latin1')
+  assert.equal(partOf(plain, { header })[0], 'Content-Type: message/global\r\nContent-Transfer-Encoding: 8bit')
+  assert.deepEqual(partOf(`${plain}${'y'.repeat(999)}\r\n`).slice(0, 2), ['Content-Type: text/rfc822-headers', 'Subject: x\r\n\r\n'])
+})

@@ -37,6 +37,8 @@ export interface Dsn {
   readonly arrived: number
   /** Shown as text/rfc822-headers, CRLF line ends. */
   readonly header: Buffer
+  /** All of it, to be shown instead (RFC 3461 §4.3). Where a line of it is too long to go anywhere the header is shown all the same. */
+  readonly whole?: Buffer | undefined
   readonly recipients: readonly DsnRecipient[]
   /** What it tells of had `TLS-Required: No` (RFC 8689 §3), and so has this. */
   readonly tlsOptional?: boolean
@@ -67,9 +69,12 @@ export function formatDsn(dsn: Dsn): Buffer {
   const header = foldedBlock(dsn.header)
   const utf8 = recipients.some(({ address }) => /[^\x20-\x7e]/.test(address)) || header.some((octet) => octet > 126)
   const type = utf8 ? 'global' : 'rfc822'
-  // What could not be folded: whoever refuses its line would refuse the report (RFC 6522 §4).
-  const encoder = hasLongLine(header) ? new QuotedPrintableEncoder() : undefined
-  const encoding = encoder ? 'quoted-printable' : utf8 ? '8bit' : undefined
+  // Whoever refuses a line of it would refuse the report (RFC 6522 §4); and no message may be encoded as a whole (RFC 2046 §5.2.1).
+  const whole = dsn.whole && !hasLongLine(dsn.whole) ? dsn.whole : undefined
+  const eightBit = utf8 || whole?.some((octet) => octet > 127) === true
+  const encoder = !whole && hasLongLine(header) ? new QuotedPrintableEncoder() : undefined
+  const encoding = encoder ? 'quoted-printable' : eightBit ? '8bit' : undefined
+  const shownAs = whole ? `message/${type}` : utf8 ? 'message/global-headers' : 'text/rfc822-headers'
   const head = [
     `From: Mail Delivery System <${dsn.from}>`,
     `To: <${dsn.to}>`,
@@ -81,7 +86,7 @@ export function formatDsn(dsn: Dsn): Buffer {
     ...(dsn.tlsOptional ? ['TLS-Required: No'] : []),
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`,
-    ...(utf8 ? ['Content-Transfer-Encoding: 8bit'] : []),
+    ...(eightBit ? ['Content-Transfer-Encoding: 8bit'] : []),
   ]
   const parts = [
     [`Content-Type: text/plain; charset=utf-8`, ...(utf8 ? ['Content-Transfer-Encoding: 8bit'] : []), '', ...words(dsn)],
@@ -91,10 +96,10 @@ export function formatDsn(dsn: Dsn): Buffer {
       '',
       ...fields(dsn, type),
     ],
-    [`Content-Type: ${utf8 ? 'message/global-headers' : 'text/rfc822-headers'}`, ...(encoding ? [`Content-Transfer-Encoding: ${encoding}`] : []), ''],
+    [`Content-Type: ${shownAs}`, ...(encoding ? [`Content-Transfer-Encoding: ${encoding}`] : []), ''],
   ]
   const text = `${head.join('\r\n')}\r\n\r\n${parts.map((part) => `--${boundary}\r\n${part.join('\r\n')}\r\n`).join('')}`
-  const shown = encoder ? [encoder.write(header), encoder.end()] : [header]
+  const shown = encoder ? [encoder.write(header), encoder.end()] : [whole ?? header]
   return Buffer.concat([Buffer.from(text), ...shown, Buffer.from(`\r\n--${boundary}--\r\n`)])
 }
 

@@ -15,7 +15,7 @@ import type { Reporter } from './worker.ts'
 
 export interface ReportDeps {
   readonly queue: Pick<Queue, 'claimReport' | 'reported' | 'enqueue'>
-  readonly store: Pick<MailStore, 'stage' | 'deliver' | 'contents'>
+  readonly store: Pick<MailStore, 'stage' | 'deliver' | 'contents' | 'read'>
   readonly accounts: Pick<Accounts, 'recipient'>
   /** For senders of what was forwarded; absent: nothing is. */
   readonly srs?: (() => Promise<Srs>) | undefined
@@ -30,6 +30,8 @@ export interface ReportDeps {
 const AT_ONCE = 20
 /** Octets of the original's header that go back with a report, and of the report. */
 const MAX_HEADER = 64 * 1024
+/** Octets of a message that goes back as a whole where that was asked for (RFC 3461 §4.3); of a larger one its header does. */
+const MAX_WHOLE = 1024 * 1024
 const MAX_REPORT = 4 * 1024 * 1024
 
 export function createReporter(deps: ReportDeps): Reporter {
@@ -73,7 +75,8 @@ async function send(message: ClaimedMessage, recipients: readonly DsnRecipient[]
   const { reversePath: to, envelopeId, queued: arrived, id } = message
   if (to === '') return
   const header = await shownHeader(message, deps)
-  const of = { to, envelopeId, arrived, header, message: id, name: ids.join(' ') }
+  const whole = await wholeOf(message, recipients, deps)
+  const of = { to, envelopeId, arrived, header, whole, message: id, name: ids.join(' ') }
   const local = parseAddrSpec(to)?.local ?? ''
   if (isSrs(local) && deps.srs) await sendBack(of, { recipients, by: message, sender: (await deps.srs()).back(local) }, deps)
   else await put(of, recipients, deps)
@@ -114,6 +117,7 @@ export interface Delivered {
   readonly message: ContentId
   /** Of what was delivered. */
   readonly header: Buffer
+  readonly whole?: Buffer | undefined
   /** Names the attempt. */
   readonly name: string
 }
@@ -162,19 +166,32 @@ async function put(of: Delivered & Arrived, recipients: readonly DsnRecipient[],
 }
 
 function octetsOf(
-  { to, envelopeId, arrived, header, tlsOptional = false }: Delivered & Arrived,
+  { to, envelopeId, arrived, header, whole, tlsOptional = false }: Delivered & Arrived,
   recipients: readonly DsnRecipient[],
   hostname: string,
 ): Buffer {
   const unique = randomUUID()
   return formatDsn({
     ...{ hostname, to, recipients, from: `MAILER-DAEMON@${hostname}`, messageId: `${unique}@${hostname}`, boundary: `report-${unique}` },
-    ...{ date: Date.now(), envelopeId, arrived, header, tlsOptional },
+    ...{ date: Date.now(), envelopeId, arrived, header, whole, tlsOptional },
   })
 }
 
 const attemptOf = ({ name }: Delivered, [first]: readonly DsnRecipient[]): string =>
   createHash('sha256').update(`report ${first!.action} ${name}`).digest('hex')
+
+/** All of a message of which RET=FULL was said, where somebody did not get it: of what arrived or is late the header is enough (RFC 3461 §4.3). */
+async function wholeOf(
+  { access, id, prefix, skip, size, ret }: ClaimedMessage,
+  recipients: readonly DsnRecipient[],
+  { store }: ReportDeps,
+): Promise<Buffer | undefined> {
+  if (ret !== 'FULL' || size > MAX_WHOLE || recipients.every(({ action }) => action !== 'failed')) return undefined
+  const pieces: Buffer[] = [prefix]
+  // What was read is in memory that is used again.
+  for await (const piece of store.read(access, id, skip, skip + size - prefix.length)) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
+}
 
 /** What the other side was shown of the header, within bounds: whole fields. */
 export async function shownHeader(

@@ -238,6 +238,35 @@ test('told of what was asked for: relayed where the other side does not report, 
   assert.equal((await house.inbox()).length, before + 1)
 })
 
+test('RET=FULL: who was not reached has the whole message go back, up to 1 MiB; who was, or did not ask, has its header', async () => {
+  peer.script = (line) => (line.includes('<bad@') ? '550 5.1.1 no' : undefined)
+  peer.extensions = peer.extensions.filter((x) => x !== 'DSN')
+  work()
+  const report = async (address: string, ret: 'FULL' | 'HDRS' | undefined, body: string): Promise<string> => {
+    const before = (await house.inbox()).length
+    const recipients = [{ address, domain: 'one.test', notify: NOTIFY.failure | NOTIFY.success }]
+    await house.send([], { recipients, ret, prefix: Buffer.from('Received: us\r\n'), skip: 8 }, `X-Own:\r\nSubject: s\r\n\r\n${body}`)
+    await until('settled', async () => ['failed', 'delivered'].includes((await left())[0]?.state ?? ''))
+    await house.sql('update queue set run_at = now() where state > 2')
+    const text = await told(before)
+    await empty()
+    return text
+  }
+  const full = /Content-Type: message\/rfc822\r\n\r\nReceived: us\r\nSubject: s\r\n\r\nall of it\r\n\r\n--/
+  const header = /Content-Type: text\/rfc822-headers\r\n\r\nReceived: us\r\n/
+  assert.match(await report('bad@one.test', 'FULL', 'all of it\r\n'), full)
+  for (const [address, ret] of [
+    ['good@one.test', 'FULL'],
+    ['bad@one.test', 'HDRS'],
+    ['bad@one.test', undefined],
+  ] as const) {
+    const text = await report(address, ret, 'all of it\r\n')
+    assert.match(text, header, `${address} ${ret}`)
+    assert.doesNotMatch(text, /all of it/, `${address} ${ret}`)
+  }
+  assert.match(await report('bad@one.test', 'FULL', `${'x'.repeat(70)}\r\n`.repeat(15_000)), header)
+})
+
 test('late is what is not gone four hours after it was to go: what its sender had held longer is not, at the first try', async () => {
   const before = (await house.inbox()).length
   peer.script = (line) => (line.startsWith('RCPT') ? '451 4.7.1 greylisted' : undefined)
@@ -246,7 +275,9 @@ test('late is what is not gone four hours after it was to go: what its sender ha
   // As it is where it was queued so long ago.
   await house.send([], { recipients, expires: Date.now() + hold + 5 * 86_400_000 })
   const pass = (ms: number) =>
-    house.sql(`with o as (update outbound set queued_at = queued_at - interval '${ms} ms') update queue set expires_at = expires_at - interval '${ms} ms', run_at = now()`)
+    house.sql(
+      `with o as (update outbound set queued_at = queued_at - interval '${ms} ms') update queue set expires_at = expires_at - interval '${ms} ms', run_at = now()`,
+    )
   await pass(hold)
   work({ schedule: [3600] })
   const tried = (times: number) => until('tried', async () => (await left())[0]?.attempts === times && (await left())[0]?.state === 'waiting')
