@@ -1,5 +1,5 @@
 /** The commands that there are, by name, and what CAPA says because of them. RFC 2449. */
-import { takesRetrieved } from '../store/pop3-policy.ts'
+import { expireOf } from '../store/pop3-policy.ts'
 import type { AnyCommand } from './command.ts'
 import type { Session } from './session.ts'
 
@@ -21,11 +21,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   always('RFC 2449 §6.8', 'PIPELINING'),
   always('RFC 2449 §6.4', 'RESP-CODES'),
   always('RFC 3206 §6', 'AUTH-RESP-CODE'),
-  // What a client leaves on the server stays; the days of `keep` are for what it deleted. 0: what was retrieved leaves with QUIT. Before login the least of all users.
-  {
-    rfc: 'RFC 2449 §6.7',
-    capability: ({ open }) => (!open ? 'EXPIRE 0 USER' : takesRetrieved(open.login.pop3.afterDownload) ? 'EXPIRE 0' : 'EXPIRE NEVER'),
-  },
+  // Before login the least of all users.
+  { rfc: 'RFC 2449 §6.7', capability: ({ open }) => (open ? `EXPIRE ${expireOf(open.login.pop3.afterDownload)}` : 'EXPIRE 0 USER') },
   { rfc: 'RFC 2449 §6.5', capability: loginDelay },
   always('RFC 2449 §6.9', 'IMPLEMENTATION Postern'),
 ]

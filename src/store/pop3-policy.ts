@@ -71,6 +71,9 @@ export function fateOf({ afterDownload, seenOnRetr }: Pop3Policy, { deleted, ret
 /** Whether what RETR sent whole leaves the maildrop without a DELE: nothing can be left on the server (RFC 2449 §6.7). */
 export const takesRetrieved = (policy: AfterDownload): boolean => policy !== 'client' && policy !== 'keep'
 
+/** What CAPA's EXPIRE says of a login's policy (RFC 2449 §6.7). What a program leaves stays; the days of `keep` are for what it deleted. 0: what was retrieved leaves with QUIT. */
+export const expireOf = (policy: AfterDownload): '0' | 'NEVER' => (takesRetrieved(policy) ? '0' : 'NEVER')
+
 /** As the database has it: the word alone where nothing else is said, as versions that know only words wrote and read it. */
 export function packPop3(settings: Pop3Settings): string | Pop3Settings {
   const { afterDownload, ...rest } = settings

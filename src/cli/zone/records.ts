@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net'
 import type { ServiceName } from '../../config/schema.ts'
 import { domainOf } from '../../mail/address.ts'
 import { dkimRecord, dkimRecordName, quotedStrings } from '../../mail/dkim-record.ts'
+import { type OwnStsPolicy, stsPolicyLines, stsRecord } from '../../mail/mta-sts.ts'
 import type { Tlsa } from '../../net/dns/dns.ts'
 import type { Setting, ShownCertificate } from './setting.ts'
 
@@ -109,12 +110,11 @@ function reportsElsewhere(domain: string, { config: { reports, domains } }: Sett
 
 /** RFC 8461 §3: a record and a file by HTTPS, which this server does not serve. */
 function mtaSts(domain: string, { config: { hostname } }: Setting): Entry {
-  const policy = ['version: STSv1', 'mode: testing', `mx: ${hostname}`, 'max_age: 604800']
-  const id = createHash('sha256').update(policy.join('\n')).digest('hex').slice(0, 20)
+  const policy: OwnStsPolicy = { mode: 'testing', mx: [hostname] }
   return {
     words: `MTA-STS: only if you have a web server for it, which Postern is not: the record, and what https://mta-sts.${domain}/.well-known/mta-sts.txt has to say, as text/plain ("mode: enforce" when the reports are good; the id changes with the text).`,
     records: [],
-    perhaps: [txt(`_mta-sts.${domain}`, `v=STSv1; id=${id}`), ...policy],
+    perhaps: [txt(`_mta-sts.${domain}`, stsRecord(policy)), ...stsPolicyLines(policy)],
   }
 }
 

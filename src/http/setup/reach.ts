@@ -1,5 +1,7 @@
 /** What of this server is to be had from outside: all that set-up answers know of it. */
 
+import { canonical, domainOf } from '../../mail/address.ts'
+
 /** As the config's listeners are called. */
 export type PublicService = 'mx' | 'submission' | 'submissions' | 'imaps' | 'pop3s' | 'pop3' | 'https'
 
@@ -39,3 +41,16 @@ export function offers({ ports }: Reach, protocol: Offer['protocol']): Offer[] {
 
 /** The best that there is of a protocol; undefined: it is not to be had from outside. */
 export const best = (reach: Reach, protocol: Offer['protocol']): Offer | undefined => offers(reach, protocol)[0]
+
+/** Where its web service is, without a path. */
+export function webOrigin({ hostname, ports }: Reach): string {
+  const port = ports.get('https') ?? 443
+  return port === 443 ? `https://${hostname}` : `https://${hostname}:${port}`
+}
+
+/** Such an address as mail programs are told to log in with, and its domain: only where it is one of ours. Whether anybody has it is nobody's business. */
+export function ours({ domains }: Reach, address: string): { readonly address: string; readonly domain: string } | undefined {
+  const it = canonical(address)
+  const domain = it === undefined ? '' : domainOf(it)
+  return it !== undefined && domains.includes(domain) ? { address: it, domain } : undefined
+}
