@@ -26,7 +26,7 @@ export const HOSTILE_LOCALS = [
   '"\\"><b>"',
   "o'neil&amp",
   '"]]>"',
-  '%EMAILADDRESS%',
+  '%emailaddress%',
   'jörg',
   '"a\\\\b c"',
   '{{7*7}}',
