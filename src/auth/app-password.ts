@@ -42,18 +42,20 @@ export function findAppPassword(passwords: readonly AppPassword[], password: str
   return found
 }
 
-const SCOPE_OF: Readonly<Record<Service, Scope | undefined>> = {
+const SCOPE_OF: Readonly<Record<Service, Scope | 'any' | undefined>> = {
   imaps: 'imap',
   pop3s: 'pop3',
   pop3: 'pop3',
   submission: 'smtp',
   submissions: 'smtp',
   mx: undefined,
+  // The set-up page: it says what each is for.
+  https: 'any',
 }
 
 export function isFor({ scopes }: AppPassword, service: Service): boolean {
   const scope = SCOPE_OF[service]
-  return scope !== undefined && scopes.includes(scope)
+  return scope === 'any' || (scope !== undefined && scopes.includes(scope))
 }
 
 const tagOf = (salt: Buffer, password: string): Buffer => createHmac('sha256', salt).update(password).digest()

@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.ts'
 import { findPlaces, type Places } from '../config/places.ts'
 import { silentLog } from '../log.ts'
 import { canonicalDomain } from '../mail/address.ts'
+import { portsOf } from '../serve/served.ts'
 import { words } from '../serve/words.ts'
 import { createSigningKeys } from '../store/pg/dkim.ts'
 import { isUnknownTable, Pool } from '../store/pg/pool.ts'
@@ -10,7 +11,7 @@ import { type Command, Usage } from './args.ts'
 import { withDatabase } from './backup/database.ts'
 import { DONE } from './failure.ts'
 import { domainEntries, type Entry, hostEntries } from './zone/records.ts'
-import { domainsFor, ownAddresses, portsOf, type Setting, shownCertificate, zoneOf } from './zone/setting.ts'
+import { domainsFor, ownAddresses, type Setting, shownCertificate, zoneOf } from './zone/setting.ts'
 
 export const dns: Command = {
   name: 'dns',

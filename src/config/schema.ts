@@ -4,7 +4,7 @@ import { addressSections, inboundSettings } from './address-sections.ts'
 import { isNetwork } from './dnsbl.ts'
 import { inboundSection } from './inbound.ts'
 import { limits, section } from './limits.ts'
-import { LOG_LEVELS, MAX_WORKERS, ROLES, SCOPES } from './names.ts'
+import { LOG_LEVELS, MAX_WORKERS, MTA_STS_MODES, ROLES, SCOPES } from './names.ts'
 import { outboundSections } from './outbound.ts'
 import { pop3 } from './pop3.ts'
 import { publicMailboxes } from './public.ts'
@@ -129,9 +129,18 @@ export function schemaFor(words: Words) {
     sharing: section({ enabled: yesNo.default(true) }).optional(),
     public: publicMailboxes(words.address).optional(),
     generation: z.int(said('a whole number, 1 or more')).min(1, said('a whole number, 1 or more')).optional(),
-    listeners: section({ mx: listener, submission: listener, submissions: listener, imaps: listener, pop3s: listener, pop3: listenerThat(false) })
+    listeners: section({
+      mx: listener,
+      submission: listener,
+      submissions: listener,
+      imaps: listener,
+      pop3s: listener,
+      pop3: listenerThat(false),
+      https: listener,
+    })
       .partial()
       .optional(),
+    mta_sts: oneOf(MTA_STS_MODES).optional(),
     database: servers(text(POSTGRES).regex(/^postgres(?:ql)?:\/\//, said(POSTGRES)), { wait: time }),
     redis: servers(text('a URL, such as redis://host:6379'), {}),
     workers: z.union([z.literal('auto'), z.int(said(WORKERS)).min(1, said(WORKERS)).max(MAX_WORKERS, said(WORKERS))], said(WORKERS)).optional(),

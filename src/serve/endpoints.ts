@@ -59,13 +59,14 @@ const ROWS: readonly { service: ServiceName; what: string; security: string }[] 
   { service: 'submissions', what: 'SMTP   (send mail)', security: 'SSL/TLS' },
   { service: 'submission', what: 'SMTP   (send mail)', security: 'STARTTLS or SSL/TLS' },
   { service: 'mx', what: 'SMTP   (from other servers)', security: 'STARTTLS, no login' },
+  { service: 'https', what: 'HTTPS  (set-up page)', security: 'TLS' },
 ]
 
 /** What a person types into a mail program. */
 export function table(o: TableOptions): string {
   const rows = ROWS.flatMap(({ service, what, security }) => {
     const found = o.bound.find((b) => b.service === service)
-    return found ? [[what, o.host, `${found.port}`, security, service === 'mx' ? '' : (o.user ?? '')]] : []
+    return found ? [[what, o.host, `${found.port}`, security, service === 'mx' || service === 'https' ? '' : (o.user ?? '')]] : []
   })
   const all = [['Protocol', 'Host', 'Port', 'Security', 'User name'], ...rows]
   const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))

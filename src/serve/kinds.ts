@@ -25,4 +25,5 @@ export const KINDS: Readonly<Record<ServiceName, ServiceKind>> = {
   imaps: { standard: 993, high: 2993, tls: 'implicit', alpn: ['imap'], role: 'imap' },
   pop3s: { standard: 995, high: 2995, tls: 'implicit', alpn: ['pop3'], role: 'pop3' },
   pop3: { standard: 110, high: 2110, tls: 'starttls', alpn: ['pop3'], role: 'pop3', onRequest: true, refusal: pop },
+  https: { standard: 443, high: 2443, tls: 'implicit', alpn: ['http/1.1'], role: 'http' },
 }

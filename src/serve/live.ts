@@ -162,6 +162,7 @@ const WAITS = [
   'reports',
   'scan',
   'dns',
+  'mta_sts',
   'oidc',
   'disable',
   'enable',

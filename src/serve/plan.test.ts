@@ -23,7 +23,7 @@ test('one worker for each core with Redis, one without; what is said goes before
 })
 
 test('roles say which listeners there are', () => {
-  assert.deepEqual(planFor(config({}), nothing, false).services, ['mx', 'submission', 'submissions', 'imaps', 'pop3s'])
+  assert.deepEqual(planFor(config({}), nothing, false).services, ['mx', 'submission', 'submissions', 'imaps', 'pop3s', 'https'])
   assert.deepEqual([...planFor(config({}), nothing, false).roles], [...ROLES])
   assert.deepEqual(planFor(config({ roles: ['mx', 'imap'] }), nothing, false).services, ['mx', 'imaps'])
   assert.deepEqual(planFor(config({ roles: ['mx'] }), { ...nothing, roles: ['submission'] }, false).services, ['submission', 'submissions'])

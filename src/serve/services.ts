@@ -23,9 +23,11 @@ import type { AllLimits } from './limits.ts'
 import { sends, srsOf } from './outbound.ts'
 import { scanOf } from './scan.ts'
 import { screenOf } from './screen.ts'
+import { siteOf } from './site.ts'
 
 export interface ServiceDeps {
   readonly config: Config
+  readonly dataDir: string
   readonly opened: OpenStore
   /** Whether the disk of the database has room for mail. */
   readonly hasRoom: () => boolean
@@ -90,6 +92,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
     pop3s: pop3Service({ ...pop3, service: 'pop3s' }),
     pop3: pop3Service({ ...pop3, service: 'pop3' }),
+    https: siteOf({ ...deps, log: log.child({ service: 'https' }) }),
   }
 }
 

@@ -83,6 +83,7 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
   return {
     config,
+    dataDir: dirname(markFile),
     opened: { ...opened, store: whileRoom(opened.store, hasRoom) },
     hasRoom,
     drivers,

@@ -1,7 +1,7 @@
 /** Who is connected, over all processes: limits per user and per address, and the way to end an account's sessions. */
 import type { AccountId } from './types.ts'
 
-export type Service = 'mx' | 'submission' | 'submissions' | 'imaps' | 'pop3s' | 'pop3'
+export type Service = 'mx' | 'submission' | 'submissions' | 'imaps' | 'pop3s' | 'pop3' | 'https'
 
 export interface Session {
   readonly service: Service

@@ -8,10 +8,11 @@ import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { run } from '../../src/cli/commands.ts'
 import { zoneText } from '../../src/cli/dns.ts'
-import { ownAddresses, type Setting, servedPorts, shownCertificate } from '../../src/cli/zone/setting.ts'
+import { ownAddresses, type Setting, shownCertificate } from '../../src/cli/zone/setting.ts'
 import { checkConfig, parseConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { isRecordOf } from '../../src/mail/dkim-record.ts'
+import { servedPorts } from '../../src/serve/served.ts'
 import { words } from '../../src/serve/words.ts'
 import { readPolicy, stsIdOf } from '../../src/smtp/outbound/mta-sts/policy.ts'
 import type { SigningKey } from '../../src/store/dkim.ts'
@@ -184,6 +185,7 @@ test('which ports, which addresses', () => {
       ['submissions', 465],
       ['imaps', 1993],
       ['pop3s', 995],
+      ['https', 443],
     ],
   )
   const running = { listeners: [{ service: 'imaps', port: 2993, tls: 'implicit' }] } as const

@@ -4,10 +4,7 @@ import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Config, ServiceName } from '../../config/schema.ts'
-import { SERVICES } from '../../config/schema.ts'
 import { loadKeyPair, selfSignedFiles } from '../../net/tls.ts'
-import { type Endpoints, readEndpoints } from '../../serve/endpoints.ts'
-import { KINDS } from '../../serve/kinds.ts'
 import { Refused } from '../../serve/refused.ts'
 import { isPrivate } from '../../smtp/outbound/mx.ts'
 import type { SigningKey } from '../../store/dkim.ts'
@@ -38,19 +35,6 @@ export function shownCertificate({ tls }: Pick<Config, 'tls'>, configFile: strin
   const { cert: pem } = loadKeyPair(resolve(dirname(configFile), files.cert), resolve(dirname(configFile), files.key))
   return { pem, leaf: new X509Certificate(pem), selfSigned: !tls }
 }
-
-/** A server that runs knows best where it listens. */
-export function servedPorts({ listeners }: Pick<Config, 'listeners'>, running: Pick<Endpoints, 'listeners'> | undefined): Map<ServiceName, number> {
-  const ports = new Map<ServiceName, number>()
-  for (const service of SERVICES) {
-    const { enabled = !KINDS[service].onRequest, port } = listeners?.[service] ?? {}
-    const bound = running?.listeners.find((one) => one.service === service)?.port
-    if (enabled) ports.set(service, bound ?? port ?? KINDS[service].standard)
-  }
-  return ports
-}
-
-export const portsOf = (config: Config, dataDir: string): Map<ServiceName, number> => servedPorts(config, readEndpoints(dataDir))
 
 export function ownAddresses(interfaces = networkInterfaces()): string[] {
   const all = Object.values(interfaces).flatMap((of) => of ?? [])
