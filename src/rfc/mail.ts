@@ -75,6 +75,8 @@ export const MAIL: readonly Rfc[] = [
   ),
   rfc(5322, 'Internet Message Format', 'full', 'read, with the obsolete forms; only trace and missing fields are added, and long lines folded'),
   rfc(5452, 'Measures for Making DNS More Resilient against Forged Answers', 'words', 'a port and an id of chance for each question'),
+  rfc(5652, 'Cryptographic Message Syntax (CMS)', 'words', 'how a configuration profile for Apple’s systems is signed'),
+  rfc(5754, 'Using SHA2 Algorithms with Cryptographic Message Syntax', 'words', 'SHA-256 and SHA-384 in such signatures'),
   rfc(5782, 'DNS Blacklists and Whitelists', 'part', 'lists of addresses; one that lists everybody does not count'),
   rfc(
     5802,
@@ -180,7 +182,7 @@ export const MAIL: readonly Rfc[] = [
     8461,
     'SMTP MTA Strict Transport Security (MTA-STS)',
     'part',
-    'policies of other domains; one that says it lasts for less than a day is kept for a day; what fails under `testing` is in reports on TLS',
+    'one’s own policy is written, and those of other domains followed; one that says it lasts for less than a day is kept for a day; what fails under `testing` is in reports on TLS',
   ),
   rfc(8463, 'A New Cryptographic Signature Method for DomainKeys Identified Mail (DKIM)', 'part', 'Ed25519 beside RSA'),
   rfc(
@@ -214,6 +216,7 @@ export const MAIL: readonly Rfc[] = [
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
   rfc(9266, 'Channel Bindings for TLS 1.3', 'full', 'tls-exporter; not over TLS 1.2'),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
+  rfc(9562, 'Universally Unique IDentifiers (UUIDs)', 'words', 'ids of configuration profiles, made of names'),
   rfc(
     9989,
     'Domain-Based Message Authentication, Reporting, and Conformance (DMARC)',
