@@ -183,6 +183,8 @@ export interface Queue {
   suspend(claim: Pick<Due, 'bucket' | 'domain'>, said: string, seconds: readonly number[]): Promise<void>
   /** It was reached. */
   resume(claim: Pick<Due, 'bucket' | 'domain'>): Promise<void>
+  /** What a dead process had claimed is due again, where it was the first attempt and is not in doubt. Returns how many recipients; takes seconds where somebody is dead. */
+  freeDead(): Promise<number>
   /** What waited for too long fails, also where its domain is suspended. Returns how many. */
   expire(): Promise<number>
   /** Settled recipients of one message, leased like a claim. */

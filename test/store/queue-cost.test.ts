@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import { createMemoryDrivers } from '../../src/store/memory/index.ts'
+import { Lives } from '../../src/store/pg/lives.ts'
 import { Pool } from '../../src/store/pg/pool.ts'
 import { createQueue } from '../../src/store/pg/queue/index.ts'
 import { NOTIFY } from '../../src/store/queue.ts'
@@ -17,7 +18,7 @@ const opened = await testStore()
 const { anna, ben, db } = opened
 // One connection: EXPLAIN is of the statements as they were prepared on it.
 const pool = new Pool({ connect: db.connect, max: 1, log: silentLog() })
-const queue = createQueue({ pool, bus: createMemoryDrivers().bus, transactor: undefined as never })
+const queue = createQueue({ pool, bus: createMemoryDrivers().bus, transactor: undefined as never, lives: new Lives() })
 after(async () => {
   await queue.close()
   await pool.close()
@@ -36,6 +37,7 @@ async function sendOne() {
   await queue.noteDot(claim, claim.recipients, 'w')
   await queue.settle(claim, [{ id: claim.recipients[0]!.id, epoch: claim.recipients[0]!.epoch, kind: 'failed', ...said }], 'w')
   await queue.claimReport('w')
+  await queue.freeDead()
 }
 
 async function fill(runAt: string): Promise<void> {
@@ -68,6 +70,8 @@ for (const [what, runAt] of [
         drop: await rowsOf(pool, 'queue_drop_message', `${anna.account}, 3`),
         report: await rowsOf(pool, 'queue_claim_report', `'w'`),
         expire: await rowsOf(pool, 'queue_expire', '1000'),
+        // What is leased, and the few from before.
+        owners: (await rowsOf(pool, 'queue_owners', '')) / 8,
       }
       for (const [name, rows] of Object.entries(read))
         assert.ok(rows <= 8, `${name} reads ${rows} rows ${statistics ? 'with' : 'without'} statistics`)

@@ -23,6 +23,8 @@ const CROWDED_LOOK_MS = 500
 const IN_A_ROW = 20
 /** What waited for too long is looked for this often. */
 const EXPIRE_MS = 60_000
+/** Dead processes are looked for this often. */
+const DEAD_MS = 5_000
 const STOP_MS = 15_000
 /** Pairs of domain and sender that are asked for, for each place that there is: so that who has the fewest is among them. */
 const CHOICE = 4
@@ -95,6 +97,7 @@ export class OutboundWorker {
       this.#again(() => this.#tell(), this.#o.look ?? LOOK_MS),
       this.#again(() => this.#renew(), (QUEUE_LEASE_SECONDS * 1000) / 3),
       this.#again(() => this.#expire(), EXPIRE_MS),
+      this.#again(() => this.#freeDead(), this.#o.look ?? DEAD_MS),
     ])
   }
 
@@ -278,6 +281,13 @@ export class OutboundWorker {
 
   async #renew(): Promise<void> {
     if (this.#claims.size > 0) await this.#o.queue.renew([...this.#claims], this.#o.owner)
+  }
+
+  async #freeDead(): Promise<void> {
+    const recipients = await this.#o.queue.freeDead()
+    if (recipients === 0) return
+    this.#o.log.info({ recipients }, 'what a dead process was sending is tried again')
+    this.wake()
   }
 
   async #expire(): Promise<void> {

@@ -103,7 +103,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
   )
   const onPoison = (err: unknown, content: bigint) =>
     log.error({ err, content: String(content) }, 'a message could not be taken apart: it is kept as it is')
-  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved, sharing: o.sharing ?? true, onPoison })
+  const store = createMailStore({ pool, bus: drivers.bus, cache, guard, moved: background.moved, sharing: o.sharing ?? true, lives, onPoison })
   return {
     store,
     queue: store.queue,

@@ -81,7 +81,9 @@ async function look(on: Queryable, life: number): Promise<{ isFree: boolean; isS
 const OWNER = /^[0-9a-f]{32}\.(\d{10,15})$/
 
 /** The life that the name of a holder carries; undefined for one of a program that knew of none. */
-export function lifeOf(owner: string): number | undefined {
-  const life = Number(OWNER.exec(owner)?.[1] ?? 0)
+export const lifeOf = (owner: string): number | undefined => lifeFrom(OWNER.exec(owner)?.[1])
+
+export function lifeFrom(digits = ''): number | undefined {
+  const life = Number(digits)
   return life >= FIRST && life < LAST ? life : undefined
 }

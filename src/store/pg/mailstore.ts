@@ -19,6 +19,7 @@ import { expireHidden } from './hidden.ts'
 import { Indexes } from './indexes.ts'
 import { flagsFor } from './keywords.ts'
 import { isSpilled } from './land.ts'
+import type { Lives } from './lives.ts'
 import type { SnapshotCache } from './load.ts'
 import { settleMaildrop } from './maildrop.ts'
 import { readMetadata, readVersions, writeMetadata } from './metadata.ts'
@@ -59,6 +60,8 @@ export interface MailStoreParts {
   readonly moved?: (account: AccountId, mailbox: MailboxId) => void
   /** Whether mailboxes of others may be had; true if absent. */
   readonly sharing?: boolean
+  /** None: no other process can see whether this one lives. */
+  readonly lives?: Lives | undefined
   /** Hears of a message that could not be taken apart. */
   readonly onPoison?: StageOptions['onPoison']
 }
@@ -66,7 +69,7 @@ export interface MailStoreParts {
 /** A verb that hands out so many UIDs at once answers when a beat has noted how far the log came: what may be lost unseen stays below UID_LEAP. */
 export const MANY_UIDS = 10_000
 
-export function createMailStore({ pool, bus, cache, guard, moved, sharing = true, onPoison }: MailStoreParts): PgMailStore {
+export function createMailStore({ pool, bus, cache, guard, moved, sharing = true, lives, onPoison }: MailStoreParts): PgMailStore {
   const indexes = new Indexes(pool, bus, cache, guard)
   guard?.onChange(() => indexes.renew())
   const noted = async (copied: Copied): Promise<Copied> => {
@@ -83,7 +86,7 @@ export function createMailStore({ pool, bus, cache, guard, moved, sharing = true
   const transactor = new Transactor({ pool, bus, moved, committed: () => guard?.wrote(), prover })
   const appender = new Appender({ pool, transactor, indexes })
   const deliveries = new Deliveries(pool, appender)
-  const queue = createQueue({ pool, bus, transactor })
+  const queue = createQueue({ pool, bus, transactor, lives })
   const writer = { transactor, indexes }
   const copies = new SentCopies(pool, writer)
   return {

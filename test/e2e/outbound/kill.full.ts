@@ -73,9 +73,9 @@ async function bury(owner: string): Promise<number> {
   children.delete(owner)
   // The last statement that it sent is done, or never will be.
   await sleep(100)
-  const mine = await house.texts(`select address from queue where owner = '${owner}' and dot_at is not null`)
+  const mine = await house.texts(`select address from queue where owner like '${owner}.%' and dot_at is not null`)
   for (const address of mine) doubt(address)
-  await house.sql(`update queue set run_at = now() where owner = '${owner}' and state = 0`)
+  await house.sql(`update queue set run_at = now() where owner like '${owner}.%' and state = 0`)
   return mine.length
 }
 

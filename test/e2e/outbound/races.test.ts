@@ -1,5 +1,6 @@
 /** What happens at the wrong moment: the database goes away, a lease is lost, an admin steps in, the process is stopped. Never lost; twice only where nobody can know. */
 import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
@@ -64,7 +65,7 @@ test('one message costs so many statements and no more', async () => {
   await empty()
   await worker.stop(0)
   // What asks by the clock, or once for many, is not of one message; nor is what queued it.
-  const each = proxy.seen.filter((statement) => !/^(?:guard|queue_(?:due|claim_report|enqueue))/.test(statement)).length / 20
+  const each = proxy.seen.filter((statement) => !/^(?:guard|queue_(?:due|claim_report|enqueue|owners))/.test(statement)).length / 20
   assert.ok(
     each <= 12,
     `${each} statements for a message: ${[...Map.groupBy(proxy.seen, (name) => name)].map(([name, all]) => `${name} ${all.length}`)}`,
@@ -207,4 +208,18 @@ test('an account is removed while its mail waits: it still goes, and nobody is t
   await empty()
   assert.deepEqual([peer.took[0]?.to, await house.count('select count(*)::int8 from outbound')], [['good@one.test'], 0])
   await house.accounts.reconcile({ domains: ['example.test'], accounts: [account('anna'), account('ben')] })
+})
+
+test('a process that is killed with a message in its hand: another one sends it within seconds', async () => {
+  peer.script = (line) => (line === 'DATA' ? 'hang' : undefined)
+  const child = fork(new URL('queue-child.ts', import.meta.url), [JSON.stringify(house.db.connect), `${peer.port}`, 'child', '600'])
+  await house.send(['a@one.test'])
+  await until('it is under way', () => peer.lines.includes('DATA'))
+  peer.script = () => undefined
+  const gone = new Promise((done) => child.once('exit', done))
+  child.kill('SIGKILL')
+  await gone
+  work()
+  await empty()
+  assert.equal(peer.took.length, 1)
 })
