@@ -8,6 +8,7 @@ import { loadConfig } from './config/load.ts'
 import { readSecrets } from './config/secrets.ts'
 import { held } from './http/health.ts'
 import { Crew } from './serve/crew.ts'
+import { watchDisks } from './serve/figures.ts'
 import { Handover } from './serve/handover.ts'
 import type { Begin } from './serve/ipc.ts'
 import { drainMs, type Keeper, type Server, type ServerOptions } from './serve/keeper.ts'
@@ -82,11 +83,14 @@ export async function startCluster(
     },
   })
   undo.defer(() => live.close())
+  const disks = watchDisks({ data: dataDir, database: database.disk }, undo)
   let stopping = false
   health.tell({
     dead: () => [...held(lag.worst, 'the keeper'), ...crew.dead()],
     unready: () => (stopping ? ['it is being stopped'] : crew.unready()),
     reports: () => crew.reports(),
+    totals: () => crew.totals(),
+    disks,
   })
   const endpoints = await notice.announce()
 

@@ -1,8 +1,10 @@
 /** The composition root: the one place that puts all parts together. What it starts it stops, in the opposite order, also when the start fails half way. */
 import { join } from 'node:path'
 import { startCluster } from './cluster.ts'
+import { counts } from './counts.ts'
 import { held } from './http/health.ts'
 import { listen } from './net/listener.ts'
+import { figuresOf, QueueDepth, watchDisks } from './serve/figures.ts'
 import { drainMs, type Keeper, openKeeper, type Server, type ServerOptions } from './serve/keeper.ts'
 import { keepLive } from './serve/live.ts'
 import { Notice } from './serve/notice.ts'
@@ -74,8 +76,10 @@ async function startAlone(keeper: Keeper, { places, say, log, stop }: ServerOpti
     changed: (now, shown) => notice.changed(now, shown),
   })
   undo.defer(() => live.close())
+  const depth = new QueueDepth(deps.opened, plan.roles.has('queue'))
+  undo.use(depth)
   const pulse = new Pulse({
-    ...{ connect: database.connect, log, trouble: () => deps.opened.trouble(), scanners: deps.scanners },
+    ...{ connect: database.connect, log, trouble: () => deps.opened.trouble(), scanners: deps.scanners, figures: figuresOf(deps, depth) },
     connections: () => Object.fromEntries(bound.map((b) => [b.service, b.listeners.reduce((sum, { connections }) => sum + connections, 0)])),
   })
   undo.defer(() => pulse.close())
@@ -83,6 +87,8 @@ async function startAlone(keeper: Keeper, { places, say, log, stop }: ServerOpti
     dead: () => held(pulse.report().lag, 'the event loop'),
     unready: () => pulse.report().trouble,
     reports: () => new Map([[process.pid, pulse.report()]]),
+    totals: () => counts,
+    disks: watchDisks({ data: dataDir, database: database.disk }, undo),
   })
   const endpoints = await notice.announce()
   return {

@@ -1,4 +1,5 @@
 /** What every attempt to log in goes through, whatever it proves itself with: throttles before, counting and waiting after, one answer for all that is wrong. */
+import { counts } from '../counts.ts'
 import type { Log } from '../log.ts'
 import type { AccountAccess } from '../store/access.ts'
 import type { Accounts, AppPassword, Login } from '../store/accounts.ts'
@@ -112,6 +113,7 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
       return await step()
     } catch (err) {
       const seen = seenOf(attempt)
+      note(attempt, 'unavailable')
       if (err instanceof GateFull) log.warn(seen, 'login not checked: too many passwords are waiting')
       else if (err instanceof Unavailable) log.warn({ ...seen, err: err.message }, 'login not checked')
       else log.error({ ...seen, err }, 'login not checked: a fault')
@@ -123,16 +125,19 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
     const seen = seenOf(attempt)
     switch (verdict.kind) {
       case 'throttled':
+        note(attempt, 'throttled')
         log.info({ ...seen, retryAfter: verdict.retryAfter }, 'login throttled')
         return verdict
       case 'right': {
         const { login, app } = verdict
+        note(attempt, 'ok')
         familiar.set(placeOf(attempt), true)
         log.info({ ...seen, user: login.address, account: login.account, ...(app && { app: app.name }) }, 'login')
         return { kind: 'ok', access: accounts.grant(login), login: app ? narrowed(login, app) : login }
       }
       case 'wrong': {
         const { why, repeated = false, harmless = false } = verdict
+        note(attempt, 'failed')
         log.info({ ...seen, reason: why, repeated }, 'login failed')
         if (!isExempt(attempt) && !harmless) await penalty.serve(attempt.network, since, { repeated, signal: attempt.who.signal })
         return { kind: 'invalid' }
@@ -161,6 +166,14 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
     guard,
     close: () => penalty.close(),
   }
+}
+
+const byService: { readonly [service in Service]?: (typeof counts.logins)['imaps'] } = counts.logins
+
+/** There are services that nobody logs in to. */
+function note({ who: { service } }: Attempt, result: 'ok' | 'failed' | 'throttled' | 'unavailable'): void {
+  const mine = byService[service]
+  if (mine) mine[result]++
 }
 
 const narrowed = (login: Login, { name, pop3 = {}, submission = {}, disable }: AppPassword): Login => ({

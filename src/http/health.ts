@@ -1,4 +1,6 @@
 /** Liveness, readiness and a few numbers, out of what the serving processes report of themselves. */
+import type { Counts, Levels } from '../counts.ts'
+import { metrics } from './metrics.ts'
 import type { Answer, Routes } from './server.ts'
 
 /** How one serving process is. */
@@ -13,6 +15,31 @@ export interface Report {
   readonly connections: Readonly<Record<string, number>>
   /** By name, whether a scanner of mail is passed over because it keeps silent. */
   readonly scanners: Readonly<Record<string, boolean>>
+  readonly counts: Counts
+  readonly levels: Levels
+  /** Connections to Postgres, by what they are for. */
+  readonly pools: Readonly<Record<string, PoolReport>>
+  /** Whether Redis answers; undefined: none is configured. */
+  readonly redis?: boolean | undefined
+  /** The certificate that is shown; milliseconds since 1970. */
+  readonly certificateEnds: number
+  /** What waits to be sent, as it was a moment ago; undefined: another process asks, or the database did not say. */
+  readonly queue?: QueueReport | undefined
+}
+
+interface PoolReport {
+  readonly used: number
+  readonly limit: number
+  readonly waiting: number
+}
+
+export interface QueueReport {
+  /** Recipients. */
+  readonly states: { readonly waiting: number; readonly sending: number; readonly held: number }
+  /** Seconds for which something is due that nobody works on. */
+  readonly overdue: number
+  /** Domains. */
+  readonly suspended: number
 }
 
 /** How the whole server is. Never waits for anything: it is asked while things are bad. */
@@ -23,6 +50,10 @@ export interface Status {
   unready(): readonly string[]
   /** By process. */
   reports(): ReadonlyMap<number, Report>
+  /** Of all processes since this server began. */
+  totals(): Counts
+  /** Octets, by what is on it; one that was not told lately is absent. */
+  disks(): Readonly<Record<string, { readonly free: number; readonly size: number }>>
 }
 
 /** An event loop that was held up longer than this lately is not alive. Milliseconds. */
@@ -38,41 +69,3 @@ export const healthRoutes = (status: Status): Routes => ({
 
 const answer = (word: string, troubles: readonly string[]): Answer =>
   troubles.length === 0 ? { status: 200, text: `${word}\n` } : { status: 503, text: `not ${word}: ${troubles.join('; ')}\n` }
-
-/** The text form of Prometheus, version 0.0.4. */
-function metrics(status: Status): string {
-  const reports = [...status.reports()]
-  const lines = [
-    ...family('postern_alive', '1 when /livez is 200', [['', status.dead().length === 0 ? 1 : 0]]),
-    ...family('postern_ready', '1 when /readyz is 200', [['', status.dead().length + status.unready().length === 0 ? 1 : 0]]),
-    ...family(
-      'postern_connections',
-      'open connections',
-      reports.flatMap(([pid, { connections }]) => Object.entries(connections).map(([name, n]) => [`{service="${name}",pid="${pid}"}`, n] as const)),
-    ),
-    ...family(
-      'postern_event_loop_lag_seconds',
-      'longest hold-up of the event loop lately',
-      reports.map(([pid, { lag }]) => [`{pid="${pid}"}`, lag / 1_000] as const),
-    ),
-    ...family(
-      'postern_scanner_passed_over',
-      '1 while a scanner keeps silent and mail goes past it',
-      reports.flatMap(([pid, { scanners }]) =>
-        Object.entries(scanners).map(([name, passed]) => [`{scanner="${name}",pid="${pid}"}`, passed ? 1 : 0] as const),
-      ),
-    ),
-    ...family(
-      'postern_resident_memory_bytes',
-      'resident memory',
-      reports.map(([pid, { memory }]) => [`{pid="${pid}"}`, memory] as const),
-    ),
-  ]
-  return `${lines.join('\n')}\n`
-}
-
-const family = (name: string, help: string, values: readonly (readonly [labels: string, value: number])[]): string[] => [
-  `# HELP ${name} ${help}`,
-  `# TYPE ${name} gauge`,
-  ...values.map(([labels, value]) => `${name}${labels} ${value}`),
-]

@@ -1,6 +1,7 @@
 /** From the answer to a login to an open maildrop: who it is, a place among the sessions, the lease, and the messages as they stand. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoginResult } from '../auth/login.ts'
+import { levels } from '../counts.ts'
 import type { Log } from '../log.ts'
 import type { AccountAccess, MailboxAccess } from '../store/access.ts'
 import type { Login } from '../store/accounts.ts'
@@ -123,6 +124,7 @@ async function readMaildrop({ store, services }: Session, mailbox: MailboxAccess
 /** Renews the lease until the function that it returns is called, which lets it go. `lost`: it is somebody else's by now. */
 export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Log; lost: () => void }): () => Promise<void> {
   let held = true
+  levels.maildrops++
   const wasLost = (): void => {
     if (!held) return
     log.warn({ account: lease.account }, 'the maildrop lease was lost')
@@ -141,6 +143,7 @@ export function keepLease(leases: Leases, lease: Lease, { log, lost }: { log: Lo
   return async () => {
     if (!held) return
     held = false
+    levels.maildrops--
     unwatch()
     clearInterval(timer)
     await leases.release(lease).catch((err: unknown) => {

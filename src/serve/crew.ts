@@ -1,5 +1,6 @@
 /** The workers of one host: started, watched, started again, replaced one by one, ended together. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Counts, sumOf } from '../counts.ts'
 import { held, type Report } from '../http/health.ts'
 import type { Log } from '../log.ts'
 import type { Handover } from './handover.ts'
@@ -47,6 +48,10 @@ export class Crew {
   readonly #alive = new Set<Member>()
   #watch: NodeJS.Timeout | undefined
   #watched = performance.now()
+  /** Everybody whose counts may still rise. */
+  readonly #heard = new Set<Member>()
+  /** Of those who have ended. */
+  #gone: Counts = sumOf([])
   /** Works in the background. */
   #busy: Member | undefined
 
@@ -79,6 +84,11 @@ export class Crew {
 
   reports(): Map<number, Report> {
     return new Map([...this.#alive].flatMap((member) => (member.report ? [[member.pid, member.report] as const] : [])))
+  }
+
+  /** What all of them did, those who have ended too, as far as they could tell. */
+  totals(): Counts {
+    return sumOf([this.#gone, ...[...this.#heard].flatMap((member) => member.report?.counts ?? [])])
   }
 
   /** The first one: it does what is done once. Rejects with its own words when it cannot start. */
@@ -162,7 +172,12 @@ export class Crew {
       },
     })
     this.#alive.add(member)
+    this.#heard.add(member)
     void member.ended.then(() => this.#alive.delete(member))
+    void member.said.then(() => {
+      this.#heard.delete(member)
+      if (member.report) this.#gone = sumOf([this.#gone, member.report.counts])
+    })
     return member
   }
 

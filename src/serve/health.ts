@@ -2,6 +2,7 @@
 
 import type { Places } from '../config/places.ts'
 import type { Config } from '../config/schema.ts'
+import { counts } from '../counts.ts'
 import { healthRoutes, type Status } from '../http/health.ts'
 import { openHttp } from '../http/server.ts'
 import type { Log } from '../log.ts'
@@ -18,7 +19,7 @@ export interface Health {
 const HOST = '127.0.0.1'
 const PORT = 8025
 
-const STARTING: Status = { dead: () => [], unready: () => ['it is starting'], reports: () => new Map() }
+const STARTING: Status = { dead: () => [], unready: () => ['it is starting'], reports: () => new Map(), totals: () => counts, disks: () => ({}) }
 
 /** Throws Refused where a port that was named cannot be had; without the usual one the server goes on. */
 export async function openHealth(
@@ -28,7 +29,13 @@ export async function openHealth(
   let status = STARTING
   const health = (at: Health['at']): Health => ({ at, tell: (now) => (status = now) })
   if (!plan.roles.has('http') || config.http?.enabled === false) return health(undefined)
-  const routes = healthRoutes({ dead: () => status.dead(), unready: () => status.unready(), reports: () => status.reports() })
+  const routes = healthRoutes({
+    dead: () => status.dead(),
+    unready: () => status.unready(),
+    reports: () => status.reports(),
+    totals: () => status.totals(),
+    disks: () => status.disks(),
+  })
   const at = places.ports === 'auto' ? { host: HOST, port: 0 } : { host: config.http?.host ?? HOST, port: config.http?.port ?? PORT }
   try {
     const server = await openHttp({ ...at, routes, log: log.child({ service: 'http' }) })

@@ -31,6 +31,8 @@ export class Member {
   /** Resolves when it serves; rejects with Refused, in its own words, when it cannot. */
   readonly ready: Promise<void>
   readonly ended: Promise<Ended>
+  /** Resolves after that, when all that it said is read. */
+  readonly said: Promise<void>
   readonly #child: ChildProcess
   readonly #events: MemberEvents
   /** The connection that it was sent and has not said to have taken. */
@@ -50,6 +52,7 @@ export class Member {
     this.pid = child.pid ?? 0
     const ready = Promise.withResolvers<void>()
     const ended = Promise.withResolvers<Ended>()
+    const said = Promise.withResolvers<void>()
     let since: number | undefined
     child.on('message', (message: FromWorker) => {
       this.#heard = performance.now()
@@ -77,9 +80,15 @@ export class Member {
       ended.resolve({ how, lasted: since === undefined ? 0 : performance.now() - since })
     }
     child.once('exit', (code, signal) => end(signal ?? `code ${code}`))
-    if (child.pid === undefined) child.once('error', (err) => end(err.message))
+    child.once('close', () => said.resolve())
+    if (child.pid === undefined)
+      child.once('error', (err) => {
+        end(err.message)
+        said.resolve()
+      })
     this.ready = ready.promise
     this.ended = ended.promise
+    this.said = said.promise
     this.ready.catch(() => {})
     this.tell({ kind: 'begin', begin })
   }

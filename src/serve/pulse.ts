@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { ScanRule } from '../smtp/scan/inspect.ts'
 import { type Connect, Pool } from '../store/pg/pool.ts'
 import type { Statement } from '../store/pg/rows.ts'
+import type { figuresOf } from './figures.ts'
 
 const TICK_MS = 250
 /** Hold-ups are remembered for one to two of these. */
@@ -53,6 +54,7 @@ export interface PulseOptions {
   /** Open connections by service. */
   readonly connections: () => Record<string, number>
   readonly scanners: readonly Pick<ScanRule, 'scanner' | 'breaker'>[]
+  readonly figures: ReturnType<typeof figuresOf>
 }
 
 export class Pulse {
@@ -76,7 +78,7 @@ export class Pulse {
   }
 
   report(): Report {
-    const { trouble, connections, scanners } = this.#o
+    const { trouble, connections, scanners, figures } = this.#o
     const other = trouble()
     return {
       trouble: [
@@ -88,6 +90,7 @@ export class Pulse {
       memory: process.memoryUsage.rss(),
       connections: connections(),
       scanners: Object.fromEntries(scanners.map(({ scanner, breaker }) => [scanner.name, breaker.isOpen])),
+      ...figures(),
     }
   }
 

@@ -9,6 +9,7 @@ import type { Report } from '../http/health.ts'
 import type { Log } from '../log.ts'
 import { type Reception, receive } from '../net/listener.ts'
 import { certificateFor } from './certificate.ts'
+import { figuresOf, QueueDepth } from './figures.ts'
 import { BEAT_MS, type Begin, type FromWorker, type ToWorker } from './ipc.ts'
 import { namedDatabase } from './keeper.ts'
 import { keepLive, type Live } from './live.ts'
@@ -59,9 +60,11 @@ export async function runWorker(env: Env, log: Log): Promise<number> {
   }
   return finish(await life.ended)
 
-  function finish(code: number): number {
+  async function finish(code: number): Promise<number> {
     clearInterval(beat)
     setTimeout(() => process.exit(code), EXIT_MS).unref()
+    // What it counted since the last beat is the keeper's to know.
+    if (process.connected) await new Promise((sent) => process.send!({ kind: 'beat', ...life.report() } satisfies FromWorker, sent))
     if (process.connected) process.disconnect()
     return code
   }
@@ -103,10 +106,15 @@ class WorkerLife {
     this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
     const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })
     this.live = live
-    this.#background = (on) => deps.opened.background(on)
+    const depth = new QueueDepth(deps.opened, false)
+    starting.use(depth)
+    this.#background = (on) => {
+      deps.opened.background(on)
+      depth.switch(on)
+    }
     starting.defer(() => live.close())
     const pulse = new Pulse({
-      ...{ connect, log, trouble: () => deps.opened.trouble(), scanners: deps.scanners },
+      ...{ connect, log, trouble: () => deps.opened.trouble(), scanners: deps.scanners, figures: figuresOf(deps, depth) },
       connections: () => Object.fromEntries([...this.#receptions].map(([name, { connections }]) => [name, connections])),
     })
     starting.defer(() => pulse.close())

@@ -4,13 +4,14 @@ import { SMTPServer, type SMTPServerAddress, type SMTPServerDataStream, type SMT
 import type { Authenticator } from '../auth/login.ts'
 import { SASL_MECHANISMS } from '../auth/sasl/index.ts'
 import type { SaslMechanism } from '../auth/sasl/mechanism.ts'
+import { counts } from '../counts.ts'
 import type { Log } from '../log.ts'
 import type { Srs } from '../mail/srs.ts'
 import type { Connection as Accepted, Serve } from '../net/connection.ts'
 import type { ServiceTls } from '../net/tls.ts'
 import type { Accounts } from '../store/accounts.ts'
 import { Refusal, Unavailable } from '../store/errors.ts'
-import type { Presence, Service } from '../store/presence.ts'
+import type { Presence } from '../store/presence.ts'
 import type { Queue } from '../store/queue.ts'
 import type { Throttle } from '../store/throttle.ts'
 import { Connection } from './connection.ts'
@@ -118,7 +119,7 @@ interface ServerOptions {
   readonly policy: Policy
   readonly data: DataDeps
   readonly mechanisms?: readonly SaslMechanism[]
-  readonly login: { readonly authenticator: Authenticator; readonly presence: Pick<Presence, 'enter'>; readonly service: Service } | undefined
+  readonly login: Pick<SubmissionDeps, 'authenticator' | 'presence' | 'service'> | undefined
 }
 
 /** Stands in smtp-server's EHLO for the mechanisms that the connection is offered: see Connection. */
@@ -139,6 +140,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
   readonly rcptRules: PathRules
   readonly #options: ServerOptions
   readonly #inFlight: InFlight
+  readonly #service: 'mx' | 'submission' | 'submissions'
   readonly #visits = new WeakMap<SMTPServerSession, Visit>()
 
   constructor(options: ServerOptions) {
@@ -159,6 +161,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
       logger: false,
     })
     this.#options = options
+    this.#service = options.login?.service ?? 'mx'
     this.limits = limits
     this.wantsLogin = policy.wantsLogin
     this.hasWishes = policy.hasWishes
@@ -205,7 +208,7 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
   beforeData(session: SMTPServerSession): Reply | undefined {
     const { transaction } = this.#visit(session)
     const release = this.#inFlight.take(ROOM_PER_MESSAGE, { stranger: !this.wantsLogin })
-    if (release === undefined) return new Reply(452, '4.3.1', 'Too many messages at once, try again later')
+    if (release === undefined) return this.#refused('message', new Reply(452, '4.3.1', 'Too many messages at once, try again later'))
     transaction.release = release
     return undefined
   }
@@ -232,12 +235,12 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
 
   override onMailFrom(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {
     const visit = this.#visit(session)
-    this.#answer(mailFrom(address, visit, this.#options.policy), visit, { yes: () => done(), no: done })
+    this.#answer('sender', mailFrom(address, visit, this.#options.policy), visit, { yes: () => done(), no: done })
   }
 
   override onRcptTo(address: SMTPServerAddress, session: SMTPServerSession, done: Done): void {
     const visit = this.#visit(session)
-    this.#answer(rcptTo(address, visit, this.#options.policy, this.limits.recipients), visit, { yes: () => done(), no: done })
+    this.#answer('recipient', rcptTo(address, visit, this.#options.policy, this.limits.recipients), visit, { yes: () => done(), no: done })
   }
 
   override onData(stream: SMTPServerDataStream, session: SMTPServerSession, done: (err?: Error | null, message?: string) => void): void {
@@ -257,6 +260,8 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
       // A retry of what was accepted before: `again` of its recipients had it.
       else connection.log.info({ ...seen, reply: outcome.words, ...(outcome.again > 0 && { again: outcome.again }) }, 'message accepted')
       if (closes) connection.shut()
+      if (refused) this.#refused('message', outcome)
+      else counts.received[this.#service]++
       if (refused) done(outcome)
       else {
         connection.accepted(outcome.heard)
@@ -269,14 +274,24 @@ class SmtpServer extends SMTPServer implements ConnectionHost {
   }
 
   /** Hands a stage's outcome to smtp-server. */
-  #answer<T>(stage: Promise<T>, visit: Visit, { yes, no }: { readonly yes: (value: T) => void; readonly no: Done }): void {
+  #answer<T>(
+    what: 'sender' | 'recipient',
+    stage: Promise<T>,
+    visit: Visit,
+    { yes, no }: { readonly yes: (value: T) => void; readonly no: Done },
+  ): void {
     const refuse = (err: unknown): void => {
-      const reply = this.#replyTo(err, visit)
+      const reply = this.#refused(what, this.#replyTo(err, visit))
       if (reply.closes) visit.connection.shut()
       no(reply)
       if (reply.closes) visit.connection.close()
     }
     stage.then(yes, refuse).catch((err: unknown) => this.#fault(err, visit))
+  }
+
+  #refused(what: keyof typeof counts.refused.mx, reply: Reply): Reply {
+    counts.refused[this.#service][what][reply.responseCode < 500 ? '4xx' : '5xx']++
+    return reply
   }
 
   /** What nobody foresaw ends this connection and no other. */

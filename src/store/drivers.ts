@@ -9,6 +9,8 @@ export interface Drivers {
   readonly presence: Presence
   readonly throttle: Throttle
   readonly snapshots: Snapshots
+  /** Whether what they live on answers; absent: they live in this process. */
+  readonly reachable?: () => boolean
   /** Closes all four. */
   close(): Promise<void>
 }

@@ -1,14 +1,26 @@
 /** The door for health: what it answers, and what it does not put up with. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { counts } from '../../src/counts.ts'
 import { healthRoutes, type Report, type Status } from '../../src/http/health.ts'
 import { type HttpServer, openHttp } from '../../src/http/server.ts'
 import { silentLog } from '../../src/log.ts'
 import { WireClient } from '../support/wire-client.ts'
 
 const status = { dead: [] as string[], unready: [] as string[] }
-const report: Report = { trouble: [], lag: 1_500, memory: 4_096, connections: { imaps: 7 }, scanners: { rspamd: true, clamav: false } }
-const told: Status = { dead: () => status.dead, unready: () => status.unready, reports: () => new Map([[42, report]]) }
+const report: Report = {
+  ...{ trouble: [], lag: 1_500, memory: 4_096, connections: { imaps: 7 }, scanners: { rspamd: true, clamav: false } },
+  ...{ counts, levels: { idle: 3, maildrops: 1 }, pools: { mail: { used: 2, limit: 12, waiting: 5 } }, certificateEnds: 86_400_000 },
+  ...{ redis: false, queue: { states: { waiting: 4, sending: 1, held: 0 }, overdue: 12.5, suspended: 1 } },
+}
+const disks = { data: { free: 1_000, size: 2_000 } }
+const told: Status = {
+  dead: () => status.dead,
+  unready: () => status.unready,
+  reports: () => new Map([[42, report]]),
+  totals: () => counts,
+  disks: () => disks,
+}
 
 let server: HttpServer
 before(async () => {
@@ -47,6 +59,15 @@ test('a few numbers', async () => {
     'postern_event_loop_lag_seconds{pid="42"} 1.5',
     'postern_scanner_passed_over{scanner="rspamd",pid="42"} 1',
     'postern_scanner_passed_over{scanner="clamav",pid="42"} 0',
+    'postern_redis_up{pid="42"} 0',
+    'postern_imap_idle_sessions{pid="42"} 3',
+    'postern_database_waiting{pool="mail",pid="42"} 5',
+    'postern_certificate_expiry_timestamp_seconds{pid="42"} 86400',
+    'postern_queue_recipients{state="waiting"} 4',
+    'postern_queue_oldest_due_seconds 12.5',
+    'postern_disk_free_bytes{disk="data"} 1000',
+    'postern_logins_total{service="imaps",result="failed"} 0',
+    'postern_mailbox_deliveries_total 0',
   ])
     assert.ok(text.split('\n').includes(line), text)
 })

@@ -1,3 +1,4 @@
+import { levels } from '../../counts.ts'
 import { command, LOGGED_IN, noArguments } from '../command.ts'
 import { Bad } from '../reply.ts'
 import type { Session } from '../session.ts'
@@ -37,7 +38,11 @@ export const idle = command({
     const leave = s.services.rounds.join(() => {
       if (performance.now() >= Math.min(polled + pollTime, alive + keepAlive)) s.exchange.wake()
     })
-    const line = await s.exchange.wait(MAX_DONE, tick).finally(leave)
+    levels.idle++
+    const line = await s.exchange.wait(MAX_DONE, tick).finally(() => {
+      levels.idle--
+      leave()
+    })
     if (line.toString('latin1').toUpperCase() !== 'DONE') throw new Bad('Expected DONE')
     return { ok: 'IDLE terminated' }
   },

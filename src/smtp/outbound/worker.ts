@@ -1,5 +1,6 @@
 /** What empties the queue: takes what is due, by domain and sender in turn, so that neither a dead domain nor a busy sender holds up the others. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { counts } from '../../counts.ts'
 import type { Log } from '../../log.ts'
 import type { Accounts } from '../../store/accounts.ts'
 import { Unavailable } from '../../store/errors.ts'
@@ -233,6 +234,7 @@ export class OutboundWorker {
       const { outcomes, unreachable } = await attempt(claim, deps)
       const told = this.#late(claim, outcomes)
       const settled = await this.#settle(claim, told)
+      for (const { id, kind } of told) if (settled.has(id)) countOf(kind)
       this.#note(claim, told, Math.round(performance.now() - started))
       if (settled.size < outcomes.length)
         log.warn({ message: String(claim.message.id), domain: claim.domain }, 'another process took a message over while it was sent')
@@ -291,6 +293,12 @@ export class OutboundWorker {
   }
 
   async #expire(): Promise<void> {
-    while ((await this.#o.queue.expire()) > 0 && !this.#stop.signal.aborted);
+    for (let expired = 1; expired > 0 && !this.#stop.signal.aborted; counts.outgoing.bounced += expired) expired = await this.#o.queue.expire()
   }
+}
+
+/** Of a recipient that nothing was tried for there is nothing to count. */
+function countOf(kind: Outcome['kind']): void {
+  if (kind === 'delivered' || kind === 'deferred') counts.outgoing[kind]++
+  else if (kind === 'failed') counts.outgoing.bounced++
 }

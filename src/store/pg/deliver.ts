@@ -5,6 +5,7 @@
  * the op row of the first time and is answered without being written, for each recipient on its own. The row stays until the sender has shown that it heard us.
  */
 import { createHash } from 'node:crypto'
+import { counts } from '../../counts.ts'
 import type { AccountAccess } from '../access.ts'
 import { flagBit, NO_FLAGS, systemFlag, union } from '../flags.ts'
 import type { Delivered, Delivery } from '../mailstore.ts'
@@ -80,6 +81,7 @@ export class Deliveries {
       const done = await this.#once(`${account}/${op}`, () => this.#toMailbox(what, delivery, { op, stored }))
       landed.push({ ...done, op, account, modseq: done.at.modseq })
       stored ||= !done.again
+      if (!done.again) counts.delivered.all++
     }
     return landed
   }

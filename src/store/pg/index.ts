@@ -21,7 +21,8 @@ import { snapshotKey } from './load.ts'
 import { createMailStore } from './mailstore.ts'
 import { checkSettings, migrate } from './migrate.ts'
 import { createStsPolicies } from './mta-sts.ts'
-import { type Connect, Pool, type Session } from './pool.ts'
+import { type Connect, Pool, type PoolState, type Session } from './pool.ts'
+import { type QueueState, stateOf } from './queue/state.ts'
 import { createReports } from './reports/index.ts'
 import { createTlsSessions } from './tls-sessions.ts'
 
@@ -64,6 +65,10 @@ export interface OpenStore {
   readonly leases: Leases
   /** From now on this process is the host's one that sweeps and reaps, or is not. */
   background(on: boolean): void
+  /** The queue at a glance; of a long one it takes a while. Throws Unavailable. */
+  queueState(): Promise<QueueState>
+  /** Connections, by what they are for. */
+  pools(): Record<'mail' | 'background', PoolState>
   /** Why this process may not work on the database as it is now, in words: it should take no new sessions. undefined: it may. */
   trouble(): string | undefined
   close(): Promise<void>
@@ -115,6 +120,8 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     accounts,
     leases: createLeases(pool, { lives }),
     background: (on) => background.sweeps(on),
+    queueState: () => stateOf(slow),
+    pools: () => ({ mail: pool.state, background: slow.state }),
     trouble: () => guard.trouble,
     async close() {
       // Releases of deliveries are a convenience: without a database they are lost, and that is all.

@@ -2,11 +2,15 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { counts } from '../../counts.ts'
 import type { Log } from '../../log.ts'
 import { Unavailable } from '../errors.ts'
+import { codeOf, isLost, translated, wordsOf } from './faults.ts'
 import { Gate } from './gate.ts'
 import { Hosts, urlsOf } from './hosts.ts'
 import { BinaryConnection, BinaryQuery, type ConnectionConfig, type Param, type Row, type Statement } from './rows.ts'
+
+export { isCheckViolation, isConflict, isLost, isUniqueViolation, isUnknownTable, translated } from './faults.ts'
 
 /** Where Postgres is: a URL, or its parts (host may be a folder with a socket). */
 export type Connect =
@@ -134,6 +138,14 @@ class BinaryClient extends pg.Client {
   }
 }
 
+/** How much of a pool is in use. */
+export interface PoolState {
+  readonly used: number
+  readonly limit: number
+  /** For a connection. */
+  readonly waiting: number
+}
+
 export interface PoolOptions {
   readonly connect: Connect
   readonly max: number
@@ -201,7 +213,10 @@ export class Pool implements Queryable {
       lock_timeout: LOCK_TIMEOUT,
       idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT,
     } as object)
-    this.#pool.on('error', (err) => log.warn({ err: err.message }, 'a database connection was lost'))
+    this.#pool.on('error', (err) => {
+      counts.database.lost++
+      log.warn({ err: err.message }, 'a database connection was lost')
+    })
     // pg-pool listens only while a connection is idle. One that is lost in use fails its statement, which is enough; unheard, the event would end the process.
     this.#pool.on('connect', (client) => client.on('error', ignore))
     if (keepsOne) this.#pool.on('remove', () => this.#keepOne())
@@ -233,7 +248,10 @@ export class Pool implements Queryable {
       client.release()
       return result
     } catch (err) {
+      const lost = isLost(err) && !(err instanceof Unavailable)
+      if (lost) counts.database.lost++
       const broken =
+        lost ||
         isLost(err) ||
         (await session.rollback().then(
           () => false,
@@ -248,7 +266,10 @@ export class Pool implements Queryable {
 
   /** A connection that may be used. Unavailable when there is none within CONNECT_TIMEOUT. */
   async #connect(): Promise<pg.PoolClient> {
-    if (this.#pool.waitingCount + this.#gate.waiting >= MAX_WAITING) throw new Unavailable('too many wait for the database')
+    if (this.#waiting >= MAX_WAITING) {
+      counts.database.busy++
+      throw new Unavailable('too many wait for the database')
+    }
     for (;;) {
       const client = await (this.#pool.idleCount > 0 ? this.#open() : this.#gate.pass(() => this.#open(), mayPass, CONNECT_TIMEOUT)).catch(
         (err: unknown) => {
@@ -271,6 +292,7 @@ export class Pool implements Queryable {
       client = await this.#pool.connect()
     } catch (err) {
       const busy = this.#pool.totalCount >= this.#pool.options.max
+      counts.database[busy ? 'busy' : 'connect']++
       if (busy) throw new Unavailable('all connections to the database are in use', { cause: err })
       if (url !== undefined) this.#hosts?.failed(url)
       throw err
@@ -284,12 +306,21 @@ export class Pool implements Queryable {
       this.#wasRegained()
       return client
     } catch (err) {
+      counts.database.connect++
       client.release(true)
       if (url !== undefined && (err instanceof NotPrimary || isLost(err))) this.#hosts?.failed(url)
       throw err
     } finally {
       this.#sessions.delete(session)
     }
+  }
+
+  get #waiting(): number {
+    return this.#pool.waitingCount + this.#gate.waiting
+  }
+
+  get state(): PoolState {
+    return { used: this.#pool.totalCount - this.#pool.idleCount, limit: this.#pool.options.max, waiting: this.#waiting }
   }
 
   #keepOne(): void {
@@ -339,46 +370,3 @@ export class Pool implements Queryable {
 
 /** Passes by itself while a database starts, fails over or is promoted. */
 const mayPass = (err: unknown): boolean => err instanceof NotPrimary || (isLost(err) && !(err instanceof Unavailable)) || codeOf(err) === '53300'
-
-/** A failed connection to several addresses has its words inside. */
-function wordsOf(err: unknown): string {
-  if (err instanceof AggregateError && err.message === '') return wordsOf(err.errors[0])
-  return err instanceof Error ? err.message : String(err)
-}
-
-const codeOf = (err: unknown): string | undefined => (err instanceof pg.DatabaseError ? err.code : undefined)
-
-/** The connection is gone: what it was doing may or may not have been committed. */
-export function isLost(err: unknown): boolean {
-  const code = codeOf(err)
-  if (code !== undefined) return code.startsWith('08') || code === '57P01' || code === '57P02' || code === '57P03'
-  return (
-    err instanceof Error && (LOST_MESSAGES.some((text) => err.message.includes(text)) || LOST_CODES.has((err as NodeJS.ErrnoException).code ?? ''))
-  )
-}
-const LOST_MESSAGES = ['Connection terminated', 'Client has encountered a connection error', 'timeout', 'Cannot use a pool after']
-const LOST_CODES = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])
-
-/** Deadlock or serialisation failure: rolled back for certain, worth trying again. */
-export const isConflict = (err: unknown): boolean => ['40001', '40P01'].includes(codeOf(err) ?? '')
-
-/** A schema that is not there yet, or not up to this program's. */
-export const isUnknownTable = (err: unknown): boolean => codeOf(err) === '42P01'
-
-export const isUniqueViolation = (err: unknown): boolean => codeOf(err) === '23505'
-
-/** Not now: no connection, no room, no time, shutting down. */
-const UNAVAILABLE = ['53', '57', '58', '40', '55P03']
-
-/** Unavailable for what passes; anything else as it is: a fault of ours. */
-export function translated(err: unknown): unknown {
-  const code = codeOf(err)
-  if (isLost(err)) return new Unavailable('the database cannot be reached', { cause: err })
-  if (code && UNAVAILABLE.some((prefix) => code.startsWith(prefix)))
-    return new Unavailable(code === '53100' ? 'the database has no room left on its disk' : 'the database is too busy or shutting down', {
-      cause: err,
-    })
-  return err
-}
-
-export const isCheckViolation = (err: unknown): boolean => codeOf(err) === '23514'

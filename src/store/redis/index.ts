@@ -45,6 +45,7 @@ export async function createRedisDrivers(url: string, log: Log, { answerMs = ANS
     presence,
     throttle,
     snapshots,
+    reachable: () => peers.hearsItself(),
     async close() {
       await Promise.all([bus.close(), presence.close(), throttle.close(), snapshots.close()])
       await peers.close()

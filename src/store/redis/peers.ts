@@ -22,6 +22,8 @@ export interface Peers {
   isGone(id: string): boolean
   /** Milliseconds since pokes may be missing; 0 while every known process is heard by way of every node. */
   silentFor(): number
+  /** Whether what this process says comes back to it by way of every node. */
+  hearsItself(): boolean
   /** Our pokes by way of this node (of any, if undefined) did not go out: the others are told with the next heartbeat that does. */
   noteLost(node: string | undefined): void
   close(): Promise<void>
@@ -161,6 +163,10 @@ export function createPeers({ id, link, topology, subscriber, log, onGap }: Peer
       return [...ways.values()].every((way) => at - (way.peers.get(name)?.heardAt ?? Number.NEGATIVE_INFINITY) > GONE_MS)
     },
     silentFor,
+    hearsItself() {
+      const at = performance.now()
+      return brokenAt === undefined && [...ways.values()].every(({ ownAt }) => at - ownAt <= LATE_MS)
+    },
     noteLost(node) {
       for (const [name, way] of ways) if (node === undefined || name === node) way.lost++
     },
