@@ -27,7 +27,9 @@ export interface Box {
 export const LEAVES = { leave_on_server: true, delete_mail_left_on_server: true }
 export const DELETES = { leave_on_server: false }
 
-const QUIET: Readonly<Record<string, string | number | boolean>> = {
+type Preferences = Readonly<Record<string, string | number | boolean>>
+
+const QUIET: Preferences = {
   // Any free port, which it writes into a file.
   'marionette.port': 0,
   'mailnews.pop3.loglevel': 'All',
@@ -41,9 +43,10 @@ const QUIET: Readonly<Record<string, string | number | boolean>> = {
   'mail.spotlight.firstRunDone': true,
 }
 
-function preferences(boxes: readonly Box[]): string {
+function preferences(boxes: readonly Box[], more: Preferences): string {
   const all: Record<string, string | number | boolean> = {
     ...QUIET,
+    ...more,
     ...{ 'mail.account.account0.server': 'server0', 'mail.server.server0.type': 'none', 'mail.accountmanager.localfoldersserver': 'server0' },
     ...{ 'mail.server.server0.hostname': 'Local Folders', 'mail.server.server0.userName': 'nobody' },
     'mail.accountmanager.accounts': ['account0', ...boxes.map((_, i) => `account${i + 1}`)].join(','),
@@ -152,12 +155,12 @@ export class Thunderbird implements AsyncDisposable {
     this.#boxes = o.boxes
   }
 
-  /** With these accounts, whose passwords it has stored. `dir`: its home, where it may have been before. */
-  static async start(dir: string, boxes: readonly Box[]): Promise<Thunderbird> {
+  /** With these accounts, whose passwords it has stored. `dir`: its home, where it may have been before. `more`: preferences. */
+  static async start(dir: string, boxes: readonly Box[], more: Preferences = {}): Promise<Thunderbird> {
     const profile = join(dir, 'profile')
     const first = !existsSync(profile)
     mkdirSync(profile, { recursive: true })
-    writeFileSync(join(profile, 'user.js'), preferences(boxes))
+    writeFileSync(join(profile, 'user.js'), preferences(boxes, more))
     const portFile = join(profile, 'MarionetteActivePort')
     rmSync(portFile, { force: true })
     const args = ['--no-remote', '--profile', profile, '--marionette', '--remote-allow-system-access']
@@ -177,13 +180,20 @@ export class Thunderbird implements AsyncDisposable {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: string) => (thunderbird.#output += text))
     await remote.run(NOTE_PROMPTS, {})
     if (first) {
-      for (const ca of new Set(boxes.map(({ account }) => account.ca))) {
-        const certificate = readFileSync(ca, 'latin1').replaceAll(/-----[^-]+-----|\s/g, '')
-        await remote.run(TRUST, { certificate })
-      }
+      for (const ca of new Set(boxes.map(({ account }) => account.ca))) await thunderbird.trust(readFileSync(ca, 'latin1'))
       for (const { account } of boxes) await remote.run(STORE_PASSWORD, { user: account.user, password: account.password })
     }
     return thunderbird
+  }
+
+  /** The body of an async function of `args`, run within it. */
+  run<T>(body: string, args: Readonly<Record<string, string>>): Promise<T> {
+    return this.#remote.run<T>(body, args)
+  }
+
+  /** From now on it believes this authority. `pem`: its certificate. */
+  async trust(pem: string): Promise<void> {
+    await this.#remote.run(TRUST, { certificate: pem.replaceAll(/-----[^-]+-----|\s/g, '') })
   }
 
   /** "Get messages" of that account. */
