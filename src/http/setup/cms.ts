@@ -1,6 +1,6 @@
 /** SignedData of RFC 5652 around a configuration profile, with the certificate and key that this server shows for TLS: devices then say that it is verified, and by whom. */
 import { createHash, createPrivateKey, type KeyObject, sign as signature, X509Certificate } from 'node:crypto'
-import { context, elements, inner, nothing, octetString, oid, sequence, setOf, smallInteger, time } from '../../net/der.ts'
+import { context, elements, inner, nothing, octetString, oid, sequence, setOf, smallInteger, time } from './der.ts'
 
 export interface Signer {
   /** PEM, the chain in order, this host's certificate first. */
