@@ -155,6 +155,8 @@ test('signatures of every key that devices take', { skip }, async (t) => {
     assert.notEqual((await verify(dir, { signed: changed, root })).code, 0, name)
     assert.notEqual((await verify(dir, { signed, root: makeAuthority().cert })).code, 0, name)
     const { out: printed } = await openssl('cms', '-cmsout', '-print', '-inform', 'DER', '-in', 'signed.der')
+    await openssl('cms', '-cmsout', '-inform', 'DER', '-in', 'signed.der', '-outform', 'DER', '-out', 'again.der')
+    assert.ok(readFileSync(join(dir, 'again.der')).equals(signed), `${name}: OpenSSL would write other DER`)
     assert.match(printed, /UTCTIME:Nov 30 12:34:56 2026 GMT/, name)
   }
 })

@@ -34,6 +34,7 @@ th, td { padding: .4rem .5rem .4rem 0; border-bottom: 1px solid var(--line); tex
 thead th { font-size: .85rem; font-weight: normal }
 th[scope=row] { font-weight: normal; overflow-wrap: normal }
 code { font: inherit; font-weight: 600; overflow-wrap: anywhere }
+li { margin: .25rem 0 }
 form { background: var(--pale); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin: 1rem 0 }
 label { display: block; margin: 0 0 .75rem }
 input { display: block; width: 100%; font: inherit; padding: .5rem; margin-top: .2rem; border: 1px solid GrayText; border-radius: .3rem; background: Field; color: FieldText }

@@ -102,12 +102,24 @@ function programs(reads: readonly Offer[], sends: Offer): Markup {
   const ports = [...reads, sends].map(({ protocol, port, security }) => `${NAMES[protocol]} ${port}, ${SECURITY[security]}`).join('; ')
   const types = reads.map(({ protocol }) => NAMES[protocol]).join(' or ')
   return html`<h2>Thunderbird</h2>
-<p>Add a mail account, and type your name, address and password: it finds the rest. If it does not, choose <b>Configure manually</b>: server, port and user name as above, <b>Connection security</b> as above, <b>Authentication method</b> <b>Normal password</b>, for incoming and for outgoing mail.</p>
+<ol>
+<li>Add a mail account. Type your name, your address and the password: it finds the rest.</li>
+<li>If it does not, choose <b>Configure manually</b>. Server, port, <b>Connection security</b> and user name as above, <b>Authentication method</b>: <b>Normal password</b>; the same for outgoing mail.</li>
+</ol>
 <h2>Outlook</h2>
-<p>The classic Outlook: File, Account Settings, Manage Profiles, Email Accounts, New, <b>Manual setup</b>, <b>POP or IMAP</b>. Account type ${types}; both servers and the user name as above; <b>Secure Password Authentication</b> off. Under <b>More Settings</b>, Outgoing Server: <b>My outgoing server requires authentication</b>, with the same settings; Advanced: ${ports}.</p>
+<ol>
+<li>The classic Outlook: <b>File</b>, <b>Account Settings</b>, <b>Manage Profiles</b>, <b>Email Accounts</b>, <b>New</b>, <b>Manual setup</b>, <b>POP or IMAP</b>.</li>
+<li>Account type: ${types}. Both servers and the user name as above. <b>Secure Password Authentication</b>: off.</li>
+<li><b>More Settings</b>, <b>Outgoing Server</b>: <b>My outgoing server requires authentication</b>, with the same settings.</li>
+<li><b>Advanced</b>: ${ports}.</li>
+</ol>
 <p>The new Outlook, and Outlook on a phone, give your password to Microsoft, whose servers then read your mail here.</p>
 <h2>iPhone, iPad, Mac</h2>
-<p>Use the file below. By hand: Settings, Apps, Mail, Mail Accounts, Add Account, <b>Add Other Account</b>, Mail Account; ${types}, host name and user name as above, for the outgoing server too. Under Advanced: <b>Use SSL</b> on, Authentication <b>Password</b>, ports as above.</p>`
+<ol>
+<li>Take the file below. It has all of this in it.</li>
+<li>Or by hand, on an iPhone or iPad: <b>Settings</b>, <b>Apps</b>, <b>Mail</b>, <b>Mail Accounts</b>, <b>Add Account</b>, <b>Add Other Account</b>, <b>Add Mail Account</b>. ${types}; host name and user name as above, for the outgoing server too.</li>
+<li>Then, under <b>Advanced</b>: <b>Use SSL</b> on, <b>Authentication</b>: <b>Password</b>, ports as above.</li>
+</ol>`
 }
 
 const profileForm = (address: string, reads: readonly Offer[]): Markup => html`<form method="post" action="${PROFILE_PATH}">
