@@ -6,7 +6,7 @@ import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
 import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
 import type { OutgoingMail } from './envelope.ts'
-import { Failure, failureOf } from './failure.ts'
+import { CutOff, Failure, failureOf } from './failure.ts'
 import { deliverHere, type LocalDeps } from './local.ts'
 import { shownHeader } from './report.ts'
 import { type RouteOptions, type Way, wayTo } from './route.ts'
@@ -144,12 +144,13 @@ async function over(claim: Claim, connected: Connected, way: Way, deps: AttemptD
   } catch (err) {
     const failure = failureOf(err, remote)
     connections.keep(way, { client, hop, messages: messages + 1 })
+    const all = (word: Word): Word[] => recipients.map((_, i) => (failure instanceof CutOff && failure.refused[i]) || word)
     // What our own store does not give, or does not note, says nothing about the host.
-    if (ours !== undefined) return { said: recipients.map(() => OUR_FAULT), retry: false, inDoubt: false }
+    if (ours !== undefined) return { said: all(OUR_FAULT), retry: false, inDoubt: false }
     // After the final dot without an answer nobody knows: no other host is asked now, or it comes twice for certain.
     const word: Word = Object.assign(failure, { inDoubt: dot })
     const { permanent: final, elsewhere: retry } = failure
-    return { said: recipients.map(() => word), retry, final, inDoubt: dot, before354: text || final ? undefined : failure.said }
+    return { said: all(word), retry, final, inDoubt: dot, before354: text || final ? undefined : failure.said }
   }
 }
 

@@ -1,29 +1,15 @@
 /** The client's side of SMTP: one connection, used for as many messages as there are. RFC 5321, RFC 2920 (PIPELINING), RFC 3461 (DSN). */
-import { connect as connectTcp, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { LineReader } from '../../net/lines.ts'
 import { BLOCK, Output } from '../../net/output.ts'
 import type { TlsFault } from '../../store/tls-sessions.ts'
 import { type Answer, asksForMore, CLOSING, isDone, readAnswer, refusal, statusOf, wordsOf } from './answer.ts'
 import { DataWriter } from './data-writer.ts'
-import { mailFrom, type OutgoingMail, rcptTo } from './envelope.ts'
-import { Failure, failureOf } from './failure.ts'
+import { checkOffers, mailFrom, type OutgoingMail, rcptTo } from './envelope.ts'
+import { CutOff, Failure, failureOf } from './failure.ts'
+import { reach } from './reach.ts'
+import { CLIENT_TIMEOUTS, type ClientTimeouts, envelopeMs, Patience, reserveMs, textMs } from './timeouts.ts'
 import { demandsTls, type Secured, secure, type TlsDemand, type TlsStart } from './tls.ts'
-
-/** Milliseconds: RFC 5321 §4.5.3.2. */
-export interface ClientTimeouts {
-  readonly connect: number
-  readonly greeting: number
-  readonly command: number
-  readonly data: number
-  readonly block: number
-  readonly dot: number
-  readonly handshake: number
-}
-
-const MINUTE = 60_000
-export const CLIENT_TIMEOUTS: ClientTimeouts = {
-  ...{ connect: 30_000, greeting: 5 * MINUTE, command: 5 * MINUTE, data: 2 * MINUTE, block: 3 * MINUTE, dot: 10 * MINUTE, handshake: 30_000 },
-}
 
 export interface ClientOptions {
   /** Its name, for TLS and for words. */
@@ -36,6 +22,8 @@ export interface ClientOptions {
   readonly start?: TlsStart
   readonly login?: { readonly user: string; readonly password: string } | undefined
   readonly timeouts?: Partial<ClientTimeouts>
+  /** For all up to the first MAIL; one of its own if absent. */
+  readonly patience?: Patience | undefined
   /** Local address that we come from. */
   readonly localAddress?: string | undefined
   /** Gives up what is not open yet. */
@@ -47,7 +35,8 @@ export interface ClientOptions {
 /** What the server said to one recipient: a Failure, or its words. */
 export type Said = Failure | { readonly status: string; readonly said: string }
 
-const NEEDS_UTF8 = /[^\x20-\x7e]/
+/** For what it began to say when its time is over. */
+const LAST_WORDS_MS = 1_000
 
 export class SmtpClient {
   readonly host: string
@@ -59,6 +48,8 @@ export class SmtpClient {
   /** Keyword → its parameters; of the last EHLO. */
   #extensions: ReadonlyMap<string, string> = new Map()
   #secured: Secured | undefined
+  /** For what is under way. */
+  #patience: Patience
   /** Of no more use. */
   #over = false
 
@@ -66,6 +57,7 @@ export class SmtpClient {
     this.#socket = socket
     this.#options = options
     this.#timeouts = { ...CLIENT_TIMEOUTS, ...options.timeouts }
+    this.#patience = options.patience ?? new Patience(this.#timeouts.begin)
     this.host = options.host
     this.#lines = new LineReader(socket, { toTheEnd: true })
     this.#out = new Output(socket, { stallMs: this.#timeouts.block })
@@ -190,7 +182,7 @@ export class SmtpClient {
    * says that the final dot was sent.
    */
   async send(mail: OutgoingMail, octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said[]> {
-    this.#check(mail)
+    checkOffers(mail, { host: this.host, extensions: this.#extensions, safe: this.#secured !== undefined && this.#secured.by !== 'nobody' })
     try {
       return await this.#transaction(mail, octets, beforeDot)
     } catch (err) {
@@ -199,24 +191,22 @@ export class SmtpClient {
     }
   }
 
-  #check({ reversePath, recipients, size, utf8Header, requireTls }: OutgoingMail): void {
-    const fail = (status: string, said: string, elsewhere = false): Failure =>
-      new Failure(said, { permanent: true, status, remote: this.host, elsewhere })
-    const most = Number(this.#extensions.get('SIZE') ?? 0)
-    if (most > 0 && size > most) throw fail('5.3.4', `The message has ${size} octets, and ${this.host} takes ${most}`)
-    // What this host does not offer another one of the domain may: RFC 8689 §4.2.1.
-    const utf8 = [reversePath, ...recipients.map((r) => r.address)].some((address) => NEEDS_UTF8.test(address))
-    if (utf8 && !this.has('SMTPUTF8')) throw fail('5.6.7', `${this.host} does not take addresses like these (SMTPUTF8)`, true)
-    if (utf8Header && !this.has('SMTPUTF8')) throw fail('5.6.9', `${this.host} does not take a header like this one (SMTPUTF8)`, true)
-    if (!requireTls) return
-    if (!this.has('REQUIRETLS') || !this.#secured || this.#secured.by === 'nobody')
-      throw fail('5.7.30', `${this.host} does not promise TLS on the whole way (REQUIRETLS)`, true)
-  }
-
   async #transaction(mail: OutgoingMail, octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said[]> {
+    this.#patience = new Patience(envelopeMs(this.#timeouts, mail.recipients.length))
     const { from, said, go } = await this.#envelope(mail)
     if (go === undefined) return said
     if (!isDone(from) || !asksForMore(go) || said.every((one) => one instanceof Failure)) return this.#unwanted({ from, go, said })
+    try {
+      this.#patience = new Patience(textMs(this.#timeouts, mail.size))
+      const outcome = await this.#text(octets, beforeDot)
+      return said.map((one) => (one instanceof Failure ? one : outcome))
+    } catch (err) {
+      throw new CutOff(failureOf(err, this.host), said)
+    }
+  }
+
+  /** What was said to all who are left. */
+  async #text(octets: () => AsyncIterable<Uint8Array>, beforeDot: () => Promise<boolean>): Promise<Said> {
     try {
       await this.#write(octets)
     } catch (err) {
@@ -229,8 +219,10 @@ export class SmtpClient {
       throw new Failure('It is somebody else’s to send by now', { permanent: false, status: '4.3.0', remote: this.host })
     }
     await this.#nothingEarly({ text: true })
-    await this.#out.flush()
-    const end = await this.#answer(this.#timeouts.dot)
+    const { block, dot } = this.#timeouts
+    this.#patience = new Patience(block + dot)
+    await this.#flush()
+    const end = await this.#answer(dot)
     if (asksForMore(end)) {
       this.close()
       throw new Failure(`${this.host} says neither yes nor no: ${wordsOf(end)}`, {
@@ -240,9 +232,8 @@ export class SmtpClient {
         elsewhere: true,
       })
     }
-    const outcome: Said = isDone(end) ? { status: statusOf(end), said: wordsOf(end) } : refusal(end, this.host)
     if (end.code === CLOSING) this.close()
-    return said.map((one) => (one instanceof Failure ? one : outcome))
+    return isDone(end) ? { status: statusOf(end), said: wordsOf(end) } : refusal(end, this.host)
   }
 
   /** From MAIL to DATA. `go` is the answer to DATA; undefined: nobody is left who it could go to, and it was not asked for. */
@@ -254,7 +245,7 @@ export class SmtpClient {
     if (piped) {
       await this.#nothingEarly()
       for (const line of commands) this.#out.write(`${line}\r\n`, 'utf8')
-      await this.#out.flush()
+      await this.#flush()
     }
     const next = async (i: number): Promise<Answer> => {
       const answer = await (piped ? this.#answer(i === commands.length - 1 ? data : command) : this.#ask(commands[i]!))
@@ -269,7 +260,11 @@ export class SmtpClient {
     const said: Said[] = []
     const refused = (): boolean => said.every((one) => one instanceof Failure)
     try {
-      for (let i = 1; i <= mail.recipients.length; i++) said.push(this.#saidOf(await next(i)))
+      for (let i = 1; i <= mail.recipients.length; i++) {
+        // Those who it did take have the message; the others are asked for another time.
+        const late = !piped && this.#patience.left < reserveMs(this.#timeouts) && !refused()
+        said.push(late ? this.#tooSlow() : this.#saidOf(await next(i)))
+      }
       if (refused() && !piped) {
         await this.#reset()
         return { from, said, go: undefined }
@@ -280,7 +275,7 @@ export class SmtpClient {
       this.close()
       if (!isDone(from)) throw refusal(from, this.host)
       if (said.length === mail.recipients.length && refused()) return { from, said, go: undefined }
-      throw err
+      throw new CutOff(failureOf(err, this.host), said)
     }
   }
 
@@ -289,7 +284,7 @@ export class SmtpClient {
     if (asksForMore(go)) {
       // Nobody it accepted: a lone dot is refused (RFC 2920 §3.1). Somebody: an empty message must not reach them.
       if (said.some((one) => !(one instanceof Failure))) this.close()
-      else await this.#ask('.')
+      else await this.#ask('.').catch(() => this.close())
     }
     if (this.usable) await this.#reset()
     if (!isDone(from)) throw refusal(from, this.host)
@@ -307,10 +302,10 @@ export class SmtpClient {
     for await (const piece of octets()) {
       text.write(piece)
       if (this.#out.queued < BLOCK) continue
-      await this.#out.flush()
+      await this.#flush()
       await this.#nothingEarly({ text: true })
     }
-    await this.#out.flush()
+    await this.#flush()
     await this.#nothingEarly({ text: true })
     text.end()
   }
@@ -327,7 +322,8 @@ export class SmtpClient {
   async #nothingEarly({ text = false } = {}): Promise<void> {
     if (!this.#lines.lineReady) return
     this.#over = true
-    const early = await readAnswer(this.#lines, { idleMs: this.#timeouts.command, remote: this.host })
+    const idleMs = Math.min(this.#timeouts.command, Math.max(this.#patience.left, LAST_WORDS_MS))
+    const early = await readAnswer(this.#lines, { idleMs, remote: this.host })
     this.close()
     if (early.code === CLOSING || (text && early.code >= 400)) throw refusal(early, this.host)
     throw new Failure(`${this.host} says what it was not asked: ${wordsOf(early)}`, {
@@ -338,14 +334,39 @@ export class SmtpClient {
   async #ask(line: string): Promise<Answer> {
     await this.#nothingEarly()
     this.#out.write(`${line}\r\n`, 'utf8')
-    await this.#out.flush()
+    await this.#flush()
     return this.#answer(this.#timeouts.command)
   }
 
-  async #answer(idleMs: number): Promise<Answer> {
-    const answer = await readAnswer(this.#lines, { idleMs, remote: this.host })
+  async #answer(most: number): Promise<Answer> {
+    const answer = await this.#waiting((idleMs) => readAnswer(this.#lines, { idleMs, remote: this.host }), most)
     if (answer.code === CLOSING) this.#over = true
     return answer
+  }
+
+  async #flush(): Promise<void> {
+    const sent = this.#out.send()
+    if (!sent) return
+    await this.#waiting(async (ms) => {
+      const timer = setTimeout(() => this.#socket.destroy(), ms).unref()
+      await sent.finally(() => clearTimeout(timer))
+    })
+  }
+
+  /** For the other side, no longer than it may take in all. */
+  async #waiting<T>(work: (ms: number) => Promise<T>, most?: number): Promise<T> {
+    try {
+      return await this.#patience.spend(work, most)
+    } catch (err) {
+      throw this.#patience.isOver ? this.#tooSlow(err) : err
+    }
+  }
+
+  #tooSlow(cause?: unknown): Failure {
+    const seconds = Math.round(this.#patience.all / 1000)
+    return new Failure(`${this.host} is too slow: it has ${seconds} seconds for this`, {
+      ...{ permanent: false, status: '4.4.2', remote: this.host, elsewhere: true, cause },
+    })
   }
 
   /** Says goodbye, and does not wait for long. */
@@ -370,29 +391,4 @@ export class SmtpClient {
 function extensionOf(line: string): [string, string] {
   const at = line.search(/[ =]/)
   return at < 0 ? [line.toUpperCase(), ''] : [line.slice(0, at).toUpperCase(), line.slice(at + 1).trim()]
-}
-
-function reach({ address, port, host, localAddress }: ClientOptions, timeout: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const fail = (why: string, cause?: unknown): void => {
-      socket.destroy()
-      reject(
-        new Failure(`${host} [${address}] cannot be reached: ${why}`, { permanent: false, status: '4.4.1', remote: host, elsewhere: true, cause }),
-      )
-    }
-    const socket = connectTcp({ host: address, port, ...(localAddress !== undefined && { localAddress }) })
-    const timer = setTimeout(() => fail('no answer'), timeout)
-    socket.once('connect', () => {
-      clearTimeout(timer)
-      socket.off('error', onError)
-      socket.on('error', () => {})
-      socket.setNoDelay(true)
-      resolve(socket)
-    })
-    const onError = (err: Error): void => {
-      clearTimeout(timer)
-      fail('code' in err ? String(err.code) : err.message, err)
-    }
-    socket.once('error', onError)
-  })
 }

@@ -1,9 +1,10 @@
 /** Connections to other servers: opened host by host until one takes us, and kept for a moment for the next message that goes the same way. */
 import type { Log } from '../../log.ts'
 import type { AppliedPolicy, TlsFault } from '../../store/tls-sessions.ts'
-import { type ClientOptions, type ClientTimeouts, SmtpClient } from './client.ts'
+import { type ClientOptions, SmtpClient } from './client.ts'
 import { Failure, failureOf } from './failure.ts'
 import type { Hop, Way } from './route.ts'
+import { CLIENT_TIMEOUTS, type ClientTimeouts, Patience } from './timeouts.ts'
 import { demandName } from './tls.ts'
 
 /** Milliseconds that a connection may wait for its next message, and messages that one connection carries. */
@@ -112,6 +113,7 @@ export class Connections {
     const { policy, fault: before, ...to } = hop
     const options: ClientOptions = {
       ...{ ...to, hostname, ...(timeouts && { timeouts }), localAddress, signal: this.#abort.signal },
+      patience: new Patience(timeouts?.begin ?? CLIENT_TIMEOUTS.begin),
       // What is wrong with the policy is told before what came of it.
       ...(policy && { onTls: ({ from, fault }) => this.#told({ policy, fault: before ?? fault, from, host: hop.host, address: hop.address }) }),
     }

@@ -44,6 +44,16 @@ export class Failure extends Error implements Told {
   }
 }
 
+/** A transaction that came to no end, and what was said before to single recipients: a refusal stands. */
+export class CutOff extends Failure {
+  /** In their order. */
+  readonly refused: readonly (Failure | undefined)[]
+  constructor(why: Failure, said: readonly unknown[]) {
+    super(why.said, why)
+    this.refused = said.map((one) => (one instanceof Failure ? one : undefined))
+  }
+}
+
 /** Whatever was thrown, as a failure that is worth another try: a fault of ours must not bounce anybody's mail. */
 export const failureOf = (err: unknown, remote = ''): Failure =>
   err instanceof Failure

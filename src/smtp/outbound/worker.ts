@@ -8,11 +8,11 @@ import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } f
 import type { KeysFor } from '../signing.ts'
 import { type AttemptDeps, attempt } from './attempt.ts'
 import { DELAY_NOTICE_SECONDS, LIFETIME_SECONDS, RETRY_SECONDS } from './backoff.ts'
-import type { ClientTimeouts } from './client.ts'
 import { Connections, type ConnectionsOptions } from './connections.ts'
 import { type Lane, type LaneLimits, Lanes } from './lanes.ts'
 import type { LocalDeps } from './local.ts'
 import type { RouteOptions } from './route.ts'
+import type { ClientTimeouts } from './timeouts.ts'
 
 export const WORKER_LIMITS: LaneLimits = { total: 50, perDomain: 5, perAccount: 25 }
 

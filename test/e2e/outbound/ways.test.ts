@@ -55,6 +55,25 @@ test('the first hosts are dead, dumb, full or rude, or lose the way in the middl
   assert.equal(await house.count('select count(*)::int8 from queue_domain'), 0)
 })
 
+test('a refusal stands, also where the connection is lost behind it: before the text, in it, and behind its dot', async () => {
+  hosts('one.test', [['127.0.0.2']])
+  for (const last of ['RCPT TO:<b@', 'DATA', '.']) {
+    peer.script = (line) =>
+      line.includes('<no@') ? '550 5.1.1 no such user' : line.startsWith(last) ? (last === '.' ? 'close' : '421 4.3.2 no more close') : undefined
+    work({ schedule: [600] })
+    await house.send(['no@one.test', 'a@one.test', 'b@one.test'])
+    const entries = () => house.queue.list({ limit: 10 })
+    await until('tried', async () => (await entries()).every(({ status }) => status !== ''))
+    assert.deepEqual((await entries()).map(({ address, state }) => `${address} ${state}`).sort(), [
+      'a@one.test waiting',
+      'b@one.test waiting',
+      'no@one.test failed',
+    ])
+    await worker!.stop(0)
+    for (const table of ['queue', 'outbound', 'queue_domain']) await house.sql(`delete from ${table}`)
+  }
+})
+
 test('what the first host does not offer the next one may; where none does, the sender is told, and the domain is left alone by nobody', async () => {
   hosts('one.test', [['127.0.0.2'], ['127.0.0.3']])
   const offers = (...who: string[]): void => {
