@@ -13,7 +13,7 @@ import { Pool } from '../store/pg/pool.ts'
 import { type Command, Usage } from './args.ts'
 import { withDatabase } from './backup/database.ts'
 import { about, type Finding, messageOf, type Seen, type Verdict, type World } from './checks/check.ts'
-import { dkimCheck, mxCheck, srvCheck } from './checks/domain.ts'
+import { dkimCheck, mxCheck, setUpCheck, srvCheck } from './checks/domain.ts'
 import { addressCheck, askedListsCheck, certificateFindings, listsCheck, reverseCheck, tlsaCheck } from './checks/host.ts'
 import { configFindings, databaseFindings, diskFindings, factsOf, queueFindings, serverFindings } from './checks/house.ts'
 import { onwardCheck } from './checks/onward.ts'
@@ -101,6 +101,7 @@ const OF_DOMAIN: readonly (readonly [string, (seen: Seen, domain: string) => Pro
   ['MTA-STS', mtaStsCheck],
   ['TLS-RPT', tlsReportsCheck],
   ['SRV', srvCheck],
+  ['set-up', setUpCheck],
   ['mail sent on', onwardCheck],
 ]
 

@@ -92,7 +92,7 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     imaps: imapService({ ...mailbox, limits: limits.imap, disable, request: config.enable ?? [] }),
     pop3s: pop3Service({ ...pop3, service: 'pop3s' }),
     pop3: pop3Service({ ...pop3, service: 'pop3' }),
-    https: siteOf({ ...deps, log: log.child({ service: 'https' }) }),
+    https: siteOf(deps),
   }
 }
 

@@ -157,6 +157,8 @@ export interface Accounts {
   recipient(address: string): Promise<Recipient | undefined>
   /** Whether the domain of this canonical address is served here. */
   isLocal(domain: string): Promise<boolean>
+  /** Every domain that is, in the order of its letters. */
+  domains(): Promise<readonly string[]>
   /** Whether the account may write this address into MAIL FROM or From. */
   owns(account: AccountId, address: string): Promise<boolean>
 }

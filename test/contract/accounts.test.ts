@@ -324,6 +324,7 @@ describe('accounts', () => {
     ])
     await accounts.reconcile(state([account('ann@x.test')], ['x.test', 'z.test']))
     assert.deepEqual(await Promise.all(['x.test', 'y.test', 'z.test'].map((d) => accounts.isLocal(d))), [true, false, true])
+    assert.deepEqual(await accounts.domains(), ['x.test', 'z.test'])
   })
 
   test('an account writes as itself, its aliases, its tags and its roles only', async () => {

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { newestPublished } from '../../smtp/published.ts'
 import { SRV, type Srv } from '../zone/records.ts'
+import { namesOf, SETUP_NAMES, uncovered } from '../zone/web.ts'
 import { about, addressesAt, ask, type Finding, type Seen } from './check.ts'
 
 /** Hosts of one domain that are looked at. */
@@ -50,6 +51,30 @@ export async function dkimCheck({ keys, world: { dns } }: Seen, domain: string):
   if (unused.length > 0)
     return [warning(`signed with ${selectors}; ${unused.map(({ selector }) => selector).join(', ')} is newer and not in the DNS`)]
   return [ok(`signed with ${selectors}`)]
+}
+
+/** Whether mail programs find the settings by themselves. */
+export async function setUpCheck(seen: Seen, domain: string): Promise<Finding[]> {
+  const {
+    config: { hostname },
+    world: { dns },
+  } = seen
+  const { ok, warning, wrong } = about(`set-up of ${domain}`)
+  if (!seen.ports.has('https')) return [ok('"listeners.https" is off: users type host and port')]
+  const ours = new Set(await addressesAt(dns, hostname))
+  const found = await Promise.all(namesOf(SETUP_NAMES, domain).map(async (name) => ({ name, addresses: await addressesAt(dns, name) })))
+  const there = found.filter(({ addresses }) => addresses.length > 0)
+  if (there.length === 0)
+    return [warning(`neither ${found.map(({ name }) => name).join(' nor ')} is in the DNS, so users type host and port. See "postern dns ${domain}"`)]
+  const elsewhere = there.filter(({ addresses }) => !addresses.some((address) => ours.has(address))).map(({ name }) => name)
+  if (elsewhere.length > 0) return [warning(`${elsewhere.join(' and ')} is not ${hostname}: mail programs are told what another server says`)]
+  const missing = uncovered(
+    there.map(({ name }) => name),
+    seen,
+  )
+  if (missing.length > 0)
+    return [wrong(`the certificate is not for ${missing.join(' and ')}, so mail programs do not ask there: have it made for that name too`)]
+  return [ok(there.map(({ name }) => name).join(', '))]
 }
 
 /** One finding for all of them. */

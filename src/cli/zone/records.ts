@@ -7,6 +7,7 @@ import { dkimRecord, dkimRecordName, quotedStrings } from '../../mail/dkim-recor
 import { type OwnStsPolicy, stsPolicyLines, stsRecord } from '../../mail/mta-sts.ts'
 import type { Tlsa } from '../../net/dns/dns.ts'
 import type { Setting, ShownCertificate } from './setting.ts'
+import { hasWeb, namesOf, SETUP_NAMES, uncovered, WEB_PORT } from './web.ts'
 
 export interface Entry {
   readonly words: string
@@ -31,6 +32,7 @@ export function domainEntries(domain: string, setting: Setting): Entry[] {
     tlsReports(domain, setting),
     ...reportsElsewhere(domain, setting),
     mtaSts(domain, setting),
+    setUp(domain, setting),
   ].concat(...SRV.map((srv) => serviceEntry(domain, srv, setting)))
 }
 
@@ -115,6 +117,23 @@ function mtaSts(domain: string, { config: { hostname } }: Setting): Entry {
     words: `MTA-STS: only if you have a web server for it, which Postern is not: the record, and what https://mta-sts.${domain}/.well-known/mta-sts.txt has to say, as text/plain ("mode: enforce" when the reports are good; the id changes with the text).`,
     records: [],
     perhaps: [txt(`_mta-sts.${domain}`, stsRecord(policy)), ...stsPolicyLines(policy)],
+  }
+}
+
+/** Where mail programs look before they guess: Thunderbird's autoconfig, Outlook's Autodiscover. */
+function setUp(domain: string, setting: Setting): Entry {
+  const names = namesOf(SETUP_NAMES, domain)
+  const records = names.map((name) => line(name, 'CNAME', `${setting.config.hostname}.`))
+  if (!hasWeb(setting))
+    return {
+      words: `Set-up: ${setting.ports.has('https') ? `"listeners.https" is on port ${setting.ports.get('https')} here` : '"listeners.https" is off here'}, and mail programs look on ${WEB_PORT}: the server there would have to pass these names on.`,
+      records: [],
+      perhaps: records,
+    }
+  const missing = uncovered(names, setting)
+  return {
+    words: `Set-up: where Thunderbird, Outlook and others ask for the settings of ${domain}, and find them by address and password alone.${missing.length > 0 ? ` The certificate has to be for ${missing.join(' and ')} too, and is not yet.` : ''}`,
+    records,
   }
 }
 

@@ -36,6 +36,7 @@ const RECIPIENT: Statement = {
          from account a where a.enabled and a.account_id = any((select account_id || coalesce(members, '{}') from found)::bigint[])`,
 }
 const IS_LOCAL: Statement = { name: 'account_is_local', text: 'select 1 from domain where domain = $1' }
+const DOMAINS: Statement = { name: 'account_domains', text: 'select domain from domain order by domain' }
 const OWNS: Statement = { name: 'account_owns', text: 'select 1 from address where account_id = $1 and address in ($2, $3) limit 1' }
 
 const SECRET: Statement = { name: 'account_secret', text: 'update server set snapshot_key = coalesce(snapshot_key, $1) returning snapshot_key' }
@@ -161,6 +162,11 @@ export function createAccounts(pool: Pool, bus: Bus, kick: (account: AccountId, 
     },
 
     isLocal: async (domain) => (await pool.rows(IS_LOCAL, [domain])) > 0,
+    async domains() {
+      const all: string[] = []
+      await pool.rows(DOMAINS, [], (row) => all.push(row.text()))
+      return all
+    },
     owns: async (account, address) => (await pool.rows(OWNS, [account, address, withoutTag(address)])) > 0,
   }
 }
