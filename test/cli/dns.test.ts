@@ -98,6 +98,8 @@ test('a domain with its mail host: all of it is loaded', { skip }, () => {
     '_imap._tcp.example.test. 3600 IN SRV 0 0 0 .',
     '_pop3s._tcp.example.test. 3600 IN SRV 10 1 995 mail.example.test.',
     '_pop3._tcp.example.test. 3600 IN SRV 0 0 0 .',
+    'autoconfig.example.test. 3600 IN CNAME mail.example.test.',
+    'autodiscover.example.test. 3600 IN CNAME mail.example.test.',
     'mail.example.test. 3600 IN A 203.0.113.5',
     'mail.example.test. 3600 IN AAAA 2001:470::5',
     'mail.example.test. 3600 IN TXT "v=spf1 a -all"',
@@ -115,7 +117,7 @@ test('a domain with its mail host: all of it is loaded', { skip }, () => {
 
 test('what belongs into another zone, is off, or is not known is a comment', { skip }, () => {
   const yaml =
-    'hostname: mx.other.test\ndomains: [example.test]\nrelay: { host: smtp.relay.test }\nlisteners: { pop3s: { enabled: false }, pop3: { enabled: true, port: 1110 }, submission: { enabled: false }, mx: { enabled: false } }\n'
+    'hostname: mx.other.test\ndomains: [example.test]\nrelay: { host: smtp.relay.test }\nlisteners: { https: { enabled: false }, pop3s: { enabled: false }, pop3: { enabled: true, port: 1110 }, submission: { enabled: false }, mx: { enabled: false } }\n'
   const text = zoneText(['example.test'], settingFor(yaml, { keys: [], certificate: undefined, addresses: [] }))
   const lines = compiled('example.test', text)
   assert.deepEqual(
@@ -137,6 +139,8 @@ test('what belongs into another zone, is off, or is not known is a comment', { s
     '; example.test. 3600 IN MX 10 mx.other.test.',
     '; example.test. 3600 IN TXT "v=spf1 mx include:smtp.relay.test -all"',
     '; mx.other.test. 3600 IN A 192.0.2.1',
+    '; autoconfig.example.test. 3600 IN CNAME mx.other.test.',
+    '"listeners.https" is off here',
     '; mx.other.test. 3600 IN CAA 0 issue "letsencrypt.org"',
     '; == mx.other.test: in another zone',
     'there is no certificate yet',

@@ -110,13 +110,29 @@ function reportsElsewhere(domain: string, { config: { reports, domains } }: Sett
   ]
 }
 
-/** RFC 8461 §3: a record and a file by HTTPS, which this server does not serve. */
-function mtaSts(domain: string, { config: { hostname } }: Setting): Entry {
-  const policy: OwnStsPolicy = { mode: 'testing', mx: [hostname] }
+/** RFC 8461 §3: a record, and a file by HTTPS. */
+function mtaSts(domain: string, setting: Setting): Entry {
+  const { hostname, mta_sts: mode = 'testing' } = setting.config
+  const name = `mta-sts.${domain}`
+  const policy: OwnStsPolicy = { mode, mx: [hostname] }
+  const record = txt(`_mta-sts.${domain}`, stsRecord(policy))
+  if (!hasWeb(setting) || !setting.ports.has('mx'))
+    return {
+      words: `MTA-STS: only if you have a web server for it, which Postern is not ("listeners.https", "listeners.mx"): the record, and what https://${name}/.well-known/mta-sts.txt has to say, as text/plain ("mode: enforce" when the reports are good; the id changes with the text).`,
+      records: [],
+      perhaps: [record, ...stsPolicyLines(policy)],
+    }
+  const records = [line(name, 'CNAME', `${hostname}.`), record]
+  if (uncovered([name], setting).length > 0)
+    return {
+      words: `MTA-STS: that mail is brought here over TLS with a valid certificate only. First have the certificate made for ${name} too, by an authority: others ask there for the policy.`,
+      records: [],
+      perhaps: records,
+    }
+  const next = mode === 'testing' ? ' Set "mta_sts: enforce" in the config when the reports are good, and put the new record here.' : ''
   return {
-    words: `MTA-STS: only if you have a web server for it, which Postern is not: the record, and what https://mta-sts.${domain}/.well-known/mta-sts.txt has to say, as text/plain ("mode: enforce" when the reports are good; the id changes with the text).`,
-    records: [],
-    perhaps: [txt(`_mta-sts.${domain}`, stsRecord(policy)), ...stsPolicyLines(policy)],
+    words: `MTA-STS: how mail for ${domain} is to be brought here ("mta_sts": ${mode}); the policy itself is served at ${name}.${next}`,
+    records,
   }
 }
 

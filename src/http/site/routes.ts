@@ -1,9 +1,9 @@
 /** What the public web service answers: by host, path and method. */
 import type { Authenticator } from '../../auth/login.ts'
+import { type OwnStsPolicy, stsPolicyText } from '../../mail/mta-sts.ts'
 import type { KeyPair } from '../../net/tls.ts'
 import { AUTOCONFIG_TYPE, autoconfig } from '../setup/autoconfig.ts'
 import { AUTODISCOVER_PATH, AUTODISCOVER_TYPE, autodiscover, autodiscoverJson } from '../setup/autodiscover.ts'
-import { mtaStsPolicy, type StsMode } from '../setup/mta-sts.ts'
 import type { Reach } from '../setup/reach.ts'
 import { type Answer, plain, type Question, type Respond } from './exchange.ts'
 import { pages } from './pages.ts'
@@ -14,7 +14,7 @@ export interface SiteDeps {
   readonly authenticator: Pick<Authenticator, 'login'>
   /** What TLS shows: signs profiles. */
   readonly keyPair: () => KeyPair
-  readonly mtaSts: StsMode
+  readonly mtaSts: OwnStsPolicy['mode']
 }
 
 export type Route = (question: Question, reach: Reach) => Answer | undefined | Promise<Answer | undefined>
@@ -77,8 +77,8 @@ const AUTODISCOVER: Routes = {
 
 /** RFC 8461 §3.2. */
 const policyRoute =
-  (mode: StsMode): Route =>
+  (mode: OwnStsPolicy['mode']): Route =>
   ({ host }, reach) =>
     reach.domains.includes(domainOf(host)) && reach.ports.has('mx')
-      ? { status: 200, type: 'text/plain; charset=utf-8', body: mtaStsPolicy(reach.hostname, mode) }
+      ? { status: 200, type: 'text/plain; charset=utf-8', body: stsPolicyText({ mode, mx: [reach.hostname] }) }
       : undefined

@@ -36,6 +36,7 @@ limits:
 /** The ports of a host by those of the example. */
 const portsOf = (host: TestServer) => ({
   ...{ 25: host.port('mx'), 465: host.port('submissions'), 587: host.port('submission'), 993: host.port('imaps'), 995: host.port('pop3s') },
+  443: host.port('https'),
   8025: host.endpoints.http!.port,
 })
 
