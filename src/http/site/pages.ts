@@ -1,5 +1,5 @@
 /** The set-up page and the profile for Apple's devices: forms that change nothing and are forgotten with their answer. */
-import type { Authenticator, LoginResult } from '../../auth/login.ts'
+import type { LoginResult } from '../../auth/login.ts'
 import type { Login } from '../../store/accounts.ts'
 import { sign } from '../setup/cms.ts'
 import { PAGE_TYPE, STYLE_SOURCE } from '../setup/html.ts'

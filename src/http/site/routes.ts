@@ -35,16 +35,20 @@ export function siteRoutes(deps: SiteDeps): Respond {
     const reach = await deps.reach()
     const prefix = question.host === reach.hostname ? undefined : PREFIXES.find((one) => question.host.startsWith(`${one}.`))
     const routes = prefix ? byPrefix[prefix] : ofHost
-    const [path, other] = [`get ${question.path.toLowerCase()}`, `post ${question.path.toLowerCase()}`]
-    const asked = question.method === 'GET' ? path : other
-    const answer = Object.hasOwn(routes, asked) ? await routes[asked]!(question, reach) : undefined
-    if (answer) return answer
-    if (Object.hasOwn(routes, path) || Object.hasOwn(routes, other)) return Object.hasOwn(routes, asked) ? NOTHING : plain(405, 'Not by this method.')
-    return NOTHING
+    const path = question.path.toLowerCase()
+    const at = JSON_PATHS.test(path) ? JSON_PATH : path
+    const route = routeAt(routes, question.method, at)
+    if (!route) return routeAt(routes, question.method === 'GET' ? 'POST' : 'GET', at) ? plain(405, 'Not by this method.') : NOTHING
+    return (await route(question, reach)) ?? NOTHING
   }
 }
 
 const NOTHING = plain(404, 'There is nothing here.')
+
+const routeAt = (routes: Routes, method: Question['method'], path: string): Route | undefined => {
+  const name = `${method.toLowerCase()} ${path}`
+  return Object.hasOwn(routes, name) ? routes[name] : undefined
+}
 
 /** The domain that a host with a prefix stands for. */
 const domainOf = (host: string): string => host.slice(host.indexOf('.') + 1)
@@ -60,19 +64,35 @@ const AUTOCONFIG: Routes = {
   'get /.well-known/autoconfig/mail/config-v1.1.xml': configRoute,
 }
 
+const JSON_PATH = '/autodiscover/autodiscover.json'
+/** The address may stand in the path. */
+const JSON_PATHS = /^\/autodiscover\/autodiscover\.json\/v1\.0\/([^/]+)$/i
+
 const AUTODISCOVER: Routes = {
   [`post ${AUTODISCOVER_PATH}`]: ({ body }, reach) => ({
     status: 200,
     type: AUTODISCOVER_TYPE,
     body: autodiscover(reach, body.toString('utf8'), new Date()),
   }),
-  'get /autodiscover/autodiscover.json': ({ query }, reach) => {
+  [`get ${JSON_PATH}`]: ({ path, query }, reach) => {
+    // Their names are written in any case, too.
+    const fields = new Map([...query].map(([name, value]) => [name.toLowerCase(), value]))
     const { status, body } = autodiscoverJson(reach, {
-      email: query.get('Email') ?? query.get('email'),
-      protocol: query.get('Protocol') ?? query.get('protocol'),
+      email: addressIn(path) ?? fields.get('email') ?? null,
+      protocol: fields.get('protocol') ?? null,
     })
     return { status, type: 'application/json; charset=utf-8', body }
   },
+}
+
+/** What stands behind the version in the path. */
+function addressIn(path: string): string | undefined {
+  const encoded = JSON_PATHS.exec(path)?.[1]
+  try {
+    return encoded === undefined ? undefined : decodeURIComponent(encoded)
+  } catch {
+    return ''
+  }
 }
 
 /** RFC 8461 §3.2. */

@@ -52,8 +52,9 @@ export function siteServer({ respond, log, limits: some }: SiteServerDeps): Serv
   })
   server.maxHeadersCount = MAX_HEADERS
   server.maxRequestsPerSocket = 1
-  server.on('clientError', (_, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+  server.on('clientError', (err: NodeJS.ErrnoException, socket) => {
+    const status = err.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
     else socket.destroy()
   })
   return (connection, stop) => serve(server, { connection, asked: false }, { stop, limits, visits })
@@ -101,7 +102,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, { conn
     write(response, answered)
     log.debug({ ...who, status: answered.status }, 'asked')
   } catch (err) {
-    if (gone.signal.aborted) return
+    if (gone.signal.aborted || connection.socket.destroyed) return
     log.error({ ...who, err }, 'a request failed')
     write(response, plain(500, 'Something went wrong on the server.'))
   }

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { hashAppPassword } from '../../../src/auth/app-password.ts'
 import { hashPassword } from '../../../src/auth/password.ts'
-import { testDatabase, type TestDatabase } from '../../support/postgres.ts'
+import { type TestDatabase, testDatabase } from '../../support/postgres.ts'
 import { missing, run, succeed } from '../../support/programs.ts'
 import { startServer, type TestServer } from '../../support/server.ts'
 
@@ -31,6 +31,7 @@ mailboxes:
     app_passwords: [{ name: phone, hash: "${hashAppPassword(APP)}", scopes: [pop3], pop3: { after_download: keep, keep_days: 30 } }]
 limits:
   exempt: []
+  connections: { new_per_minute: 10000 }
   login: { failures_per_minute: 4, first_delay: 10 ms, longest_delay: 10 ms }
 `
 
@@ -141,7 +142,10 @@ test('Outlook’s question, in whatever case it writes the path, with or without
     await succeed('xmllint', ['--noout', '-'], { input: body })
   }
   const withoutNames = (body: string, name: string) => body.replaceAll(name, 'X').replace(/Time="[^"]*"|Id="[^"]*"/g, '')
-  const [ann, nobody] = [await post('mail.example.test', '/autodiscover/autodiscover.xml', ANN), await post('mail.example.test', '/autodiscover/autodiscover.xml', 'nobody@example.test')]
+  const [ann, nobody] = [
+    await post('mail.example.test', '/autodiscover/autodiscover.xml', ANN),
+    await post('mail.example.test', '/autodiscover/autodiscover.xml', 'nobody@example.test'),
+  ]
   assert.equal(withoutNames(nobody.body, 'nobody@example.test'), withoutNames(ann.body, ANN), 'whether somebody has an address is not told')
   assert.match((await post('autodiscover.example.test', '/autodiscover/autodiscover.xml', 'x@elsewhere.test')).body, /<ErrorCode>/)
   const json = await ask('autodiscover.example.test', '/autodiscover/autodiscover.json?Email=ann%40example.test&Protocol=AutodiscoverV1')
@@ -217,7 +221,11 @@ test('what is no request, or too much of one', { skip }, async () => {
 test('one request to a connection, and one that is not finished in time gets none', { skip }, async () => {
   const twice = await raw(`GET / HTTP/1.1\r\n${HOST}\r\nGET /mail/config-v1.1.xml HTTP/1.1\r\n${HOST}\r\n`)
   assert.equal(twice.text.match(/^HTTP\/1\.1 /gm)?.length, 1)
-  const [slow, silent, body] = await Promise.all([raw('GET / HT', 500, 'TP/1.1\r\n', 500, 'X: y\r\n'), raw(), raw(`POST / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nh`)])
+  const [slow, silent, body] = await Promise.all([
+    raw('GET / HT', 500, 'TP/1.1\r\n', 500, 'X: y\r\n'),
+    raw(),
+    raw(`POST / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nh`),
+  ])
   for (const { text, ms } of [slow, silent, body]) {
     assert.doesNotMatch(text, /^HTTP\/1\.1 200/)
     assert.ok(ms > 5_000 && ms < 40_000, `${ms} ms`)
@@ -225,14 +233,14 @@ test('one request to a connection, and one that is not finished in time gets non
 })
 
 test('wrong passwords count, and say nothing of who there is', { skip }, async () => {
-  const tryOne = (address: string) => ask('mail.example.test', '/', ...form({ address, password: 'wrong guess' }))
+  const tryOne = (address: string, more = '') => ask('mail.example.test', '/', ...form({ address, password: `wrong guess${more}` }))
   const [ann, nobody] = [await tryOne(ANN), await tryOne('nobody@example.test')]
   for (const got of [ann, nobody]) assert.equal(got.status, 403)
   assert.equal(ann.body.replaceAll(ANN, 'X'), nobody.body.replaceAll('nobody@example.test', 'X'))
   const hostile = await tryOne('"><script>alert(1)</script>@example.test')
   assert.doesNotMatch(hostile.body, /<script/)
   for (let n = 0; n < 3; n++) await tryOne(`x${n}@example.test`)
-  const throttled = await tryOne(ANN)
+  const throttled = await tryOne('y@example.test', ' once more')
   assert.equal(throttled.status, 429)
   assert.match(throttled.headers, /Retry-After: \d+/i)
 })
