@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, test } from 'node:test'
 import type { Finding, Seen, World } from '../../src/cli/checks/check.ts'
-import { setUpCheck } from '../../src/cli/checks/domain.ts'
 import { examine, lineOf } from '../../src/cli/doctor.ts'
 import { tlsaOf } from '../../src/cli/zone/records.ts'
 import { shownCertificate } from '../../src/cli/zone/setting.ts'
@@ -89,17 +88,6 @@ async function differs(changes: Changes): Promise<string[]> {
   return lines(await examine(seen(changes))).filter((line) => !healthy.has(line))
 }
 
-test('set-up: the names, and a certificate that is for them', async () => {
-  const named = certificateFiles('autoconfig.example.test')
-  try {
-    const certificate = { ...shownCertificate({ tls: named }, '/postern.yaml', '/')!, selfSigned: false }
-    const found = await setUpCheck(seen({ zones: { 'autoconfig.example.test': { A: [IP] } }, certificate }), 'example.test')
-    assert.deepEqual(lines(found), ['ok       set-up of example.test: autoconfig.example.test'])
-  } finally {
-    removeFolder(named.dir)
-  }
-})
-
 test('lists that the config asks about clients: each has the entry that every list has, or is warned of', async () => {
   const yaml = `inbound: {dnsbl: [${['works', 'gone', 'blind', 'all'].map((zone) => `{zone: ${zone}.test, action: junk}`)}]}`
   const zones = {
@@ -134,7 +122,7 @@ test('a healthy domain: nothing to do', async () => {
       'TLSA of mail.example.test',
       'way out, port 25',
       'clock',
-      ...['MX', 'SPF', 'DKIM', 'DMARC', 'MTA-STS', 'TLS-RPT', 'SRV'].map((what) => `${what} of example.test`),
+      ...['MX', 'SPF', 'DKIM', 'DMARC', 'MTA-STS', 'TLS-RPT', 'SRV', 'set-up'].map((what) => `${what} of example.test`),
     ],
   )
 })
@@ -235,17 +223,6 @@ const CASES: readonly (readonly [name: string, changes: Changes, ...said: RegExp
   ],
   ['SRV to another host', { zones: { '_imaps._tcp.example.test': srv('imap.big.test', 993) } }, /^wrong {4}SRV .*names imap\.big\.test and not/],
   ['SRV says that there is none', { zones: { '_imaps._tcp.example.test': srv('', 0) } }, /^wrong {4}SRV .*says that there is none/],
-  [
-    'a name for set-up that the certificate is not for',
-    { zones: { 'autoconfig.example.test': { A: [IP] } } },
-    /^wrong {4}set-up .*the certificate is not for autoconfig\.example\.test/,
-  ],
-  [
-    'a name for set-up that is another host',
-    { zones: { 'autodiscover.example.test': { A: ['192.0.2.25'] } } },
-    /^warning {2}set-up .*autodiscover\.example\.test is not mail\.example\.test/,
-  ],
-  ['no web service', { yaml: 'listeners: { https: { enabled: false } }' }, /^ok {7}set-up .*"listeners\.https" is off/],
   ['SRV of what is not here', { zones: { '_pop3._tcp.example.test': srv('mail.example.test', 110) } }, /^wrong {4}SRV .*_pop3\._tcp names mail/],
   [
     'a private address',
