@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts'
 import type { Secrets } from '../config/secrets.ts'
 import type { Log } from '../log.ts'
 import { createSrs, type Srs } from '../mail/srs.ts'
-import { createDns } from '../net/dns/client.ts'
+import { createDns, type SharedDns } from '../net/dns/client.ts'
 import type { Dns } from '../net/dns/dns.ts'
 import { stsPolicies } from '../smtp/outbound/mta-sts/policies.ts'
 import { createTlsPolicy } from '../smtp/outbound/policy.ts'
@@ -23,7 +23,7 @@ import { readAuthorities } from './refused.ts'
 
 const SMTP_PORT = 25
 
-export const dnsOf = ({ dns }: Config): Dns => createDns({ servers: dns?.servers, validates: dns?.validating ?? false })
+export const dnsOf = ({ dns }: Config): SharedDns => createDns({ servers: dns?.servers, validates: dns?.validating ?? false })
 
 export const sends = ({ outbound }: Config): boolean => outbound?.enabled !== false
 

@@ -5,7 +5,7 @@ import type { Config, ServiceName } from '../config/schema.ts'
 import { imapService } from '../imap/server.ts'
 import type { Log } from '../log.ts'
 import type { Serve } from '../net/connection.ts'
-import type { Dns } from '../net/dns/dns.ts'
+import type { SharedDns } from '../net/dns/client.ts'
 import type { AcceptOptions } from '../net/listener.ts'
 import type { Tls } from '../net/tls.ts'
 import { pop3Service } from '../pop3/server.ts'
@@ -35,7 +35,7 @@ export interface ServiceDeps {
   readonly authenticator: Authenticator
   readonly tls: Tls
   readonly limits: AllLimits
-  readonly dns: Dns
+  readonly dns: SharedDns
   /** Absent: nobody collects reports of other servers. */
   readonly reports?: ReportInbox | undefined
   /** Who looks at mail while it comes in. */
@@ -62,7 +62,8 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
     inFlight: new InFlight(limits.smtp.inFlight),
     hasRoom,
     ...(sends(config) && { queue: opened.queue, srs: srsOf(accounts) }),
-    scan: scanOf(scanners, dns, limits.admission.shared),
+    // What strangers have us ask, kind by kind, keeps nothing waiting that our own mail needs.
+    scan: scanOf(scanners, dns.apart(), limits.admission.shared),
     lifetime: config.outbound?.lifetime && config.outbound.lifetime / 1000,
   }
   const keysFor = publishedKeys({ keys: opened.signingKeys, dns, log })
@@ -78,13 +79,13 @@ export function makeServices(deps: ServiceDeps): Record<ServiceName, Serve> {
   }
   const mailbox = { store, authenticator, presence, log, hostname }
   const pop3 = { ...mailbox, leases, accounts, throttle, mechanisms, limits: limits.pop3 }
-  const inbound = inboundOf(config, { dns, hidden: limits.admission.shared, keysFor })
+  const inbound = inboundOf(config, { dns: dns.apart(), hidden: limits.admission.shared, keysFor })
   return {
     mx: mxService({
       ...smtp,
       tls: tls.service('mx'),
       inbound,
-      screen: screenOf({ config, dns, greylist: opened.greylist, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
+      screen: screenOf({ config, dns: dns.apart(), greylist: opened.greylist, exempt: limits.smtp.exempt, log: log.child({ service: 'mx' }) }),
       reports,
     }),
     submission: submissionService({ ...submission, tls: tls.service('submission'), service: 'submission' }),

@@ -159,3 +159,27 @@ test('a server that is away is passed over', async () => {
   reply = answering([{ type: 'A', name: 'x.test', ttl: 60, data: '192.0.2.7' }])
   assert.deepEqual((await dns({ servers: ['127.0.0.1:1', server] }).ask('x.test', 'A')).records, ['192.0.2.7'])
 })
+
+test('a flood of questions that nobody answers keeps nobody else waiting: of other zones, and of who asks apart', async () => {
+  const one = dns({ timeout: 300 })
+  const strangers = one.apart()
+  const right = (query: Packet) => answering([{ type: 'A', name: query.questions![0]!.name, ttl: 60, data: '192.0.2.7' }])(query)
+  reply = (query) => (/dead/.test(query.questions![0]!.name) ? undefined : right(query))
+  const gone: Promise<unknown>[] = []
+  const flood = (by: { ask(name: string, type: 'A'): Promise<unknown> }, name: (i: number) => string): void => {
+    for (let i = 0; i < 250; i++) gone.push(by.ask(name(i), 'A').catch(() => undefined))
+  }
+  const quick = async (by: typeof strangers, name: string): Promise<void> => {
+    const began = performance.now()
+    assert.deepEqual((await by.ask(name, 'A')).records, ['192.0.2.7'])
+    assert.ok(performance.now() - began < 250, `${name} took ${performance.now() - began} ms`)
+  }
+  // Names of one zone, and then of as many, which are the strangers' own, with what we ask for too.
+  flood(one, (i) => `n${i}.dead.test`)
+  await quick(one, 'alive.test')
+  flood(strangers, (i) => `dead${i}.test`)
+  const theirs = strangers.ask('shared.test', 'A')
+  await quick(one, 'shared.test')
+  await quick(one, 'other.test')
+  await Promise.all([theirs, ...gone])
+})

@@ -5,6 +5,7 @@ import { getServers } from 'node:dns'
 import { connect, isIPv6 } from 'node:net'
 import { type Answer, type Dns, DnsTrouble, NoSuchName, type RecordType } from './dns.ts'
 import { type Decoded, decodeAnswer, encodeQuestion, plain, type Question } from './message.ts'
+import { PLACES, Places } from './places.ts'
 
 export interface DnsOptions {
   /** Addresses, with a port where it is not 53: `192.0.2.1`, `127.0.0.1:5353`, `[::1]:53`. The system's if absent. */
@@ -27,8 +28,8 @@ const MAX_TTL = 3_600
 /** That there is nothing. RFC 2308 would have us ask the SOA; a minute saves as many questions as it may. */
 const NEGATIVE_TTL = 60
 const MAX_NAME = 253
-/** Questions under way at once; the others wait. */
-const MAX_ASKING = 200
+/** Questions under way at once of who asks apart. */
+const PLACES_APART = PLACES.total / 2
 const MAX_TCP = 65_535
 
 interface Kept {
@@ -46,11 +47,13 @@ const octetsOf = (outcome: Kept['outcome']): number =>
     ? OCTETS_OF_ENTRY
     : outcome.records.reduce<number>((sum, record) => sum + OCTETS_OF_RECORD + JSON.stringify(record).length, OCTETS_OF_ENTRY)
 
-export function createDns({ servers, validates = false, timeout = TIMEOUT, tries = TRIES }: DnsOptions = {}): Dns {
+export interface SharedDns extends Dns {
+  /** Gives the same answers, and waits for nothing that others ask: for who asks as often as strangers want. */
+  apart(): Dns
+}
+
+export function createDns({ servers, validates = false, timeout = TIMEOUT, tries = TRIES }: DnsOptions = {}): SharedDns {
   const kept = new Map<string, Kept>()
-  const underWay = new Map<string, Promise<Answer<RecordType>>>()
-  const waiting: (() => void)[] = []
-  let asking = 0
   let octetsKept = 0
 
   const forget = (key: string): void => {
@@ -65,9 +68,8 @@ export function createDns({ servers, validates = false, timeout = TIMEOUT, tries
     octetsKept += octets
   }
 
-  async function resolve(name: string, type: RecordType, key: string): Promise<Answer<RecordType>> {
-    if (asking >= MAX_ASKING) await new Promise<void>((go) => waiting.push(go))
-    asking++
+  async function resolve(name: string, type: RecordType, { key, places }: { key: string; places: Places }): Promise<Answer<RecordType>> {
+    const leave = await places.enter(name)
     try {
       const { answer, ttl } = await askAll({ id: 0, name, type })
       keep(key, answer, answer.records.length === 0 ? NEGATIVE_TTL : ttl)
@@ -76,8 +78,7 @@ export function createDns({ servers, validates = false, timeout = TIMEOUT, tries
       if (err instanceof NoSuchName) keep(key, err, NEGATIVE_TTL)
       throw err
     } finally {
-      asking--
-      waiting.shift()?.()
+      leave()
     }
   }
 
@@ -96,25 +97,29 @@ export function createDns({ servers, validates = false, timeout = TIMEOUT, tries
     throw trouble instanceof DnsTrouble ? trouble : new DnsTrouble(`the DNS gave no answer for ${question.name}`, { cause: trouble })
   }
 
-  return {
-    validates,
-    async ask<T extends RecordType>(asked: string, type: T): Promise<Answer<T>> {
-      const name = plain(asked)
-      if (!isAskable(name)) throw new NoSuchName('that is no name of the DNS')
-      const key = `${type} ${name}`
-      const known = kept.get(key)
-      if (known && known.until > performance.now()) {
-        if (known.outcome instanceof NoSuchName) throw known.outcome
-        return known.outcome as Answer<T>
-      }
-      let under = underWay.get(key)
-      if (!under) {
-        under = resolve(name, type, key).finally(() => underWay.delete(key))
-        underWay.set(key, under)
-      }
-      return (await under) as Answer<T>
-    },
+  const asker = (places: Places): Dns => {
+    const underWay = new Map<string, Promise<Answer<RecordType>>>()
+    return {
+      validates,
+      async ask<T extends RecordType>(asked: string, type: T): Promise<Answer<T>> {
+        const name = plain(asked)
+        if (!isAskable(name)) throw new NoSuchName('that is no name of the DNS')
+        const key = `${type} ${name}`
+        const known = kept.get(key)
+        if (known && known.until > performance.now()) {
+          if (known.outcome instanceof NoSuchName) throw known.outcome
+          return known.outcome as Answer<T>
+        }
+        let under = underWay.get(key)
+        if (!under) {
+          under = resolve(name, type, { key, places }).finally(() => underWay.delete(key))
+          underWay.set(key, under)
+        }
+        return (await under) as Answer<T>
+      },
+    }
   }
+  return { ...asker(new Places()), apart: () => asker(new Places({ total: PLACES_APART })) }
 }
 
 const isAskable = (name: string): boolean =>
