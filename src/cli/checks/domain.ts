@@ -65,7 +65,11 @@ export async function setUpCheck(seen: Seen, domain: string): Promise<Finding[]>
   const found = await Promise.all(namesOf(SETUP_NAMES, domain).map(async (name) => ({ name, addresses: await addressesAt(dns, name) })))
   const there = found.filter(({ addresses }) => addresses.length > 0)
   if (there.length === 0)
-    return [warning(`neither ${found.map(({ name }) => name).join(' nor ')} is in the DNS, so users type host and port. See "postern dns ${domain}"`)]
+    return [
+      ok(
+        `neither ${found.map(({ name }) => name).join(' nor ')} is in the DNS, so mail programs guess, or ask for host and port. See "postern dns ${domain}"`,
+      ),
+    ]
   const elsewhere = there.filter(({ addresses }) => !addresses.some((address) => ours.has(address))).map(({ name }) => name)
   if (elsewhere.length > 0) return [warning(`${elsewhere.join(' and ')} is not ${hostname}: mail programs are told what another server says`)]
   const missing = uncovered(
