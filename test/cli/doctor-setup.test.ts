@@ -26,7 +26,9 @@ const [forHost, forAutoconfig] = made.map((tls) => ({ ...shownCertificate({ tls 
 async function said(zones: Record<string, Zone>, certificate: ShownCertificate = forHost, yaml = ''): Promise<string> {
   const { config } = checkConfig(parseConfig('postern.yaml', `hostname: mail.example.test\ndomains: [example.test]\n${yaml}`), words)
   const dns = fakeDns({ 'mail.example.test': US, ...zones })
-  const rest = { domains: ['example.test'], addresses: [], keys: [], reach: '', world: { dns } as World }
+  const nobody = () => Promise.reject(new Error('nobody is asked'))
+  const world: World = { dns, connect: nobody, clock: nobody, policy: nobody }
+  const rest = { world, domains: ['example.test'], addresses: [], keys: [], reach: '' }
   const seen: Seen = { config, certificate, ports: servedPorts(config, undefined), ...rest }
   return (await setUpCheck(seen, 'example.test')).map(lineOf).join('\n')
 }
