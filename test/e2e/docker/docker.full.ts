@@ -140,6 +140,13 @@ test('submission on 587 and 465, reading on 993 and 995', { skip }, async () => 
   assert.match(read.out, /^Received: [\s\S]*Subject: by 587/m)
 })
 
+test('the set-up page on 443', { skip }, async () => {
+  const page = await engine.run('net', 'curl', ['-sSk', `https://${VPS.v4}/`])
+  assert.match(page.out, />993</)
+  const form = ['--data-urlencode', `address=${eve.user}`, '--data-urlencode', `password=${eve.password}`]
+  assert.match((await engine.run('net', 'curl', ['-sSk', ...form, `https://${VPS.v4}/`])).out, /EXPIRE NEVER/)
+})
+
 test('nobody relays without a login: not from outside, not from the host, not from a container', { skip }, async () => {
   const out = 'victim@elsewhere.test'
   const [container] = (

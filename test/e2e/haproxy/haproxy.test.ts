@@ -140,7 +140,7 @@ test('HAProxy looks at the mail ports themselves: served, and nothing of it in t
   for (const { output } of hosts) assert.doesNotMatch(output, /"remote"|"balancer"/)
 })
 
-test('mail by 25, 587 in both ways and 465, read by 993 and 995; Received names the client', { skip }, async () => {
+test('mail by 25, 587 in both ways and 465, read by 993 and 995, shown by 443; Received names the client', { skip }, async () => {
   haproxy = await startHaproxy({ servers: serversOf(), acceptProxy: true })
   const mx = over(25, '192.0.2.10')
   await mx.hear(LINE)
@@ -173,8 +173,18 @@ test('mail by 25, 587 in both ways and 465, read by 993 and 995; Received names 
   assert.match(await pop.say('RETR 1', /\r\n\.\r\n/), /text\r\n\.\r\n/)
   for (const talk of [mx, upgraded, imap, pop]) talk.close()
 
+  // By each host, and each worker of the one that has two.
+  for (let n = 0; n < 4; n++) {
+    const web = await over(443, '192.0.2.15').startTls()
+    const form = new URLSearchParams({ address: USER, password: PASSWORD }).toString()
+    const said = await web.say(`POST / HTTP/1.1\r\nHost: mail\r\nContent-Length: ${form.length}\r\n\r\n${form}`, /<\/html>/)
+    assert.match(said, /^HTTP\/1\.1 200 /)
+    web.close()
+  }
+
   const logged = hosts.map((host) => host.output).join('')
-  for (const address of ['192.0.2.11', '2001:db8::12', '192.0.2.13', '192.0.2.14']) assert.match(logged, new RegExp(`"remote":"${address}"`))
+  for (const address of ['192.0.2.11', '2001:db8::12', '192.0.2.13', '192.0.2.14', '192.0.2.15'])
+    assert.match(logged, new RegExp(`"remote":"${address}"`))
   assert.doesNotMatch(logged, /"remote":"(?:::ffff:)?127\.0\.0\.1"/)
 })
 
