@@ -6,7 +6,7 @@ import type { ServiceTls } from './tls.ts'
 export const HANDSHAKE_MS = 15_000
 
 export interface HandshakeOptions {
-  readonly tls: ServiceTls
+  readonly tls: Pick<ServiceTls, 'context'>
   /** Protocol names (RFC 7301): a client that names only others is refused, one that names none is not. */
   readonly alpn?: readonly string[] | undefined
   readonly timeoutMs?: number | undefined

@@ -5,10 +5,11 @@ import type { TLSSocket } from 'node:tls'
 import { plainAddress } from './address.ts'
 import { Admission, type AdmissionLimits, type AdmissionRefusal, DEFAULT_LIMITS, type Ticket } from './admission.ts'
 import { Balancers } from './balancers.ts'
+import { ACME_TLS, type Challenges } from './challenges.ts'
 import type { Connection, Serve } from './connection.ts'
-import { looksLikeTls } from './detect.ts'
+import { looksLikeTls, peekClientHello } from './detect.ts'
 import { HIDDEN_CLIENTS } from './gateways.ts'
-import { handshake, plainName } from './handshake.ts'
+import { HANDSHAKE_MS, handshake, plainName } from './handshake.ts'
 import type { ServiceTls } from './tls.ts'
 
 /** What a listener says about its connections. */
@@ -25,6 +26,8 @@ export interface AcceptOptions {
   /** Needed but for `starttls`. */
   readonly tls?: ServiceTls
   readonly alpn?: readonly string[]
+  /** Authorities that come by TLS to see who serves a name are answered: RFC 8737. */
+  readonly challenges?: Challenges
   readonly handshakeMs?: number
   /** `both`: how long a client may wait before it is taken for one that waits for our greeting. */
   readonly detectMs?: number
@@ -177,9 +180,12 @@ class Door implements Reception {
   }
 
   async #open(socket: Socket, who: Pick<Connection, 'remote' | 'isProbe'>, { admitted }: Ticket): Promise<void> {
-    const { mode, detectMs = DETECT_MS, tls, alpn, handshakeMs } = this.#options
+    const { mode, detectMs = DETECT_MS, tls, alpn, handshakeMs: wholeMs = HANDSHAKE_MS, challenges } = this.#options
     const plain = mode === 'starttls' || (mode === 'both' && !(await looksLikeTls(socket, detectMs)))
-    const shake = (tls: ServiceTls): Promise<TLSSocket> => handshake(socket, { tls, alpn, timeoutMs: handshakeMs })
+    const began = performance.now()
+    if (!plain && challenges && (await isAuthority(socket, challenges, wholeMs))) return
+    const timeoutMs = plain ? wholeMs : Math.max(1, wholeMs - (performance.now() - began))
+    const shake = (tls: ServiceTls): Promise<TLSSocket> => handshake(socket, { tls, alpn, timeoutMs })
     if (plain || !tls) {
       let secured: TLSSocket | undefined
       const startTls = tls && (async () => (secured = await shake(tls)))
@@ -219,6 +225,17 @@ class Door implements Reception {
     await promise
     clearTimeout(timer)
   }
+}
+
+/** Whether it was an authority that looks at a challenge under way: it has seen the proof then, and the connection is at its end. */
+async function isAuthority(socket: Socket, challenges: Challenges, timeoutMs: number): Promise<boolean> {
+  const { servername = '', alpn = [] } = (await peekClientHello(socket, timeoutMs)) ?? {}
+  // RFC 8737 §3: that protocol and no other.
+  if (alpn.length !== 1 || alpn[0] !== ACME_TLS) return false
+  const shown = await challenges.find(plainName(servername))
+  if (!shown) return false
+  hangUp(await handshake(socket, { tls: { context: () => shown }, alpn: [ACME_TLS], timeoutMs }))
+  return true
 }
 
 /** Ends our side, lets the client finish its own, and then closes. */

@@ -1,14 +1,28 @@
 /**
- * The certificate that a first start makes for itself. An ECDSA P-256 key, since a handshake then costs the server a tenth of what RSA-2048 does. node-forge
- * can only build RSA certificates, so its DER writer is used (RFC 5280 §4.1 is a dozen lines of it) and node:crypto makes the key and signs.
+ * Certificates that this server makes itself: the one of a first start, and the one that answers an authority's challenge. An ECDSA P-256 key, since a handshake then costs
+ * the server a tenth of what RSA-2048 does. node-forge can only build RSA certificates, so its DER writer is used (RFC 5280 §4.1 is a dozen lines of it) and node:crypto makes
+ * the key and signs.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
-import forge from 'node-forge'
-
-const { asn1 } = forge
-const { Class, Type } = asn1
-
-type Der = forge.asn1.Asn1
+import {
+  bits,
+  boolean,
+  bytes,
+  context,
+  type Der,
+  dnsName,
+  implicit,
+  integer,
+  ipAddress,
+  octets,
+  oid,
+  parse,
+  pem,
+  sequence,
+  set,
+  time,
+  utf8,
+} from './der.ts'
 
 export interface Wanted {
   /** A domain name: the common name, and the first of the names. */
@@ -33,68 +47,67 @@ const OID = {
   authorityKeyIdentifier: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
+  acmeIdentifier: '1.3.6.1.5.5.7.1.31',
 } as const
 
 /** PEM certificate and PKCS #8 key for the host, localhost, 127.0.0.1 and ::1. */
 export function makeSelfSigned({ hostname, now, key }: Wanted): { cert: string; key: string } {
+  const hosts = [...new Set([hostname, 'localhost'])].map(dnsName)
+  return make({ name: hostname, now, days: VALID_DAYS, names: [...hosts, ...LOOPBACKS.map(ipAddress)], ...(key && { key }) })
+}
+
+/** For a day or so; no client ever sees it. */
+const CHALLENGE_DAYS = 2
+
+/** Proves to an authority who serves that name: `digest` is the SHA-256 of the key authorization (RFC 8737 §3). */
+export function makeChallenge(name: string, digest: Buffer, now = Date.now()): { cert: string; key: string } {
+  const proof = extension(OID.acmeIdentifier, octets(digest), true)
+  return make({ name, now, days: CHALLENGE_DAYS, names: [dnsName(name)], more: [proof] })
+}
+
+interface Made {
+  readonly name: string
+  readonly now: number
+  readonly days: number
+  readonly names: readonly Der[]
+  readonly more?: readonly Der[]
+  readonly key?: Wanted['key']
+}
+
+function make({ name: of, now, days, names, more = [], key }: Made): { cert: string; key: string } {
   const { privateKey, publicKey } = key ?? generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = publicKey.export({ type: 'spki', format: 'der' })
-  const name = sequence(set(sequence(oid(OID.commonName), utf8(hostname.slice(0, 64)))))
+  const name = sequence(set(sequence(oid(OID.commonName), utf8(of.slice(0, 64)))))
   const algorithm = sequence(oid(OID.ecdsaWithSha256))
   const body = sequence(
     context(0, [integer(Buffer.from([2]))]), // v3
     integer(Buffer.concat([Buffer.from([0x40]), randomBytes(15)])), // positive, 126 bits of chance
     algorithm,
     name,
-    sequence(time(now - DAY), time(now + VALID_DAYS * DAY)), // a day back: clocks differ
+    sequence(time(now - DAY), time(now + days * DAY)), // a day back: clocks differ
     name,
-    asn1.fromDer(spki.toString('latin1')),
-    context(3, [sequence(...extensions(hostname, spki))]),
+    parse(spki),
+    context(3, [sequence(...extensions(names, spki), ...more)]),
   )
-  const signature = sign('sha256', bytes(body), privateKey)
-  const der = bytes(sequence(body, algorithm, leaf(Type.BITSTRING, `\0${signature.toString('latin1')}`)))
+  const der = bytes(sequence(body, algorithm, bits(sign('sha256', bytes(body), privateKey))))
   return { cert: pem('CERTIFICATE', der), key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
 }
 
-function extensions(hostname: string, spki: Buffer): Der[] {
+function extensions(names: readonly Der[], spki: Buffer): Der[] {
   const keyId = createHash('sha1').update(publicKeyBits(spki)).digest() // RFC 5280 §4.2.1.2 (1): a name, not a protection
-  const hosts = [...new Set([hostname, 'localhost'])].map((host) => generalName(2, host))
-  const names = [...hosts, ...LOOPBACKS.map((ip) => generalName(7, ip.toString('latin1')))]
   return [
     extension(OID.basicConstraints, sequence(), true), // no CA
-    extension(OID.keyUsage, leaf(Type.BITSTRING, '\x07\x80'), true), // digitalSignature
+    extension(OID.keyUsage, bits(Buffer.from([0x80]), 7), true), // digitalSignature
     extension(OID.extKeyUsage, sequence(oid(OID.serverAuth))),
     extension(OID.subjectAltName, sequence(...names)),
-    extension(OID.subjectKeyIdentifier, leaf(Type.OCTETSTRING, keyId.toString('latin1'))),
-    extension(OID.authorityKeyIdentifier, sequence(asn1.create(Class.CONTEXT_SPECIFIC, 0 as number, false, keyId.toString('latin1')))),
+    extension(OID.subjectKeyIdentifier, octets(keyId)),
+    extension(OID.authorityKeyIdentifier, sequence(implicit(0, keyId))),
   ]
 }
 
 /** What stands in the SubjectPublicKeyInfo's bit string: for P-256 the last 65 octets. */
 const publicKeyBits = (spki: Buffer): Buffer => spki.subarray(-65)
 
-const extension = (id: string, value: Der, critical = false): Der =>
-  sequence(oid(id), ...(critical ? [leaf(Type.BOOLEAN, '\xff')] : []), leaf(Type.OCTETSTRING, asn1.toDer(value).getBytes()))
+const extension = (id: string, value: Der, critical = false): Der => sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(bytes(value)))
 
 const LOOPBACKS = [Buffer.from([127, 0, 0, 1]), Buffer.from([...Array(15).fill(0), 1])]
-
-/** dNSName [2] and iPAddress [7]: RFC 5280 §4.2.1.6. */
-const generalName = (tag: 2 | 7, value: string): Der => asn1.create(Class.CONTEXT_SPECIFIC, tag as number, false, value)
-
-/** UTCTime until 2049, GeneralizedTime after: RFC 5280 §4.1.2.5. */
-function time(at: number): Der {
-  const date = new Date(at)
-  return date.getUTCFullYear() < 2050 ? leaf(Type.UTCTIME, asn1.dateToUtcTime(date)) : leaf(Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date))
-}
-
-const leaf = (type: forge.asn1.Type, value: string): Der => asn1.create(Class.UNIVERSAL, type, false, value)
-const sequence = (...of: Der[]): Der => asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, of)
-const set = (...of: Der[]): Der => asn1.create(Class.UNIVERSAL, Type.SET, true, of)
-const context = (tag: number, of: Der[]): Der => asn1.create(Class.CONTEXT_SPECIFIC, tag, true, of)
-const oid = (id: string): Der => leaf(Type.OID, asn1.oidToDer(id).getBytes())
-const utf8 = (text: string): Der => leaf(Type.UTF8, Buffer.from(text, 'utf8').toString('latin1'))
-const integer = (octets: Buffer): Der => leaf(Type.INTEGER, octets.toString('latin1'))
-const bytes = (der: Der): Buffer => Buffer.from(asn1.toDer(der).getBytes(), 'latin1')
-
-const pem = (label: string, der: Buffer): string =>
-  `-----BEGIN ${label}-----\n${der.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END ${label}-----\n`
