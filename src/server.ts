@@ -73,7 +73,10 @@ async function startAlone(keeper: Keeper, { places, say, log, stop }: ServerOpti
   const notice = new Notice({ dataDir, configFile, databaseUrl: database.url, bound, http: health.at, say, log }, loaded.config, certificate)
   const live = keepLive({
     ...{ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log },
-    changed: (now, shown) => notice.changed(now, shown),
+    changed(now, shown) {
+      deps.acme.configure(now)
+      return notice.changed(now, shown)
+    },
   })
   undo.defer(() => live.close())
   const depth = new QueueDepth(deps.opened, plan.roles.has('queue'))

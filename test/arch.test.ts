@@ -108,6 +108,10 @@ test('every key of the schema begins with the account, but for the small referen
     'greylist_client',
     'tls_session',
     'tls_report',
+    'acme_account',
+    'acme_certificate',
+    'acme_refused',
+    'acme_challenge',
   ]
   const sql = globSync('src/store/pg/migrations/*.sql')
     .map((file) => readFileSync(file, 'utf8'))

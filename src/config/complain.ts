@@ -1,7 +1,6 @@
 /** Turns what is wrong with a file into words: file, line and column, the key, what would be right. */
 import { type Document, isMap, isNode, isScalar, type LineCounter, type Node, type YAMLMap } from 'yaml'
 import type { z } from 'zod'
-import { PLANNED } from './schema.ts'
 
 /** One or more complaints about a config file, each `FILE:LINE:COLUMN: …` on a line of its own. */
 export class ConfigRefused extends Error {
@@ -49,8 +48,6 @@ function sentence({ doc }: Source, issue: z.core.$ZodIssue): string {
 }
 
 function unknownKey(path: Path, key: string, known: readonly string[]): string {
-  const planned = PLANNED.get(key)
-  if (planned) return `${dotted(path)} is not built yet (${planned}): remove it`
   const near = known.filter((k) => distance(k, key) <= Math.max(2, key.length / 3)).sort((a, b) => distance(a, key) - distance(b, key))[0]
   return `${dotted(path)} is no setting; ${near ? `did you mean ${near}?` : `there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`}`
 }

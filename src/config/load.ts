@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { checkAddresses } from './addresses.ts'
 import { ConfigRefused, complain, complainAll, place, type Source } from './complain.ts'
 import { type Config, type ConfigSchema, type MailboxConfig, schemaFor, type Words } from './schema.ts'
+import { tlsTrouble } from './tls.ts'
 
 /** A config larger than this is some other file. */
 const MAX_CONFIG_OCTETS = 8 * 1024 * 1024
@@ -128,6 +129,8 @@ function checkTogether(source: Source, config: Config, words: Words): void {
   const { client_secret: secret, client_secret_file: secretFile } = config.oidc?.introspection ?? {}
   if (config.oidc?.introspection && (secret === undefined) === (secretFile === undefined))
     throw complain(source, ['oidc', 'introspection'], 'oidc.introspection needs client_secret or client_secret_file, one of them')
+  const tls = config.tls && tlsTrouble(config.tls)
+  if (tls !== undefined) throw complain(source, ['tls'], tls)
   if (config.relay) checkRelay(source, ['relay'], config.relay)
   for (const [i, route] of (config.outbound?.routes ?? []).entries()) checkRelay(source, ['outbound', 'routes', i], route)
 }

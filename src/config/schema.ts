@@ -10,6 +10,7 @@ import { pop3 } from './pop3.ts'
 import { publicMailboxes } from './public.ts'
 import { scanSection } from './scan.ts'
 import { submission } from './submission.ts'
+import { tlsSection } from './tls.ts'
 import { count, size, time } from './units.ts'
 
 /** The words of mail that the file is checked with; given by the caller, since config knows nothing of mail. undefined: not one. */
@@ -159,7 +160,7 @@ export function schemaFor(words: Words) {
         said('a list of addresses and networks'),
       ),
     }).optional(),
-    tls: section({ cert: text('the path of a PEM certificate chain'), key: text('the path of its PEM key') }).optional(),
+    tls: tlsSection(domain, address),
     ...outboundSections(domain, words.domain),
     inbound: inboundSection(domain, words.domain),
     scan: scanSection(words.domain),
@@ -189,6 +190,3 @@ export type ConfigSchema = ReturnType<typeof schemaFor>
 /** A checked file, addresses and domains canonical, sizes in octets, times in milliseconds. */
 export type Config = z.output<ConfigSchema>
 export type MailboxConfig = Config['mailboxes'][number]
-
-/** Keys that will mean something one day. They are refused like any other that is unknown, in other words. */
-export const PLANNED: ReadonlyMap<string, string> = new Map([['acme', 'certificates by ACME; set "tls.cert" and "tls.key"']])

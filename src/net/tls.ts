@@ -71,11 +71,18 @@ export function selfSigned(dir: string, hostname: string, now = Date.now()): Key
   if (had && had.expires - now > RENEW_BEFORE && new X509Certificate(had.cert).checkHost(hostname) !== undefined) return had
   const privateKey = had && createPrivateKey(had.key)
   const made = makeSelfSigned({ hostname, now, ...(privateKey && { key: { privateKey, publicKey: createPublicKey(privateKey) } }) })
-  // The certificate is no secret and clients are pointed at it; the key is for this user alone.
-  mkdirSync(dir, { recursive: true, mode: 0o755 })
-  replace(files.key, made.key, 0o600)
-  replace(files.cert, made.cert, 0o644)
+  writeKeyPair(files, made)
   return loadKeyPair(files.cert, files.key)
+}
+
+/** The certificate is no secret and clients are pointed at it; the key is for this user alone. Each is whole or as it was. */
+export function writeKeyPair(
+  files: { readonly cert: string; readonly key: string },
+  { cert, key }: { readonly cert: string; readonly key: string },
+): void {
+  mkdirSync(dirname(files.cert), { recursive: true, mode: 0o755 })
+  replace(files.key, key, 0o600)
+  replace(files.cert, cert, 0o644)
 }
 
 function existing({ cert, key }: { cert: string; key: string }): KeyPair | undefined {

@@ -17,6 +17,7 @@ import { mxService, submissionService } from '../smtp/server.ts'
 import type { Drivers } from '../store/drivers.ts'
 import type { OpenStore } from '../store/pg/index.ts'
 import { networkOf } from '../store/remote.ts'
+import type { Acme } from './acme/index.ts'
 import { inboundOf } from './inbound.ts'
 import { KINDS } from './kinds.ts'
 import type { AllLimits } from './limits.ts'
@@ -36,6 +37,7 @@ export interface ServiceDeps {
   readonly tls: Tls
   readonly limits: AllLimits
   readonly dns: SharedDns
+  readonly acme: Acme
   /** Absent: nobody collects reports of other servers. */
   readonly reports?: ReportInbox | undefined
   /** Who looks at mail while it comes in. */

@@ -13,6 +13,7 @@ import type { Drivers } from '../store/drivers.ts'
 import { createMemoryDrivers } from '../store/memory/index.ts'
 import { CONNECTIONS, type Connect, openStore } from '../store/pg/index.ts'
 import { createRedisDrivers } from '../store/redis/index.ts'
+import { startAcme } from './acme/index.ts'
 import type { Certificate } from './certificate.ts'
 import { applyMailboxes } from './generation.ts'
 import { allLimits, shared } from './limits.ts'
@@ -80,6 +81,8 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
   }
   const collecting = startCollecting({ config, opened, reads: queue, log })
   if (collecting) undo.defer(() => collecting.stop())
+  const acme = startAcme({ config, configFile: source.file, dataDir: dirname(markFile), store: opened.acme, dns, orders: queue, log })
+  undo.defer(() => acme.stop())
   const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
   return {
     config,
@@ -91,6 +94,7 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
     tls,
     limits,
     dns,
+    acme,
     reports: collecting?.inbox,
     scanners: scanRules(loaded, secrets),
     log,

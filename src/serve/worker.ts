@@ -104,7 +104,10 @@ class WorkerLife {
     )
     const services = makeServices(deps)
     this.#receptions = new Map(names.map((name) => [name, receive(acceptingFor(name, services[name], deps))]))
-    const live = keepLive({ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true })
+    const live = keepLive({
+      ...{ loaded, certificate, configFile, dataDir, accounts: deps.opened.accounts, tls: deps.tls, log, follows: true },
+      changed: async (now) => deps.acme.configure(now),
+    })
     this.live = live
     const depth = new QueueDepth(deps.opened, false)
     starting.use(depth)

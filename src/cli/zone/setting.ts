@@ -2,9 +2,10 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Config, ServiceName } from '../../config/schema.ts'
 import { loadKeyPair, selfSignedFiles } from '../../net/tls.ts'
+import { certificateFiles } from '../../serve/certificate.ts'
 import { Refused } from '../../serve/refused.ts'
 import { isPrivate } from '../../smtp/outbound/mx.ts'
 import type { SigningKey } from '../../store/dkim.ts'
@@ -29,11 +30,12 @@ export interface ShownCertificate {
 }
 
 /** The certificate that the server shows. Throws TlsRefused; makes none. */
-export function shownCertificate({ tls }: Pick<Config, 'tls'>, configFile: string, dataDir: string): ShownCertificate | undefined {
-  const files = tls ?? selfSignedFiles(join(dataDir, 'tls'))
-  if (!tls && !existsSync(files.cert)) return undefined
-  const { cert: pem } = loadKeyPair(resolve(dirname(configFile), files.cert), resolve(dirname(configFile), files.key))
-  return { pem, leaf: new X509Certificate(pem), selfSigned: !tls }
+export function shownCertificate(config: Pick<Config, 'tls'>, configFile: string, dataDir: string): ShownCertificate | undefined {
+  const given = certificateFiles(config, configFile, dataDir)
+  const files = given ?? selfSignedFiles(join(dataDir, 'tls'))
+  if (!given && !existsSync(files.cert)) return undefined
+  const { cert: pem } = loadKeyPair(files.cert, files.key)
+  return { pem, leaf: new X509Certificate(pem), selfSigned: !given }
 }
 
 export function ownAddresses(interfaces = networkInterfaces()): string[] {

@@ -1,6 +1,7 @@
 /** The store on Postgres: everything durable, behind the interfaces of store/*.ts. */
 import type { Log } from '../../log.ts'
 import type { Accounts } from '../accounts.ts'
+import type { AcmeStore } from '../acme.ts'
 import type { SigningKeys } from '../dkim.ts'
 import type { Drivers } from '../drivers.ts'
 import type { Greylist } from '../greylist.ts'
@@ -11,6 +12,7 @@ import type { Queue } from '../queue.ts'
 import type { Reports } from '../reports.ts'
 import type { TlsSessions } from '../tls-sessions.ts'
 import { createAccounts } from './accounts.ts'
+import { createAcmeStore } from './acme.ts'
 import { startBackground } from './background.ts'
 import { createSigningKeys } from './dkim.ts'
 import { createGreylist } from './greylist.ts'
@@ -57,6 +59,7 @@ export interface OpenStore {
   readonly store: MailStore
   readonly queue: Queue
   readonly signingKeys: SigningKeys
+  readonly acme: AcmeStore
   readonly stsPolicies: StsPolicies
   readonly tlsSessions: TlsSessions
   readonly reports: Reports
@@ -113,6 +116,7 @@ export async function openStore(o: OpenStoreOptions): Promise<OpenStore> {
     store,
     queue: store.queue,
     signingKeys: createSigningKeys(pool),
+    acme: createAcmeStore(pool),
     stsPolicies: createStsPolicies(pool),
     tlsSessions: createTlsSessions(pool),
     reports: createReports(pool, lives),
