@@ -131,6 +131,8 @@ function checkTogether(source: Source, config: Config, words: Words): void {
     throw complain(source, ['oidc', 'introspection'], 'oidc.introspection needs client_secret or client_secret_file, one of them')
   const tls = config.tls && tlsTrouble(config.tls)
   if (tls !== undefined) throw complain(source, ['tls'], tls)
+  if (config.tls?.acme && config.listeners?.https?.enabled === false)
+    throw complain(source, ['listeners', 'https', 'enabled'], 'tls.acme needs the listener https: authorities look there who serves a name')
   if (config.relay) checkRelay(source, ['relay'], config.relay)
   for (const [i, route] of (config.outbound?.routes ?? []).entries()) checkRelay(source, ['outbound', 'routes', i], route)
 }

@@ -112,14 +112,16 @@ function disabled({ disable = [], sharing, mailboxes }: Config): readonly string
 }
 
 /** How one service takes its connections, wherever they come from. */
-export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<ServiceDeps, 'config' | 'tls' | 'limits' | 'log'>): AcceptOptions {
-  const { config, tls, limits, log } = deps
+export function acceptingFor(name: ServiceName, serve: Serve, deps: Pick<ServiceDeps, 'config' | 'tls' | 'limits' | 'acme' | 'log'>): AcceptOptions {
+  const { config, tls, limits, acme, log } = deps
   const { tls: mode, alpn, refusal } = KINDS[name]
   const { total } = limits.admission
   return {
     mode,
     tls: tls.service(name),
     ...(alpn && { alpn }),
+    // RFC 8737 §3: authorities come to 443, and to no other port.
+    ...(name === 'https' && { challenges: acme.challenges }),
     handshakeMs: limits.handshakeMs,
     // Nobody logs in on 25.
     limits: name === 'mx' ? { ...limits.admission, preAuth: total } : limits.admission,
