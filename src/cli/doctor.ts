@@ -12,6 +12,7 @@ import { words } from '../serve/words.ts'
 import { Pool } from '../store/pg/pool.ts'
 import { type Command, Usage } from './args.ts'
 import { withDatabase } from './backup/database.ts'
+import { acmeFindings } from './checks/acme.ts'
 import { about, type Finding, messageOf, type Seen, type Verdict, type World } from './checks/check.ts'
 import { dkimCheck, mxCheck, setUpCheck, srvCheck } from './checks/domain.ts'
 import { addressCheck, askedListsCheck, certificateFindings, listsCheck, reverseCheck, tlsaCheck } from './checks/host.ts'
@@ -46,7 +47,7 @@ export const doctorIn = (world: (config: Config) => World): Command => ({
     const facts = await withDatabase({ places, env: around.env }, async (connect) => {
       const pool = new Pool({ connect, max: 1, log: silentLog() })
       try {
-        return await factsOf(pool)
+        return await factsOf(pool, config.hostname)
       } finally {
         await pool.close()
       }
@@ -61,6 +62,7 @@ export const doctorIn = (world: (config: Config) => World): Command => ({
       ...databaseFindings(facts),
       ...(facts instanceof Error ? [] : queueFindings(facts)),
       ...(shown instanceof Error ? [about('certificate').wrong(shown.message)] : certificateFindings({ config, certificate })),
+      ...(facts instanceof Error ? [] : acmeFindings(config, facts.acme)),
     ]
     if (args.offline) findings.push(about('DNS, way out, clock').skipped('--offline'))
     else {

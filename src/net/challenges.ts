@@ -2,6 +2,7 @@
  * Challenges of TLS-ALPN-01 that are under way (RFC 8737): whoever asked the authority, every process can answer it. What is known of them is asked for when an authority
  * comes, at most so often, whatever strangers say they are.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { makeChallenge } from './self-signed.ts'
 
@@ -13,29 +14,30 @@ export interface Challenges {
   find(name: string): Promise<SecureContext | undefined>
 }
 
-/** How long an answer counts. Milliseconds. */
-const FRESH_MS = 500
+/** Between two questions: strangers may come as often as they like. Milliseconds. */
+export const ASK_MS = 50
 /** Of one certificate; two may be under way. */
 const MAX_CONTEXTS = 200
 
 /** `all`: the SHA-256 of the key authorization by name, of all that are under way. `failed`: it could not be told. */
 export function createChallenges(all: () => Promise<ReadonlyMap<string, Buffer>>, failed: (err: unknown) => void): Challenges {
   let asked = Number.NEGATIVE_INFINITY
-  let known: Promise<ReadonlyMap<string, Buffer>> = Promise.resolve(new Map())
+  let next: Promise<ReadonlyMap<string, Buffer>> | undefined
   const made = new Map<string, SecureContext>()
-  const current = (): typeof known => {
-    const now = performance.now()
-    if (now - asked < FRESH_MS) return known
-    asked = now
-    known = all().catch((err: unknown) => {
+  const ask = async (): Promise<ReadonlyMap<string, Buffer>> => {
+    await sleep(Math.max(0, asked + ASK_MS - performance.now()))
+    // Who comes from now on may be about one that the question does not see yet.
+    next = undefined
+    asked = performance.now()
+    return all().catch((err: unknown) => {
       failed(err)
       return new Map()
     })
-    return known
   }
   return {
     async find(name) {
-      const digest = (await current()).get(name)
+      next ??= ask()
+      const digest = (await next).get(name)
       if (!digest) return undefined
       const key = `${name} ${digest.toString('hex')}`
       let context = made.get(key)

@@ -48,6 +48,8 @@ export interface TableOptions {
   readonly configFile: string
   readonly dataDir: string
   readonly selfSigned: boolean
+  /** One that is trusted is to come. */
+  readonly acme: boolean
   /** Whether mail to other domains is taken. */
   readonly sends: boolean
 }
@@ -93,7 +95,8 @@ function notes(o: TableOptions): string[] {
     ...(forbidden.length > 0 ? [`Ports below 1024 are not for this user, so others stand in for ${ports(forbidden)}.`] : []),
     ...(taken.length > 0 ? [`Another program has the standard ports ${ports(taken)}, so others stand in for them.`] : []),
     ...(o.host === 'localhost' ? [`From another computer the host is ${o.hostname}, or this machine's address.`] : []),
-    ...(o.selfSigned ? ['The certificate is self-signed: your mail program asks once whether to trust it.'] : []),
+    ...(o.selfSigned && !o.acme ? ['The certificate is self-signed: your mail program asks once whether to trust it.'] : []),
+    ...(o.selfSigned && o.acme ? ['The certificate is self-signed until the one by ACME is here: the log says when, or why not.'] : []),
     ...(o.sends ? [] : ['Mail to other domains is refused: "outbound.enabled" is false in the config.']),
     `Settings: ${o.configFile}   Stop: Ctrl-C`,
   ]

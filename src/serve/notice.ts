@@ -79,6 +79,7 @@ export class Notice {
         user: first?.address ?? config.mailboxes[0]?.address,
         password: isNew ? first.password : undefined,
         selfSigned: certificate.selfSigned,
+        acme: certificate.acme,
         sends: sends(config),
       }),
     )

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeAuthority } from './authority.ts'
@@ -64,7 +64,7 @@ export async function startPebble({ tlsPort, external, env = {} }: PebbleOptions
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text))
     children.push(child)
   }
-  const none = ['-http01', '', '-https01', '', '-tlsalpn01', '', '-doh', '']
+  const none = ['-http01', '', '-https01', '', '-tlsalpn01', '']
   start('pebble-challtestsrv', ['-management', `127.0.0.1:${control}`, '-dns01', `127.0.0.1:${dns}`, '-defaultIPv6', '', ...none])
   start('pebble', ['-config', file('config.json', JSON.stringify({ pebble: config })), '-dnsserver', `127.0.0.1:${dns}`])
   const close = async (): Promise<void> => {

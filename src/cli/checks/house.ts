@@ -5,7 +5,9 @@ import { readEndpoints } from '../../serve/endpoints.ts'
 import { refuseOlderConfig } from '../../serve/generation.ts'
 import { KINDS } from '../../serve/kinds.ts'
 import { roomOf } from '../../serve/room.ts'
+import type { AcmeState } from '../../store/acme.ts'
 import type { SigningKey } from '../../store/dkim.ts'
+import { acmeState } from '../../store/pg/acme.ts'
 import { createSigningKeys } from '../../store/pg/dkim.ts'
 import { checkSettings } from '../../store/pg/migrate.ts'
 import { isUnknownTable, type Pool } from '../../store/pg/pool.ts'
@@ -15,16 +17,18 @@ import { about, type Finding, messageOf } from './check.ts'
 export interface Facts {
   readonly keys: readonly SigningKey[]
   readonly queue: QueueState
+  /** Of this host's certificate by ACME; undefined: nobody has ordered any. */
+  readonly acme: AcmeState | undefined
   /** What is to be changed in the database's settings. */
   readonly complaint: string | undefined
 }
 
-export async function factsOf(pool: Pool): Promise<Facts> {
+export async function factsOf(pool: Pool, hostname: string): Promise<Facts> {
   const complaint = await checkSettings(pool).then(
     () => undefined,
     (err) => messageOf(err),
   )
-  return { complaint, keys: await createSigningKeys(pool).list(), queue: await stateOf(pool) }
+  return { complaint, keys: await createSigningKeys(pool).list(), queue: await stateOf(pool), acme: await acmeState(pool, hostname) }
 }
 
 /** `facts`: or why there are none. */

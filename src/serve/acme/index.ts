@@ -29,6 +29,8 @@ export interface Acme {
 
 /** A new certificate is in the data folder of every host within this time, and is served a second later. */
 export const LOOK_MS = 15_000
+/** Nothing is ordered so soon after the start: the authority comes at once, and the listeners have to be there by then. */
+const SETTLE_MS = 3_000
 
 export function startAcme({ config: first, configFile, dataDir, store, dns, orders, log: parent }: AcmeOptions): Acme {
   const log = parent.child({ service: 'acme' })
@@ -38,6 +40,7 @@ export function startAcme({ config: first, configFile, dataDir, store, dns, orde
   let stopped = false
   let again = false
   let told = false
+  let settled = false
   let looking: Promise<void> | undefined
 
   const look = (): void => {
@@ -59,7 +62,7 @@ export function startAcme({ config: first, configFile, dataDir, store, dns, orde
       told = true
       log.warn({ hostname }, 'nobody has ordered a certificate for this host yet: a host of this "hostname" with the role "queue" does')
     }
-    if (!orderer) return
+    if (!orderer || !settled) return
     await orderer.look(config, state)
     take(await store.find(hostname))
   }
@@ -71,6 +74,10 @@ export function startAcme({ config: first, configFile, dataDir, store, dns, orde
   }
 
   const timer = setInterval(look, LOOK_MS).unref()
+  const settling = setTimeout(() => {
+    settled = true
+    look()
+  }, SETTLE_MS).unref()
   look()
   return {
     challenges: createChallenges(
@@ -84,6 +91,7 @@ export function startAcme({ config: first, configFile, dataDir, store, dns, orde
     async stop() {
       stopped = true
       clearInterval(timer)
+      clearTimeout(settling)
       orderer?.stop()
       await looking
     },

@@ -38,6 +38,7 @@ const MAX_ROUNDS = 3
 /** An authority looks within minutes of our word. */
 const CHALLENGE_SECONDS = 3600
 const LOUD_FAILURES = 3
+const MAX_TROUBLE = 1_000
 
 export class Orderer {
   readonly #o: OrdererOptions
@@ -124,7 +125,7 @@ export class Orderer {
       if (signal.aborted) return
       const failures = held.failures + 1
       const retryAt = err instanceof Problem ? err.retryAt : undefined
-      const trouble = err instanceof Error ? err.message : String(err)
+      const trouble = (err instanceof Error ? err.message : String(err)).slice(0, MAX_TROUBLE)
       const nextTry = nextTryOf(failures, this.#now(), retryAt)
       await store.failed(hostname, this.#by, { trouble, settings: this.#wish(acme).settings, nextTry })
       const said = { reason: trouble, failures, next: new Date(nextTry).toISOString() }
@@ -162,17 +163,15 @@ export class Orderer {
         if (await store.issued(hostname, this.#by, { chain, directory: acme.directory, names })) log.info({ names }, 'a certificate came by ACME')
         return
       } catch (err) {
-        if (!(err instanceof NamesRefused)) throw err
-        const more = [...err.names].filter(([name]) => name !== hostname)
+        // Where the host's own name fails too, the reason is most likely here, and the others' as well.
+        if (!(err instanceof NamesRefused) || err.names.has(hostname) || round === MAX_ROUNDS) throw err
         const until = Date.now() + LEFT_OUT_MS
         await store.refuse(
           hostname,
-          more.map(([name, why]) => ({ name, why, until })),
+          [...err.names].map(([name, why]) => ({ name, why, until })),
         )
-        failed.push(...more.map(([name]) => name))
-        if (more.length > 0)
-          log.warn({ names: Object.fromEntries(more) }, 'names that could not be proved to the authority: they are left out for a day')
-        if (err.names.has(hostname) || round === MAX_ROUNDS) throw err
+        failed.push(...err.names.keys())
+        log.warn({ names: Object.fromEntries(err.names) }, 'names that could not be proved to the authority: they are left out for a day')
       }
     }
   }
