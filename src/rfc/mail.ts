@@ -29,6 +29,7 @@ export const MAIL: readonly Rfc[] = [
   }),
   rfc(2606, 'Reserved Top Level DNS Names', 'words', 'example.test as the domain of a machine without one'),
   rfc(2920, 'SMTP Service Extension for Command Pipelining', 'full', 'PIPELINING', { smtp: ['PIPELINING'] }),
+  rfc(2986, 'PKCS #10: Certification Request Syntax Specification', 'words', 'what a certificate is ordered with'),
   rfc(3030, 'SMTP Service Extensions for Transmission of Large and Binary MIME Messages', 'part', 'BDAT, coming in; no BINARYMIME', {
     smtp: ['CHUNKING'],
   }),
@@ -66,7 +67,12 @@ export const MAIL: readonly Rfc[] = [
   ),
   rfc(5056, 'On the Use of Channel Bindings to Secure Channels', 'words', 'logins that are bound to their TLS channel'),
   rfc(5233, 'Sieve Email Filtering: Subaddress Extension', 'words', 'user+tag@ goes to user@'),
-  rfc(5280, 'Internet X.509 Public Key Infrastructure Certificate and CRL Profile', 'part', 'the self-signed certificate'),
+  rfc(
+    5280,
+    'Internet X.509 Public Key Infrastructure Certificate and CRL Profile',
+    'part',
+    'certificates that are made here: the self-signed one, answers to challenges',
+  ),
   rfc(
     5321,
     'Simple Mail Transfer Protocol',
@@ -99,6 +105,7 @@ export const MAIL: readonly Rfc[] = [
     'full',
     '`header.b`: the beginning of the signature',
   ),
+  rfc(6066, 'TLS Extensions: Extension Definitions', 'words', 'server_name, read before the handshake where an authority may be the client'),
   rfc(
     6152,
     'SMTP Service Extension for 8-bit MIME Transport',
@@ -146,6 +153,7 @@ export const MAIL: readonly Rfc[] = [
   rfc(7301, 'TLS Application-Layer Protocol Negotiation', 'full', '"imap" and "pop3"; who offers only others is refused'),
   rfc(7372, 'Email Authentication Status Codes', 'words', '5.7.26 for what DMARC refuses'),
   rfc(7435, 'Opportunistic Security: Some Protection Most of the Time', 'words', 'without TLS rather than not at all, where nobody asked for it'),
+  rfc(7468, 'Textual Encodings of PKIX, PKCS, and CMS Structures', 'words', 'certificates and keys in files'),
   rfc(
     7489,
     'Domain-based Message Authentication, Reporting, and Conformance (DMARC)',
@@ -166,6 +174,7 @@ export const MAIL: readonly Rfc[] = [
     'full',
     'to other servers, where a validating resolver is configured; only where MX records are proven too',
   ),
+  rfc(7807, 'Problem Details for HTTP APIs', 'words', 'the errors of authorities, shown in the log and by `postern doctor`'),
   rfc(8098, 'Message Disposition Notification', 'words', 'the empty sender of notices'),
   rfc(8265, 'Preparation, Enforcement and Comparison of Usernames and Passwords', 'part', 'passwords in NFC, spaces alike'),
   rfc(8301, 'Cryptographic Algorithm and Key Usage Update to DomainKeys Identified Mail (DKIM)', 'full', 'no rsa-sha1, no RSA key below 1,024 bits'),
@@ -185,6 +194,12 @@ export const MAIL: readonly Rfc[] = [
     'one’s own policy is written, and those of other domains followed; one that says it lasts for less than a day is kept for a day; what fails under `testing` is in reports on TLS',
   ),
   rfc(8463, 'A New Cryptographic Signature Method for DomainKeys Identified Mail (DKIM)', 'part', 'Ed25519 beside RSA'),
+  rfc(
+    8555,
+    'Automatic Certificate Management Environment (ACME)',
+    'part',
+    'accounts (also external ones), orders, renewal; names are proved by TLS-ALPN-01 alone; nothing is revoked, no key of an account is exchanged',
+  ),
   rfc(
     8601,
     'Message Header Field for Indicating Message Authentication Status',
@@ -206,6 +221,12 @@ export const MAIL: readonly Rfc[] = [
     { smtp: ['REQUIRETLS'] },
   ),
   rfc(8693, 'OAuth 2.0 Token Exchange', 'words', 'the claim `scope`'),
+  rfc(
+    8737,
+    'Automated Certificate Management Environment (ACME) TLS Application-Layer Protocol Negotiation (ALPN) Challenge Extension',
+    'full',
+    'on the listener `https`, by every process of every host',
+  ),
   rfc(8904, 'DNS Whitelist (DNSWL) Email Authentication Method Extension', 'part', '`dnswl` in Authentication-Results'),
   rfc(
     9068,
@@ -214,6 +235,7 @@ export const MAIL: readonly Rfc[] = [
     'issuer, audience, expiry and scope; the type `at+jwt` is not asked for',
   ),
   rfc(9106, 'Argon2', 'full', 'argon2id for passwords'),
+  rfc(9110, 'HTTP Semantics', 'words', 'Retry-After of authorities'),
   rfc(9266, 'Channel Bindings for TLS 1.3', 'full', 'tls-exporter; not over TLS 1.2'),
   rfc(9293, 'Transmission Control Protocol', 'words', 'how a connection is closed without losing our last words'),
   rfc(9562, 'Universally Unique IDentifiers (UUIDs)', 'words', 'ids of configuration profiles, made of names'),

@@ -28,7 +28,7 @@ export interface Acme {
 }
 
 /** A new certificate is in the data folder of every host within this time, and is served a second later. */
-export const LOOK_MS = 15_000
+export const LOOK_MS = 10_000
 /** Nothing is ordered so soon after the start: the authority comes at once, and the listeners have to be there by then. */
 const SETTLE_MS = 3_000
 

@@ -41,9 +41,11 @@ const PLACED: Statement = {
   name: 'acme_placed',
   text: 'update acme_certificate set order_url = $3, order_directory = $4, order_names = $5 where hostname = $1 and holder = $2 returning 1',
 }
+/** An order that came to nothing twice is not gone on with. */
 const FAILED: Statement = {
   name: 'acme_failed',
-  text: `update acme_certificate set failures = failures + 1, trouble = $3, settings = $4, next_try = to_timestamp($5::float8 / 1000)
+  text: `update acme_certificate set failures = failures + 1, trouble = $3, settings = $4, next_try = to_timestamp($5::float8 / 1000),
+           order_url = case when failures > 0 then null else order_url end
          where hostname = $1 and holder = $2 returning 1`,
 }
 const ISSUED: Statement = {
