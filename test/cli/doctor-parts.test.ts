@@ -77,7 +77,8 @@ test('the queue, and the disk', () => {
   const HOUR = 3_600_000
   const now = Date.now()
   const empty: QueueState = { waiting: 0, held: 0, sending: 0, oldest: undefined, overdue: undefined, suspended: [], suspendedCount: 0 }
-  const say = (queue: Partial<QueueState>) => lines(queueFindings({ keys: [], complaint: undefined, acme: undefined, queue: { ...empty, ...queue } }, now))
+  const say = (queue: Partial<QueueState>) =>
+    lines(queueFindings({ keys: [], complaint: undefined, acme: undefined, queue: { ...empty, ...queue } }, now))
   assert.match(say({}).join(), /^ok {7}queue: empty$/)
   assert.match(say({ waiting: 3, oldest: now - HOUR }).join(), /^ok {7}queue: 3 recipients wait, the oldest for 1 h$/)
   assert.match(say({ waiting: 3, oldest: now - 30 * HOUR }).join(), /^warning {2}queue: .*30 h/)
