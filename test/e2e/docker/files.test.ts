@@ -35,6 +35,7 @@ interface Compose {
 const read = (file: string): string => readFileSync(`docker/${file}`, 'utf8')
 const compose = (file: string): Compose => parse(read(file), { merge: true }) as Compose
 const FILES = ['compose.yaml', 'compose.scale.yaml']
+// biome-ignore lint/suspicious/noTemplateCurlyInString: Compose puts it in
 const PUBLISHED = ['25:25', '465:465', '587:587', '993:993', '995:995', '${POSTERN_HTTPS:-443}:443']
 const networksOf = ({ networks = [] }: Service): string[] => (Array.isArray(networks) ? [...networks] : Object.keys(networks))
 const isPostern = ([name]: readonly [string, Service]): boolean => name.startsWith('postern')
