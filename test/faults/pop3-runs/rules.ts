@@ -7,7 +7,7 @@ export const RULES = {
   read: 'each message can be read by POP3 or IMAP, octet for octet',
   names: 'a unique-id names one message, for ever',
   lock: 'one session is in a maildrop, any other is told [IN-USE]',
-  free: 'a maildrop is free after every end, a crash too: at once; of a process that stands still when the lease runs out',
+  free: 'a maildrop is free at once after every end, after a crash within seconds; of a process that stands still when the lease runs out',
   words: 'nothing is answered but what the protocol has for it',
 } as const
 export type Rule = keyof typeof RULES
