@@ -6,6 +6,7 @@ import { readSecrets } from '../config/secrets.ts'
 import { silentLog } from '../log.ts'
 import { canonicalDomain } from '../mail/address.ts'
 import { DnsTrouble } from '../net/dns/dns.ts'
+import { readEndpoints } from '../serve/endpoints.ts'
 import { dnsOf } from '../serve/outbound.ts'
 import { scanRules } from '../serve/scan.ts'
 import { words } from '../serve/words.ts'
@@ -62,7 +63,7 @@ export const doctorIn = (world: (config: Config) => World): Command => ({
       ...databaseFindings(facts),
       ...(facts instanceof Error ? [] : queueFindings(facts)),
       ...(shown instanceof Error ? [about('certificate').wrong(shown.message)] : certificateFindings({ config, certificate })),
-      ...(facts instanceof Error ? [] : acmeFindings(config, facts.acme)),
+      ...(facts instanceof Error ? [] : acmeFindings(config, { state: facts.acme, port: httpsPort(places) })),
     ]
     if (args.offline) findings.push(about('DNS, way out, clock').skipped('--offline'))
     else {
@@ -85,6 +86,8 @@ function certificateIn(config: Config, { configFile, dataDir }: Places): ShownCe
     return err instanceof Error ? err : new Error(String(err))
   }
 }
+
+const httpsPort = ({ dataDir }: Places): number | undefined => readEndpoints(dataDir)?.listeners.find(({ service }) => service === 'https')?.port
 
 const OF_HOST: readonly (readonly [string, (seen: Seen) => Promise<Finding[]>])[] = [
   ['address', addressCheck],

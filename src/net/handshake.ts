@@ -18,7 +18,14 @@ export async function handshake(socket: Socket, { tls, alpn, timeoutMs = HANDSHA
   const secure = new TLSSocket(socket, { isServer: true, secureContext: tls.context(), ...(alpn ? { ALPNCallback: choice(alpn) } : {}) })
   secure.on('error', reject)
   secure.once('close', () => reject(new Error('closed within the TLS handshake')))
-  secure.once('secure', () => resolve(secure))
+  // Half-open sockets stay when the other side is gone: it would count as a client until the time is over.
+  const left = (): void => void secure.destroy(new Error('the client left within the TLS handshake'))
+  secure.once('end', left)
+  const done = (): void => {
+    secure.off('end', left)
+    resolve(secure)
+  }
+  secure.once('secure', done)
   const timer = setTimeout(() => secure.destroy(new Error('the TLS handshake took too long')), timeoutMs)
   try {
     return await promise

@@ -261,3 +261,15 @@ function trickle(socket: Socket): Socket {
   ;(socket as { _writev: unknown })._writev = undefined
   return socket
 }
+
+test('a client that leaves within the handshake is gone at once, not when its time is over', async () => {
+  const listener = await start()
+  const gone = secured(listener.port)
+  gone.once('secureConnect', () => gone.destroy())
+  const half = plain(listener.port)
+  half.end(Buffer.from([22, 3, 1, 2, 0, 1, 0]))
+  const began = performance.now()
+  await Promise.all([once(gone, 'close'), once(half, 'close')])
+  await empty(listener)
+  assert.ok(performance.now() - began < 1_000)
+})

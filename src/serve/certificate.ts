@@ -86,7 +86,17 @@ const DAY = 86_400_000
 const SOON = 0.22
 const VERY_SOON = 0.08
 
-/** Says when a certificate is not this host's, and when it ends soon: `warn` within 20 days, `error` within 7; of one by ACME within parts of its life. */
+/** How near the end of a certificate is: within 20 days, within 7; of one by ACME, which may live for days only, within parts of its life. */
+export function endingOf(leaf: X509Certificate, acme: boolean, now: number): 'far' | 'soon' | 'very soon' | 'past' {
+  const expires = Date.parse(leaf.validTo)
+  const left = expires - now
+  const life = expires - Date.parse(leaf.validFrom)
+  if (left < 0) return 'past'
+  if (left < (acme ? VERY_SOON * life : 7 * DAY)) return 'very soon'
+  return left < (acme ? SOON * life : 20 * DAY) ? 'soon' : 'far'
+}
+
+/** Says when a certificate is not this host's, and when it ends soon. */
 export function warnOfCertificate({ pair, selfSigned, acme }: Certificate, hostname: string, log: Log, now = Date.now()): void {
   if (selfSigned) {
     // Made for this host, renewed 30 days before its end.
@@ -95,13 +105,11 @@ export function warnOfCertificate({ pair, selfSigned, acme }: Certificate, hostn
   }
   const leaf = new X509Certificate(pair.cert)
   if (!leaf.checkHost(hostname)) log.warn({ names: pair.names, hostname }, 'the certificate is not for "hostname": mail programs refuse it')
-  const left = pair.expires - now
-  const days = Math.floor(left / DAY)
-  const life = pair.expires - Date.parse(leaf.validFrom)
-  const [soon, verySoon] = acme ? [SOON * life, VERY_SOON * life] : [20 * DAY, 7 * DAY]
+  const days = Math.floor((pair.expires - now) / DAY)
   const by = acme ? { by: 'ACME: the log, and "postern doctor", say why it was not renewed' } : {}
-  if (left < 0) log.error({ names: pair.names, ...by }, 'the certificate has expired: mail programs refuse it')
-  else if (left < verySoon)
+  const ending = endingOf(leaf, acme, now)
+  if (ending === 'past') log.error({ names: pair.names, ...by }, 'the certificate has expired: mail programs refuse it')
+  else if (ending === 'very soon')
     log.error({ days, names: pair.names, ...by }, acme ? 'the certificate ends very soon' : 'the certificate ends within a week')
-  else if (left < soon) log.warn({ days, names: pair.names, ...by }, 'the certificate ends soon')
+  else if (ending === 'soon') log.warn({ days, names: pair.names, ...by }, 'the certificate ends soon')
 }

@@ -2,11 +2,18 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/schema.ts'
 import { renewalOf } from '../../serve/acme/due.ts'
+import { KINDS } from '../../serve/kinds.ts'
 import type { AcmeState } from '../../store/acme.ts'
 import { about, type Finding } from './check.ts'
 
-/** `state`: what the database has of this host; undefined: nothing. */
-export function acmeFindings({ tls }: Pick<Config, 'tls'>, state: AcmeState | undefined, now = Date.now()): Finding[] {
+export interface AcmeFacts {
+  /** What the database has of this host; undefined: nothing. */
+  readonly state: AcmeState | undefined
+  /** Where the listener `https` is; undefined: none is known to run here. */
+  readonly port: number | undefined
+}
+
+export function acmeFindings({ tls }: Pick<Config, 'tls'>, { state, port }: AcmeFacts, now = Date.now()): Finding[] {
   const { acme } = tls ?? {}
   if (!acme) return []
   const { ok, warning, wrong } = about('ACME')
@@ -14,6 +21,9 @@ export function acmeFindings({ tls }: Pick<Config, 'tls'>, state: AcmeState | un
   const { certificate, failures, trouble, nextTry, refused } = state
   const leaf = certificate && new X509Certificate(certificate.chain)
   const findings: Finding[] = []
+  const { standard } = KINDS.https
+  if (port !== undefined && port !== standard)
+    findings.push(warning(`the listener https is at port ${port}, and authorities come to ${standard} only: something has to forward that port`))
   if (failures > 0) {
     const said = `${failures === 1 ? 'an attempt' : `${failures} attempts in a row`} failed, the last one with "${trouble}"; the next is ${nextTry > now ? `after ${new Date(nextTry).toISOString()}` : 'due now'}`
     findings.push((leaf && now < renewalOf(leaf) ? warning : wrong)(said))

@@ -4,6 +4,7 @@ import { isIP, isIPv4 } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { DnsTrouble } from '../../net/dns/dns.ts'
 import { askList, listWorks, plainAddress, reversed } from '../../net/dns/lists.ts'
+import { endingOf } from '../../serve/certificate.ts'
 import { isPrivate } from '../../smtp/outbound/mx.ts'
 import { isUsable, matches } from '../../smtp/outbound/tls.ts'
 import { about, addressesAt, ask, type Finding, type Seen } from './check.ts'
@@ -146,23 +147,26 @@ const DAY = 86_400_000
 
 /** `authorities`: PEM of those that count. */
 export function certificateFindings(
-  { config: { hostname }, certificate }: Pick<Seen, 'config' | 'certificate'>,
+  { config: { hostname, tls }, certificate }: Pick<Seen, 'config' | 'certificate'>,
   now = Date.now(),
   authorities = knownAuthorities(),
 ): Finding[] {
   const { ok, warning, wrong } = about('certificate')
   if (!certificate) return [warning('there is none yet: the first start makes one')]
   const { leaf, pem, selfSigned } = certificate
+  const acme = tls?.acme !== undefined
   const days = Math.floor((Date.parse(leaf.validTo) - now) / DAY)
   if (days < 0) return [wrong(`it ended ${-days} days ago: renew it`)]
   if (Date.parse(leaf.validFrom) > now) return [wrong(`it begins on ${leaf.validFrom}: is the clock right?`)]
   if (leaf.checkHost(hostname) === undefined)
     return [wrong(`it is for ${leaf.subjectAltName ?? leaf.subject} and not for ${hostname}: get one for that name`)]
+  if (selfSigned && acme) return [warning('it is self-signed, so mail programs ask whether to trust it: none came by ACME yet')]
   if (selfSigned) return [warning('it is self-signed, so mail programs ask whether to trust it: set "tls" in the config to one of an authority')]
   const broken = chainTrouble(chainIn(pem), authorities)
   if (broken !== undefined) return [broken.verdict === 'wrong' ? wrong(broken.words) : warning(broken.words)]
-  if (days < 7) return [wrong(`it ends in ${days} days: renew it`)]
-  if (days < 20) return [warning(`it ends in ${days} days: is it renewed by itself?`)]
+  const ending = endingOf(leaf, acme, now)
+  if (ending === 'very soon') return [wrong(`it ends in ${days} days: ${acme ? 'its renewal failed for long' : 'renew it'}`)]
+  if (ending === 'soon') return [warning(`it ends in ${days} days: ${acme ? 'its renewal failed' : 'is it renewed by itself?'}`)]
   return [ok(`for ${hostname}, ${days} days left`)]
 }
 

@@ -80,8 +80,8 @@ export class AcmeClient {
     if (location === undefined) throw new AuthorityTrouble('the authority made an account and did not say where')
     this.#kid = location
     const known = fieldsOf(json(answer))['contact']
-    // 200: it was there, perhaps with another address.
-    if (answer.status === 200 && JSON.stringify(known ?? []) !== JSON.stringify(contact)) await this.#signed(location, { contact })
+    // 200: it was there, perhaps with another address. Some authorities keep none.
+    if (answer.status === 200 && Array.isArray(known) && JSON.stringify(known) !== JSON.stringify(contact)) await this.#signed(location, { contact })
   }
 
   async order(names: readonly string[]): Promise<Order> {

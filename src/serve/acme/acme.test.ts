@@ -35,10 +35,11 @@ test('due: at first, for another host or authority, for the last third of its li
   assert.equal(kind(state(), { ...wish, hostname: 'other.test' }), 'none')
   assert.equal(kind(state(), { ...wish, directory: 'https://b.test/' }), 'none')
   assert.equal(kind(state()), 'more')
-  assert.equal(kind(state({ orders: 4 })), undefined)
+  for (const at of [now, now + 800 * DAY]) assert.equal(kind(state({ orders: 4 }), wish, at), undefined)
+  assert.equal(kind(state({ orders: 4 }), { ...wish, directory: 'https://b.test/' }), undefined)
   const third = renewalOf(new X509Certificate(pair.cert))
   assert.ok(Math.abs(third - (now + (VALID_DAYS * 2 * DAY) / 3)) < 2 * DAY)
-  assert.equal(kind(state({ orders: 4 }), wish, third), 'renewal')
+  assert.equal(kind(state(), wish, third), 'renewal')
   const failed = state({ certificate: undefined, failures: 1, settings: 'a', nextTry: now + 1_000 })
   assert.equal(kind(failed), undefined)
   assert.equal(kind(failed, { ...wish, settings: 'b' }), 'none')
@@ -128,8 +129,13 @@ test('told of: none yet, one that was not renewed in time', () => {
 
 test('`postern doctor`: nothing without ACME; who does not order, what failed, what is left out', () => {
   const tls = { acme }
-  const lines = (of: AcmeState | undefined, at = now): string[] => acmeFindings({ tls }, of, at).map(({ verdict, words }) => `${verdict} ${words}`)
-  assert.deepEqual(acmeFindings({ tls: undefined }, undefined), [])
+  const lines = (of: AcmeState | undefined, at = now): string[] =>
+    acmeFindings({ tls }, { state: of, port: 443 }, at).map(({ verdict, words }) => `${verdict} ${words}`)
+  assert.deepEqual(acmeFindings({ tls: undefined }, { state: undefined, port: 2443 }), [])
+  assert.match(
+    acmeFindings({ tls }, { state: state(), port: 2443 })[0]!.words,
+    /^the listener https is at port 2443, and authorities come to 443 only/,
+  )
   assert.match(lines(undefined).join(), /^wrong nobody has ordered/)
   assert.match(lines(state()).join(), /^ok the certificate from ca\.test is renewed from \d{4}-\d\d-\d\d on$/)
   assert.match(lines(state({ certificate: undefined })).join(), /^warning the first order/)

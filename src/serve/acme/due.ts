@@ -4,7 +4,7 @@ import type { AcmeState } from '../../store/acme.ts'
 
 /** The share of its life after which a certificate is renewed. */
 const RENEW_AT = 2 / 3
-/** Certificates within a day. Let's Encrypt gives five a week for the same names. */
+/** Certificates within a day, whatever asks for more: hosts whose configs name different authorities, one that gives what is at its end already. Let's Encrypt gives five a week for the same names. */
 export const MAX_ORDERS = 4
 /** After so many failures in a row; the last counts for all that follow. With them come six attempts in the first day and three in each that follows. */
 const WAITS_MS = [5, 20, 60, 4 * 60, 8 * 60].map((minutes) => minutes * 60_000)
@@ -25,11 +25,12 @@ export type Due = { readonly kind: 'none' | 'renewal' | 'more' } | undefined
 export function dueOf(state: AcmeState | undefined, { hostname, directory, settings }: Wish, now: number): Due {
   if (state && state.failures > 0 && state.settings === settings && now < state.nextTry) return undefined
   const certificate = state?.certificate
-  if (certificate?.directory !== directory) return { kind: 'none' }
+  if (!certificate) return { kind: 'none' }
+  if (state.orders >= MAX_ORDERS) return undefined
+  if (certificate.directory !== directory) return { kind: 'none' }
   const leaf = new X509Certificate(certificate.chain)
   if (leaf.checkHost(hostname) === undefined) return { kind: 'none' }
-  if (now >= renewalOf(leaf)) return { kind: 'renewal' }
-  return state!.orders < MAX_ORDERS ? { kind: 'more' } : undefined
+  return { kind: now >= renewalOf(leaf) ? 'renewal' : 'more' }
 }
 
 export function renewalOf(leaf: X509Certificate): number {

@@ -87,6 +87,7 @@ test('a name that leads here from now on is ordered with the others, with the sa
   assert.equal(second.subjectAltName, `DNS:${HOST}, DNS:webmail.home.test, DNS:autoconfig.home.test, DNS:autodiscover.home.test`)
   assert.deepEqual(second.publicKey.export({ type: 'spki', format: 'der' }), first.publicKey.export({ type: 'spki', format: 'der' }))
   const { out } = await postern(['doctor', '--offline', '--data', server.dir], { env: { DATABASE_URL: database.url } })
+  assert.match(out, /^warning +ACME: the listener https is at port \d+, and authorities come to 443 only/m)
   assert.match(out, /^ok +ACME: the certificate from localhost:\d+ is renewed from \d{4}-\d\d-\d\d on$/m)
   // An edit of something else, and time: nothing more.
   writeFileSync(join(server.dir, 'postern.yaml'), `${readFileSync(join(server.dir, 'postern.yaml'), 'utf8')}\n# an edit\n`)
