@@ -1,28 +1,9 @@
 /**
  * Certificates that this server makes itself: the one of a first start, and the one that answers an authority's challenge. An ECDSA P-256 key, since a handshake then costs
- * the server a tenth of what RSA-2048 does. node-forge can only build RSA certificates, so its DER writer is used (RFC 5280 §4.1 is a dozen lines of it) and node:crypto makes
- * the key and signs.
+ * the server a tenth of what RSA-2048 does. node:crypto makes the key and signs, and cannot build a certificate: RFC 5280 §4.1 is a dozen lines of DER.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
-import {
-  bits,
-  boolean,
-  bytes,
-  context,
-  type Der,
-  dnsName,
-  implicit,
-  integer,
-  ipAddress,
-  octets,
-  oid,
-  parse,
-  pem,
-  sequence,
-  set,
-  time,
-  utf8,
-} from './der.ts'
+import { bits, boolean, context, type Der, dnsName, implicit, integer, ipAddress, octets, oid, pem, sequence, set, time, utf8 } from './der.ts'
 
 export interface Wanted {
   /** A domain name: the common name, and the first of the names. */
@@ -86,10 +67,10 @@ function make({ name: of, now, days, names, more = [], key }: Made): { cert: str
     name,
     sequence(time(now - DAY), time(now + days * DAY)), // a day back: clocks differ
     name,
-    parse(spki),
+    spki,
     context(3, [sequence(...extensions(names, spki), ...more)]),
   )
-  const der = bytes(sequence(body, algorithm, bits(sign('sha256', bytes(body), privateKey))))
+  const der = sequence(body, algorithm, bits(sign('sha256', body, privateKey)))
   return { cert: pem('CERTIFICATE', der), key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
 }
 
@@ -108,6 +89,6 @@ function extensions(names: readonly Der[], spki: Buffer): Der[] {
 /** What stands in the SubjectPublicKeyInfo's bit string: for P-256 the last 65 octets. */
 const publicKeyBits = (spki: Buffer): Buffer => spki.subarray(-65)
 
-const extension = (id: string, value: Der, critical = false): Der => sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(bytes(value)))
+const extension = (id: string, value: Der, critical = false): Der => sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value))
 
 const LOOPBACKS = [Buffer.from([127, 0, 0, 1]), Buffer.from([...Array(15).fill(0), 1])]

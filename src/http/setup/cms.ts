@@ -1,6 +1,6 @@
 /** SignedData of RFC 5652 around a configuration profile, with the certificate and key that this server shows for TLS: devices then say that it is verified, and by whom. */
 import { createHash, createPrivateKey, type KeyObject, sign as signature, X509Certificate } from 'node:crypto'
-import { context, elements, inner, nothing, octetString, oid, sequence, setOf, smallInteger, time } from './der.ts'
+import { context, type Der, elements, inOrder, integer, nothing, octets, oid, sequence, set, time } from '../../net/der.ts'
 
 export interface Signer {
   /** PEM, the chain in order, this host's certificate first. */
@@ -22,10 +22,13 @@ const OID = {
   ecdsaWithSha384: '1.2.840.10045.4.3.3',
 } as const
 
+/** The version of SignedData and of what names a certificate by its issuer: RFC 5652 §5.1, §5.3. */
+const ONE = integer(Buffer.from([1]))
+
 interface Algorithm {
   readonly hash: 'sha256' | 'sha384'
   /** AlgorithmIdentifier of the signature: RFC 5754 §3. */
-  readonly identifier: Buffer
+  readonly identifier: Der
 }
 
 /** Of keys that Apple's systems check signatures of. */
@@ -47,33 +50,35 @@ export function sign(text: string, { cert, key }: Signer, at: Date): Buffer | un
   const { hash, identifier } = algorithm
   const content = Buffer.from(text, 'utf8')
   const digestAlgorithm = sequence(oid(OID[hash]))
-  const attributes = [
-    sequence(oid(OID.contentType), setOf(oid(OID.data))),
-    sequence(oid(OID.signingTime), setOf(time(at))),
-    sequence(oid(OID.messageDigest), setOf(octetString(createHash(hash).update(content).digest()))),
-  ].toSorted(Buffer.compare)
+  const attributes = inOrder([
+    sequence(oid(OID.contentType), set(oid(OID.data))),
+    sequence(oid(OID.signingTime), set(time(at.getTime()))),
+    sequence(oid(OID.messageDigest), set(octets(createHash(hash).update(content).digest()))),
+  ])
   const signerInfo = sequence(
-    smallInteger(1),
+    ONE,
     sequence(...issuerAndSerial(leaf)),
     digestAlgorithm,
-    context(0, ...attributes),
+    context(0, attributes),
     identifier,
     // What is signed is the set as such, without the tag that stands in its place: RFC 5652 §5.4.
-    octetString(signature(hash, setOf(...attributes), privateKey)),
+    octets(signature(hash, set(...attributes), privateKey)),
   )
   const signedData = sequence(
-    smallInteger(1),
-    setOf(digestAlgorithm),
-    sequence(oid(OID.data), context(0, octetString(content))),
-    context(0, ...chain.map(({ raw }) => raw).toSorted(Buffer.compare)),
-    setOf(signerInfo),
+    ONE,
+    set(digestAlgorithm),
+    sequence(oid(OID.data), context(0, [octets(content)])),
+    context(0, inOrder(chain.map(({ raw }) => raw))),
+    set(signerInfo),
   )
-  return sequence(oid(OID.signedData), context(0, signedData))
+  return sequence(oid(OID.signedData), context(0, [signedData]))
 }
 
 /** As they stand in the certificate: RFC 5280 §4.1, whose version [0] may be missing. */
-function issuerAndSerial({ raw }: X509Certificate): [issuer: Buffer, serial: Buffer] {
-  const [first, ...fields] = elements(inner(inner(raw).contents).contents)
+function issuerAndSerial({ raw }: X509Certificate): [issuer: Der, serial: Der] {
+  const [certificate] = elements(raw)
+  const [body] = elements(certificate!.contents)
+  const [first, ...fields] = elements(body!.contents)
   const [serial, , issuer] = first?.tag === 0xa0 ? fields : [first, ...fields]
   return [issuer!.whole, serial!.whole]
 }

@@ -1,6 +1,6 @@
 /** What a certificate is asked for with (PKCS #10, RFC 2986 §4). */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
-import { bits, bytes, context, dnsName, integer, octets, oid, parse, sequence, set } from '../der.ts'
+import { bits, context, dnsName, integer, octets, oid, sequence, set } from '../der.ts'
 
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
@@ -13,7 +13,7 @@ export const makeKey = (): string => generateKeyPairSync('ec', { namedCurve: 'P-
 export function makeRequest(names: readonly string[], key: string): Buffer {
   const privateKey = createPrivateKey(key)
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })
-  const wanted = sequence(sequence(oid(SUBJECT_ALT_NAME), octets(bytes(sequence(...names.map(dnsName))))))
-  const body = sequence(integer(Buffer.from([0])), sequence(), parse(spki), context(0, [sequence(oid(EXTENSION_REQUEST), set(wanted))]))
-  return bytes(sequence(body, sequence(oid(ECDSA_WITH_SHA256)), bits(sign('sha256', bytes(body), privateKey))))
+  const wanted = sequence(sequence(oid(SUBJECT_ALT_NAME), octets(sequence(...names.map(dnsName)))))
+  const body = sequence(integer(Buffer.from([0])), sequence(), spki, context(0, [sequence(oid(EXTENSION_REQUEST), set(wanted))]))
+  return sequence(body, sequence(oid(ECDSA_WITH_SHA256)), bits(sign('sha256', body, privateKey)))
 }
