@@ -85,7 +85,10 @@ export class Connections {
     let last: Failure | undefined
     let tried = 0
     const started = performance.now()
+    const enough = (): boolean => tried >= MAX_HOPS || this.aborted || performance.now() - started > MAX_REACH_MS
     for (const host of way.hosts) {
+      // Where it is takes its time to find out, too.
+      if (enough()) break
       let hops: readonly Hop[] = []
       try {
         hops = await way.hops(host)
@@ -95,7 +98,8 @@ export class Connections {
         last = worse(last, failure)
       }
       for (const hop of hops) {
-        if (tried++ >= MAX_HOPS || this.aborted || performance.now() - started > MAX_REACH_MS) break
+        if (enough()) break
+        tried++
         try {
           const client = await this.#reach(hop)
           this.#busy.add(client)

@@ -157,7 +157,10 @@ async function put(of: Delivered & Arrived, recipients: readonly DsnRecipient[],
     log.warn({ message: id.toString(36), to }, 'nobody is here to be told what became of a message')
     return
   }
-  const octets = octetsOf(of, recipients, hostname)
+  const { used, quota } = recipient
+  // The report has to be there, the message need not: he has sent it.
+  const hasRoom = quota === undefined || used + (of.whole?.length ?? 0) <= quota
+  const octets = octetsOf(hasRoom ? of : { ...of, whole: undefined }, recipients, hostname)
   const stage = store.stage(recipient.access, MAX_REPORT)
   await stage.write(Buffer.concat([Buffer.from(returnPathLine('')), octets]))
   const content = await stage.finish()

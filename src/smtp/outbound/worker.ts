@@ -206,7 +206,7 @@ export class OutboundWorker {
 
   /** false: the domain cannot be reached. */
   async #send(claim: Claim, lane: Lane, failures: number): Promise<boolean> {
-    const { queue, store, accounts, srs, lifetime, keysFor, route, owner, schedule, doubtSeconds, log, reporter } = this.#o
+    const { queue, store, accounts, srs, lifetime, keysFor, route, owner, schedule, doubtSeconds, log } = this.#o
     const started = performance.now()
     const reached = (): void => {
       // Others may begin beside this one.
@@ -232,7 +232,7 @@ export class OutboundWorker {
         log,
       }
       const { outcomes, unreachable } = await attempt(claim, deps)
-      const told = this.#late(claim, outcomes)
+      const told = await this.#late(claim, outcomes)
       const settled = await this.#settle(claim, told)
       for (const { id, kind } of told) if (settled.has(id)) countOf(kind)
       this.#note(claim, told, Math.round(performance.now() - started))
@@ -242,7 +242,6 @@ export class OutboundWorker {
         // What does without the domain's demands says nothing about the rest of its mail.
         if (failures > 0 && !claim.message.tlsOptional) await queue.resume(claim)
       } else if (lane.refused()) await queue.suspend(claim, unreachable, schedule ?? RETRY_SECONDS)
-      await reporter.late(claim, told)
       return unreachable === undefined
     } finally {
       this.#claims.delete(claim)
@@ -265,14 +264,24 @@ export class OutboundWorker {
     }
   }
 
-  /** Marks who is to be told of a delay, once. What was to go later (FUTURERELEASE) is late from then on: its life is counted from there, too. */
-  #late(claim: Claim, outcomes: readonly Outcome[]): Outcome[] {
+  /**
+   * Tells of a delay, once, and marks who was told of: where that cannot be done now it is when it is tried next. What was to go later (FUTURERELEASE) is late from then on: its
+   * life is counted from there, too.
+   */
+  async #late(claim: Claim, outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
     const { message, recipients } = claim
     const life = ((recipients[0]?.expires ?? message.queued) - message.queued) / 1000
     const held = Math.max(life - (this.#o.lifetime ?? LIFETIME_SECONDS), 0)
-    if (message.age - held < DELAY_NOTICE_SECONDS) return [...outcomes]
-    const known = new Map(claim.recipients.map((recipient) => [recipient.id, recipient.warned]))
-    return outcomes.map((outcome) => (outcome.kind === 'deferred' && known.get(outcome.id) === false ? { ...outcome, warned: true } : outcome))
+    if (message.age - held < DELAY_NOTICE_SECONDS) return outcomes
+    const known = new Map(recipients.map((recipient) => [recipient.id, recipient.warned]))
+    const told = outcomes.map((outcome) => (outcome.kind === 'deferred' && known.get(outcome.id) === false ? { ...outcome, warned: true } : outcome))
+    try {
+      await this.#o.reporter.late(claim, told)
+      return told
+    } catch (err) {
+      this.#o.log.warn({ err, message: message.id.toString(36) }, 'a sender cannot be told now that a message is late')
+      return outcomes
+    }
   }
 
   #note({ domain, message, recipients }: Claim, outcomes: readonly Outcome[], ms: number): void {
@@ -286,7 +295,14 @@ export class OutboundWorker {
   }
 
   async #freeDead(): Promise<void> {
-    const recipients = await this.#o.queue.freeDead()
+    // It waits for seconds to be sure, and who stops does not.
+    const { promise: stopped, resolve: stop } = Promise.withResolvers<number>()
+    const { signal } = this.#stop
+    const onStop = (): void => stop(0)
+    signal.addEventListener('abort', onStop)
+    const freed = this.#o.queue.freeDead()
+    freed.catch(() => {})
+    const recipients = await Promise.race([freed, stopped]).finally(() => signal.removeEventListener('abort', onStop))
     if (recipients === 0) return
     this.#o.log.info({ recipients }, 'what a dead process was sending is tried again')
     this.wake()

@@ -223,3 +223,20 @@ test('a process that is killed with a message in its hand: another one sends it 
   await empty()
   assert.equal(peer.took.length, 1)
 })
+
+test('who stops does not wait until it is sure that somebody is dead', async () => {
+  const asked = Promise.withResolvers<void>()
+  const worker = work({
+    queue: {
+      ...house.queue,
+      freeDead() {
+        asked.resolve()
+        return new Promise(() => {})
+      },
+    },
+  })
+  await asked.promise
+  const began = performance.now()
+  await worker.stop(0)
+  assert.ok(performance.now() - began < 2_000)
+})

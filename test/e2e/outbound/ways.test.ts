@@ -153,6 +153,7 @@ test('a hundred hosts, and each says no: a few are asked, with one place, and th
     'one.test',
     Array.from({ length: 100 }, (_, i) => [`127.0.2.${i + 1}`, `127.0.3.${i + 1}`]),
   )
+  house.dns.asked.length = 0
   work({ schedule: [300] })
   for (let i = 0; i < 5; i++) await house.send([`a${i}@one.test`])
   await until('it waits', async () => (await house.count('select count(*)::int8 from queue_domain')) === 1)
@@ -160,6 +161,8 @@ test('a hundred hosts, and each says no: a few are asked, with one place, and th
   assert.equal(await house.count('select count(*)::int8 from queue where attempts > 0'), 1)
   assert.ok(peer.connections <= 6, `${peer.connections} connections`)
   assert.equal((await entry())?.said, '554 5.7.1 not you')
+  // Two addresses each: nor is it asked where the others are.
+  assert.equal(house.dns.asked.filter((question) => question.startsWith('A ')).length, 3)
 })
 
 test('a connection that waits is told goodbye, or something that it did not ask for: the next message takes another one', async () => {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
+import type { OutboundWorker, Reporter } from '../../../src/smtp/outbound/worker.ts'
+import { Unavailable } from '../../../src/store/errors.ts'
 import { NOTIFY } from '../../../src/store/queue.ts'
 import { type House, opportunistic, outboundHouse, until } from './house.ts'
 import { type Peer, startPeer } from './peer.ts'
@@ -265,6 +266,10 @@ test('RET=FULL: who was not reached has the whole message go back, up to 1 MiB; 
     assert.doesNotMatch(text, /all of it/, `${address} ${ret}`)
   }
   assert.match(await report('bad@one.test', 'FULL', `${'x'.repeat(70)}\r\n`.repeat(15_000)), header)
+  // The report comes into a mailbox that is full, and makes it no fuller than it must.
+  await house.sql(`update account set quota = 1 where account_id = ${house.anna.account}`)
+  assert.match(await report('bad@one.test', 'FULL', 'all of it\r\n'), header)
+  await house.sql(`update account set quota = null where account_id = ${house.anna.account}`)
 })
 
 test('late is what is not gone four hours after it was to go: what its sender had held longer is not, at the first try', async () => {
@@ -287,6 +292,23 @@ test('late is what is not gone four hours after it was to go: what its sender ha
   await pass(4 * 3_600_000)
   work({ schedule: [3600] })
   assert.match(await told(before), /Action: delayed/)
+})
+
+test('who could not be told of a delay is told when it is tried next, and then no more', async () => {
+  peer.script = (line) => (line.startsWith('RCPT') ? '451 4.7.1 greylisted' : undefined)
+  let [calls, told] = [0, 0]
+  const late: Reporter['late'] = async (_, outcomes) => {
+    if (!outcomes.some(({ kind, ...o }) => kind === 'deferred' && 'warned' in o && o.warned)) return
+    if (++calls === 1) throw new Unavailable('away')
+    told++
+  }
+  await house.send(['a@one.test'])
+  await house.sql(
+    `with o as (update outbound set queued_at = queued_at - interval '5 hours') update queue set expires_at = expires_at - interval '5 hours'`,
+  )
+  work({ reporter: { tell: async () => false, late } })
+  await until('three attempts', async () => (await left())[0]!.attempts >= 4)
+  assert.deepEqual([calls, told], [2, 1])
 })
 
 test('where the other server reports by itself it is asked to, and nothing is said twice; who wants to hear nothing hears nothing, however it ends', async () => {
