@@ -115,6 +115,22 @@ test('a domain with its mail host: all of it is loaded', { skip }, () => {
   assert.equal(lines.length, expected.length + keys.length)
 })
 
+test('by ACME: names are told before the certificate has them, since it comes for what leads here; no TLSA record before there is its key', {
+  skip,
+}, () => {
+  const yaml = (more = '') =>
+    `hostname: mail.example.test\ndomains: [example.test]\nlisteners: { https: { port: 443 } }\ntls: { acme: { agree_terms: true${more} } }\n`
+  const pending = { certificate: shownCertificate({ tls: made }, join(dir, 'postern.yaml'), dir)! }
+  const lines = (setting: Setting): string[] => compiled('example.test', zoneText(['example.test'], setting))
+  const first = lines(settingFor(yaml(), { certificate: { ...pending.certificate, selfSigned: true } }))
+  for (const name of ['autoconfig', 'autodiscover', 'mta-sts'])
+    assert.ok(first.includes(`${name}.example.test. 3600 IN CNAME mail.example.test.`), name)
+  assert.ok(!first.some((line) => line.includes(' TLSA ')))
+  assert.ok(lines(settingFor(yaml())).some((line) => line.includes(' TLSA 3 1 1 ')))
+  const other = zoneText(['example.test'], settingFor(yaml(', directory: "https://ca.test/"'), { certificate: undefined }))
+  assert.doesNotMatch(other, / CAA 0 issue/)
+})
+
 test('what belongs into another zone, is off, or is not known is a comment', { skip }, () => {
   const yaml =
     'hostname: mx.other.test\ndomains: [example.test]\nrelay: { host: smtp.relay.test }\nlisteners: { https: { enabled: false }, pop3s: { enabled: false }, pop3: { enabled: true, port: 1110 }, submission: { enabled: false }, mx: { enabled: false } }\n'

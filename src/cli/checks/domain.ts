@@ -76,6 +76,10 @@ export async function setUpCheck(seen: Seen, domain: string): Promise<Finding[]>
     there.map(({ name }) => name),
     seen,
   )
+  if (missing.length > 0 && seen.config.tls?.acme)
+    return [
+      warning(`the certificate is not for ${missing.join(' and ')} yet: one that is comes by ACME within minutes, or "ACME" above says why not`),
+    ]
   if (missing.length > 0)
     return [wrong(`the certificate is not for ${missing.join(' and ')}, so mail programs do not ask there: have it made for that name too`)]
   return [ok(there.map(({ name }) => name).join(', '))]

@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import type { ServiceName } from '../../config/schema.ts'
+import { LETS_ENCRYPT } from '../../config/tls.ts'
 import { domainOf } from '../../mail/address.ts'
 import { dkimRecord, dkimRecordName, quotedStrings } from '../../mail/dkim-record.ts'
 import { type OwnStsPolicy, stsPolicyLines, stsRecord } from '../../mail/mta-sts.ts'
 import type { Tlsa } from '../../net/dns/dns.ts'
 import type { Setting, ShownCertificate } from './setting.ts'
-import { hasWeb, namesOf, SETUP_NAMES, uncovered, WEB_PORT } from './web.ts'
+import { hasWeb, namesOf, SETUP_NAMES, toBeAdded, WEB_PORT } from './web.ts'
 
 export interface Entry {
   readonly words: string
@@ -123,7 +124,7 @@ function mtaSts(domain: string, setting: Setting): Entry {
       perhaps: [record, ...stsPolicyLines(policy)],
     }
   const records = [line(name, 'CNAME', `${hostname}.`), record]
-  if (uncovered([name], setting).length > 0)
+  if (toBeAdded([name], setting).length > 0)
     return {
       words: `MTA-STS: that mail is brought here over TLS with a valid certificate only. First have the certificate made for ${name} too, by an authority: others ask there for the policy.`,
       records: [],
@@ -146,7 +147,7 @@ function setUp(domain: string, setting: Setting): Entry {
       records: [],
       perhaps: records,
     }
-  const missing = uncovered(names, setting)
+  const missing = toBeAdded(names, setting)
   return {
     words: `Set-up: where Thunderbird, Outlook and others ask for the settings of ${domain}, and find them by address and password alone.${missing.length > 0 ? ` The certificate has to be for ${missing.join(' and ')} too, and is not yet.` : ''}`,
     records,
@@ -206,12 +207,14 @@ export const tlsaOf = ({ leaf }: ShownCertificate): Tlsa => ({
     .digest(),
 })
 
-function tlsa({ config: { hostname }, certificate, ports }: Setting): Entry {
+function tlsa({ config: { hostname, tls }, certificate, ports }: Setting): Entry {
+  if (tls?.acme && certificate?.selfSigned !== false)
+    return { words: 'TLSA: not before the certificate by ACME is here, which has another key than the self-signed one: see then.', records: [] }
   if (!certificate) return { words: 'TLSA: there is no certificate yet; the first start makes one.', records: [] }
   const { usage, selector, matchingType, certificate: digest } = tlsaOf(certificate)
   const record = line(`_25._tcp.${hostname}`, 'TLSA', `${usage} ${selector} ${matchingType} ${digest.toString('hex')}`)
   const words =
-    'TLSA: the key that this server shows on port 25 (DANE). It counts only in a zone that DNSSEC signs, and a new key needs its record two days before it is used; have renewals keep the key (certbot: --reuse-key).'
+    'TLSA: the key that this server shows on port 25 (DANE). It counts only in a zone that DNSSEC signs, and a new key needs its record two days before it is used; have renewals keep the key (by ACME they do; certbot: --reuse-key).'
   return ports.has('mx') ? { words, records: [record] } : { words, records: [], perhaps: [record] }
 }
 
@@ -224,7 +227,9 @@ const ISSUERS: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** RFC 8659 §4.2. */
-function caa({ config: { hostname }, certificate }: Setting): Entry {
+function caa({ config: { hostname, tls }, certificate }: Setting): Entry {
+  const isKnown = !tls?.acme || certificate?.selfSigned === false || tls.acme.directory === LETS_ENCRYPT
+  if (!isKnown) return { words: 'CAA: see when the certificate by ACME is here; its authority says which name the record has to have.', records: [] }
   const [, issuer = 'letsencrypt.org'] = ISSUERS.find(([name]) => certificate && name.test(certificate.leaf.issuer)) ?? []
   return {
     words: 'CAA: if you want it, the one authority that may give certificates for this name; no other does then.',

@@ -14,4 +14,8 @@ export const hasWeb = ({ ports }: Pick<Setting, 'ports'>): boolean => ports.get(
 export const uncovered = (names: readonly string[], { certificate }: Pick<Setting, 'certificate'>): string[] =>
   certificate && !certificate.selfSigned ? names.filter((name) => certificate.leaf.checkHost(name) === undefined) : [...names]
 
+/** Those of them that somebody has to have the certificate made for: by ACME it comes for all that the DNS leads here. */
+export const toBeAdded = (names: readonly string[], setting: Pick<Setting, 'certificate' | 'config'>): string[] =>
+  setting.config.tls?.acme ? [] : uncovered(names, setting)
+
 export const namesOf = (labels: readonly string[], domain: string): string[] => labels.map((label) => `${label}.${domain}`)
