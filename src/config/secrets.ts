@@ -61,7 +61,8 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
 export function filesNamed({ tls, relay, outbound, database, redis, scan, oidc }: Config): string[] {
   const mail = [relay, ...(outbound?.routes ?? [])].flatMap((way) => [way?.password_file, way?.ca])
   const others = [database?.url_file, redis?.url_file, scan?.rspamd?.password_file, oidc?.introspection?.client_secret_file]
-  return [...new Set([tls?.cert, tls?.key, ...mail, ...others])].filter((file) => file !== undefined)
+  const certificate = [tls?.cert, tls?.key, tls?.acme?.ca, tls?.acme?.external_account?.hmac_file]
+  return [...new Set([...certificate, ...mail, ...others])].filter((file) => file !== undefined)
 }
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -73,15 +73,27 @@ domains: [example.test]
 relay: { host: r.example.test, user: u, password_file: relay }
 outbound: { routes: [{ domains: [p.example.test], host: s.example.test, user: u, password_file: route, ca: ca.pem }] }
 scan: { rspamd: { url: "http://127.0.0.1:11333", password_file: rspamd } }
+tls: { acme: { agree_terms: true, ca: acme-ca.pem, external_account: { kid: k, hmac_file: hmac } } }
 oidc: { issuer: "https://id.example.test", audience: mail, introspection: { client_id: c, client_secret_file: /run/oidc } }
 `
-  for (const [name, content] of Object.entries({ 'postern.yaml': text, relay: '1', route: '2', 'ca.pem': '3', rspamd: '4' }))
+  for (const [name, content] of Object.entries({
+    'postern.yaml': text,
+    relay: '1',
+    route: '2',
+    'ca.pem': '3',
+    rspamd: '4',
+    'acme-ca.pem': '5',
+    hmac: '6',
+  }))
     writeFileSync(join(dir, name), content)
+  // A copy of what the database has is not taken.
+  mkdirSync(join(dir, 'tls/acme'), { recursive: true })
+  for (const file of ['tls/key.pem', 'tls/acme/key.pem']) writeFileSync(join(dir, file), '7')
   const { config } = loadConfig(join(dir, 'postern.yaml'), words)
   const { entries, elsewhere } = collectFiles(config, join(dir, 'postern.yaml'), dir)
   assert.deepEqual(
     entries.map(({ octets }) => octets.toString()),
-    [text, '1', '2', '3', '4'],
+    [text, '5', '6', '1', '2', '3', '4', '7'],
   )
   assert.deepEqual(elsewhere, ['/run/oidc'])
   rmSync(dir, { recursive: true })

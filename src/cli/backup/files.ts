@@ -22,7 +22,9 @@ export function collectFiles(config: Config, configFile: string, dataDir: string
     else entries.push(entry(`${BESIDE}${inside}`, join(folder, inside)))
   }
   const own = join(dataDir, 'tls')
-  if (existsSync(own)) for (const name of readdirSync(own)) entries.push(entry(`${TLS}${name}`, join(own, name)))
+  // A folder in there is a copy of what the database has: see serve/acme/.
+  const files = existsSync(own) ? readdirSync(own, { withFileTypes: true }).filter((one) => one.isFile()) : []
+  for (const { name } of files) entries.push(entry(`${TLS}${name}`, join(own, name)))
   return { entries, elsewhere }
 }
 

@@ -76,7 +76,7 @@ async function placedOrder({ client, names, begun, placed }: OrderOptions): Prom
     await placed(order.url)
     return order
   } catch (err) {
-    const own = err instanceof Problem ? [...err.names].filter(([name]) => names.includes(name)) : []
+    const own = err instanceof Problem && err.type !== 'rateLimited' ? [...err.names].filter(([name]) => names.includes(name)) : []
     if (own.length > 0) throw new NamesRefused(new Map(own))
     throw err
   }

@@ -8,13 +8,15 @@ const OF_DOMAIN = ['autoconfig', 'autodiscover', 'mta-sts'] as const
 
 /** Of one certificate; Let's Encrypt takes no more. */
 export const MAX_NAMES = 100
+/** Names that the DNS is asked for. */
+const MAX_ASKED = 600
 /** Questions side by side. */
 const AT_ONCE = 10
 
 export interface Leading {
   /** `hostname` first. */
   readonly names: readonly string[]
-  /** That lead here as well, and for which there is no room. */
+  /** For which there is no room, or would be none: so many were not asked for. */
   readonly over: number
 }
 
@@ -32,7 +34,8 @@ export interface NamesOptions {
 export async function leadingNames({ config, hostname, dns, without, had }: NamesOptions): Promise<Leading> {
   const domains = config.domains.filter((domain) => !domain.startsWith('['))
   const all = [...(config.tls?.acme?.names ?? []), ...domains.flatMap((domain) => OF_DOMAIN.map((label) => `${label}.${domain}`))]
-  const asked = [...new Set(all)].filter((name) => name !== hostname && !without.has(name))
+  const wanted = [...new Set(all)].filter((name) => name !== hostname && !without.has(name))
+  const asked = wanted.slice(0, MAX_ASKED)
   const ours = await addressesOf(dns, hostname)
   const leads = new Set<string>()
   const left = [...asked]
@@ -46,7 +49,7 @@ export async function leadingNames({ config, hostname, dns, without, had }: Name
   }
   await Promise.all(Array.from({ length: AT_ONCE }, one))
   const names = [hostname, ...asked.filter((name) => leads.has(name))]
-  return { names: names.slice(0, MAX_NAMES), over: Math.max(0, names.length - MAX_NAMES) }
+  return { names: names.slice(0, MAX_NAMES), over: Math.max(0, names.length - MAX_NAMES) + wanted.length - asked.length }
 }
 
 /** undefined: it cannot be told. */

@@ -164,12 +164,13 @@ export class Orderer {
         return
       } catch (err) {
         // Where the host's own name fails too, the reason is most likely here, and the others' as well.
-        if (!(err instanceof NamesRefused) || err.names.has(hostname) || round === MAX_ROUNDS) throw err
+        if (!(err instanceof NamesRefused) || err.names.has(hostname)) throw err
         const until = Date.now() + LEFT_OUT_MS
         await store.refuse(
           hostname,
           [...err.names].map(([name, why]) => ({ name, why, until })),
         )
+        if (round === MAX_ROUNDS) throw err
         failed.push(...err.names.keys())
         log.warn({ names: Object.fromEntries(err.names) }, 'names that could not be proved to the authority: they are left out for a day')
       }

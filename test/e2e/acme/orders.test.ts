@@ -182,6 +182,25 @@ test('a process that stops within an order lets the next one go on with it at on
   assert.equal(taken(), before + 2)
 })
 
+test('one that is killed within an order leaves it to the next, who waits for its time and places no other', { skip }, async () => {
+  const held = Promise.withResolvers<void>()
+  const a = await host({ before: () => held.promise })
+  const b = await startHost({ database, dir })
+  hosts.push(b)
+  const before = taken()
+  const killed = a.orderer({ store: { ...a.store, release: async () => {} }, holdSeconds: 2 })
+  const looking = a.look(killed, config())
+  while (a.asked.length < ALL.length) await sleep(20)
+  killed.stop()
+  await looking
+  held.resolve()
+  const next = b.orderer()
+  assert.equal((await b.look(next, config()))!.certificate, undefined)
+  await sleep(2_100)
+  assert.deepEqual((await b.look(next, config()))!.certificate?.names, ALL)
+  assert.equal(taken(), before + 1)
+})
+
 test('one that was slower than its time writes nothing any more', { skip }, async () => {
   const a = await host()
   assert.ok(await a.store.hold(HOST, 'slow', { seconds: 0, key: 'k' }))
