@@ -8,6 +8,8 @@ import type { AccountId, ContentId } from './types.ts'
 
 /** Of a claim and of a report, in seconds; renewed every third of it. */
 export const QUEUE_LEASE_SECONDS = 300
+/** After an attempt of which nobody knows how it ended: the other side may be busy with it still (RFC 5321 §4.5.3.2.6). */
+export const QUEUE_DOUBT_SECONDS = 600
 /** Recipients of one message that go to one domain in one transaction of SMTP (RFC 5321 §4.5.3.1.8). */
 export const MAX_CLAIM_RECIPIENTS = 100
 
@@ -71,8 +73,6 @@ export interface ClaimedRecipient {
   readonly original: string | undefined
   /** This one included. */
   readonly attempts: number
-  /** Seconds since somebody was about to send the final dot and did not tell what came of it. */
-  readonly inDoubt: number | undefined
   readonly expires: number
   readonly warned: boolean
 }
@@ -103,8 +103,6 @@ export type Outcome = { readonly id: bigint; readonly epoch: number } & Told &
     | { readonly kind: 'failed' }
     /** Tried again after so many seconds. `inDoubt`: the other side may have it. */
     | { readonly kind: 'deferred'; readonly seconds: number; readonly warned?: boolean; readonly inDoubt?: boolean | undefined }
-    /** Nothing was tried: it is in doubt for so many seconds more. */
-    | { readonly kind: 'waits'; readonly seconds: number }
     /** Nothing was tried: as if it had not been claimed. */
     | { readonly kind: 'released' }
   )
@@ -171,8 +169,11 @@ export interface Queue {
   due(limit: number, domains: readonly string[], accounts?: readonly AccountId[]): Promise<Due[]>
   /** So much is due, it may go or not, that a look is bound to find only a part of what may: the next ones find other parts. */
   isCrowded(): Promise<boolean>
-  /** The oldest message of it, for its recipients that are due. undefined: somebody else was faster. */
-  claim(due: ToClaim, owner: string): Promise<Claim | undefined>
+  /**
+   * The oldest message of it, for its recipients that are due. For so many seconds after somebody was about to send the final dot, and did not tell what came of it, a recipient is in
+   * doubt: he waits until then, and whoever was about to may tell until then. undefined: somebody else was faster, or all are in doubt.
+   */
+  claim(due: ToClaim, owner: string, doubtSeconds?: number): Promise<Claim | undefined>
   /** Of those that are still this owner's: their ids. */
   renew(claims: readonly Claim[], owner: string): Promise<ReadonlySet<bigint>>
   /** To be called before the final dot: from here on a crash leaves it in doubt. false: it is somebody else's by now, and must not be sent. */

@@ -64,7 +64,7 @@ for (const [what, runAt] of [
       for (let i = 0; i < 8; i++) await sendOne()
       const read = {
         due: (await rowsOf(pool, 'queue_due', `50, '{}', '{}'`)) / LOOK_UPS,
-        claim: await rowsOf(pool, 'queue_claim', `3, 'd3.test', ${anna.account}, 'w'`),
+        claim: await rowsOf(pool, 'queue_claim', `3, 'd3.test', ${anna.account}, 'w', 600`),
         dot: await rowsOf(pool, 'queue_note_dot', `'{3}', '{3}', '{1}', 'w'`),
         settle: await rowsOf(pool, 'queue_settle', `'{3}', '{3}', '{1}', '{0}', '{0}', '{0}', '{0}', '{0}', '{a}', '{b}', '{c}', 'w', 3`),
         drop: await rowsOf(pool, 'queue_drop_message', `${anna.account}, 3`),

@@ -56,7 +56,7 @@ test('what a dead process had claimed is due again in seconds: a first attempt t
   assert.ok(performance.now() - began < (LIFE_SETTLED + 5) * 1_000)
   const now = (await claim())!
   assert.equal(now.domain, 'dead.test')
-  for (const { attempts, inDoubt } of now.recipients) assert.deepEqual([attempts, inDoubt], [2, undefined])
+  for (const { attempts } of now.recipients) assert.equal(attempts, 2)
   assert.equal(await claim(), undefined)
   assert.equal((await queue.settle(dead!, outcomes(dead!, { kind: 'delivered' }), 'w')).size, 0)
   assert.equal((await lives.queue.settle(alive!, outcomes(alive!, { kind: 'delivered' }), 'w')).size, 2)

@@ -1,8 +1,8 @@
 /** One attempt to send one message to one domain: which way, over which connection, and what became of each recipient. */
 import { Unconvertible } from '../../mail/seven-bit.ts'
 import { Unavailable } from '../../store/errors.ts'
-import type { Claim, ClaimedRecipient, Outcome, Queue } from '../../store/queue.ts'
-import { IN_DOUBT_SECONDS, retryAfter } from './backoff.ts'
+import { type Claim, type ClaimedRecipient, type Outcome, QUEUE_DOUBT_SECONDS, type Queue } from '../../store/queue.ts'
+import { retryAfter } from './backoff.ts'
 import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
 import type { OutgoingMail } from './envelope.ts'
@@ -21,7 +21,7 @@ export interface AttemptDeps extends LocalDeps, TextDeps {
   readonly schedule?: readonly number[] | undefined
   /** Called when a server of the domain took our connection, or the domain is here. */
   readonly reached: () => void
-  /** IN_DOUBT_SECONDS if absent. */
+  /** QUEUE_DOUBT_SECONDS if absent. */
   readonly doubtSeconds?: number | undefined
 }
 
@@ -33,24 +33,17 @@ export interface Attempted {
 
 /** Never throws: whatever happens becomes an outcome. */
 export async function attempt(claim: Claim, deps: AttemptDeps): Promise<Attempted> {
-  const { doubtSeconds = IN_DOUBT_SECONDS } = deps
-  const doubtful = claim.recipients.filter(({ inDoubt }) => inDoubt !== undefined && inDoubt < doubtSeconds)
-  const ready = claim.recipients.filter((recipient) => !doubtful.includes(recipient))
-  const waits = doubtful.map(({ id, epoch, inDoubt }): Outcome => {
-    const seconds = doubtSeconds - inDoubt!
-    return { kind: 'waits', id, epoch, seconds, status: '4.4.2', said: 'An attempt may still be under way', remote: '' }
-  })
-  if (ready.length === 0) return { outcomes: waits, unreachable: undefined }
-  const here = await deliverHere({ ...claim, recipients: ready }, deps).catch((err: unknown): Said[] => {
+  const { recipients } = claim
+  const here = await deliverHere(claim, deps).catch((err: unknown): Said[] => {
     const failure = new Failure(err instanceof Error ? err.message : String(err), { permanent: false, status: '4.3.0', cause: err })
-    return ready.map(() => failure)
+    return recipients.map(() => failure)
   })
   if (here) deps.reached()
   const { said, unreachable } = here
     ? { said: here.map((one): Word => (one instanceof Failure ? one : { ...one, remote: '' })), unreachable: undefined }
-    : await send({ ...claim, recipients: ready }, deps)
-  const outcomes = ready.map((recipient, i) => outcomeOf(recipient, said[i]!, deps))
-  return { outcomes: [...waits, ...outcomes], unreachable: deps.connections.aborted ? undefined : unreachable }
+    : await send(claim, deps)
+  const outcomes = recipients.map((recipient, i) => outcomeOf(recipient, said[i]!, deps))
+  return { outcomes, unreachable: deps.connections.aborted ? undefined : unreachable }
 }
 
 /** With the server's name. */
@@ -165,7 +158,7 @@ const hasUtf8Header = async (message: Claim['message'], store: AttemptDeps['stor
 function outcomeOf(
   { id, epoch, attempts }: ClaimedRecipient,
   word: Word,
-  { schedule, connections, doubtSeconds = IN_DOUBT_SECONDS }: AttemptDeps,
+  { schedule, connections, doubtSeconds = QUEUE_DOUBT_SECONDS }: AttemptDeps,
 ): Outcome {
   const { status, said, remote } = word
   const told = { id, epoch, status, said, remote }

@@ -9,8 +9,6 @@ export const RETRY_SECONDS: readonly number[] = [5 * MINUTE, 15 * MINUTE, 30 * M
 export const LIFETIME_SECONDS = 5 * 24 * HOUR
 /** Its sender is told of a delay after this, where that was asked for. */
 export const DELAY_NOTICE_SECONDS = 4 * HOUR
-/** After an attempt of which nobody knows how it ended: the other side may be busy with it still (RFC 5321 §4.5.3.2.6). */
-export const IN_DOUBT_SECONDS = 10 * MINUTE
 
 const SPREAD = 0.1
 

@@ -195,10 +195,10 @@ export class OutboundWorker {
 
   /** One message after the other of one sender to one domain. */
   async #run(due: Due, lane: Lane): Promise<void> {
-    const { queue, owner } = this.#o
+    const { queue, owner, doubtSeconds } = this.#o
     let { failures } = due
     for (let i = 0; i < IN_A_ROW && !this.#stop.signal.aborted; i++) {
-      const claim = await queue.claim(due, owner)
+      const claim = await queue.claim(due, owner, doubtSeconds)
       if (!claim || !(await this.#send(claim, lane, failures))) return
       if (!claim.message.tlsOptional) failures = 0
     }

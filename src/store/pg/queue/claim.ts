@@ -6,6 +6,7 @@ import {
   type ClaimedRecipient,
   type Due,
   MAX_CLAIM_RECIPIENTS,
+  QUEUE_DOUBT_SECONDS,
   QUEUE_LEASE_SECONDS,
   type ToClaim,
 } from '../../queue.ts'
@@ -18,21 +19,21 @@ import type { Row, Statement } from '../rows.ts'
 export const WAITING = 0
 export const HELD = 2
 
-/** How long a row is in doubt, by Postgres's own clock: that of this host may be wrong. */
-export const DOUBT = 'coalesce(floor(extract(epoch from clock_timestamp() - dot_at))::int4, -1)'
-
 // The times of rows are compared with now(), which an index can look up, as it cannot with clock_timestamp(). What `mine` adds to its columns keeps every index from it but the
-// one by message: a pair may have a hundred thousand rows, a message has few.
+// one by message: a pair may have a hundred thousand rows, a message has few. What is in doubt waits, and stays whose it was: one that was cut off may know what came of it.
 const CLAIMED = `
     mine as materialized (
-      select q.bucket, q.id from queue q
+      select q.bucket, q.id, q.dot_at is not null and q.dot_at > clock_timestamp() - make_interval(secs => $5::float8) as in_doubt from queue q
       where q.account_id = $3 and q.content_id = (select content_id from first) and q.state + 0 = ${WAITING} and q.bucket + 0 = $1 and q.domain = $2 and q.run_at <= now()
       order by q.id + 0 limit ${MAX_CLAIM_RECIPIENTS} for update skip locked),
+    waits as (
+      update queue q set run_at = q.dot_at + make_interval(secs => $5::float8), status = '4.4.2', said = 'An attempt may still be under way', remote = ''
+      from mine where mine.in_doubt and q.bucket = mine.bucket and q.id = mine.id),
     taken as (
       update queue q set owner = $4, epoch = q.epoch + 1, attempts = q.attempts + 1, run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
-      from mine where q.bucket = mine.bucket and q.id = mine.id
-      returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, q.dot_at, q.expires_at, q.warned, q.content_id)
-    select id, epoch, address, notify, original, attempts, ${DOUBT}, expires_at, warned, content_id from taken order by id`
+      from mine where not mine.in_doubt and q.bucket = mine.bucket and q.id = mine.id
+      returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, q.expires_at, q.warned, q.content_id)
+    select id, epoch, address, notify, original, attempts, expires_at, warned, content_id from taken order by id`
 
 const CLAIM: Statement = {
   name: 'queue_claim',
@@ -52,10 +53,20 @@ const CLAIM_TLS_OPTIONAL: Statement = {
     ${CLAIMED}`,
 }
 
-export async function claim(on: Queryable, { bucket, domain, account, tlsOptionalOnly = false }: ToClaim, owner: string): Promise<Claim | undefined> {
+interface Claiming {
+  readonly owner: string
+  /** Seconds. */
+  readonly doubt?: number | undefined
+}
+
+export async function claim(
+  on: Queryable,
+  { bucket, domain, account, tlsOptionalOnly = false }: ToClaim,
+  { owner, doubt = QUEUE_DOUBT_SECONDS }: Claiming,
+): Promise<Claim | undefined> {
   const recipients: ClaimedRecipient[] = []
   let content: ContentId | undefined
-  await on.rows(tlsOptionalOnly ? CLAIM_TLS_OPTIONAL : CLAIM, [bucket, domain, account, owner], (row) => {
+  await on.rows(tlsOptionalOnly ? CLAIM_TLS_OPTIONAL : CLAIM, [bucket, domain, account, owner, doubt], (row) => {
     recipients.push(recipientOf(row))
     content = row.bigint() as ContentId
   })
@@ -71,7 +82,6 @@ export function recipientOf(row: Row): ClaimedRecipient {
   const notify = row.int()
   const original = row.text()
   const attempts = row.int()
-  const doubt = row.int()
   return {
     id,
     epoch,
@@ -79,7 +89,6 @@ export function recipientOf(row: Row): ClaimedRecipient {
     notify,
     original: original === '' ? undefined : original,
     attempts,
-    inDoubt: doubt < 0 ? undefined : doubt,
     expires: row.time(),
     warned: row.int() === 1,
   }

@@ -32,7 +32,7 @@ export function createQueue({ pool, bus, transactor, lives }: QueueParts): PgQue
     sent: (account) => enqueuer.sent(account),
     due: (limit, domains, accounts) => due(pool, limit, domains, accounts),
     isCrowded: () => isCrowded(pool),
-    claim: (of, owner) => claim(pool, of, named(owner)),
+    claim: (of, owner, doubt) => claim(pool, of, { owner: named(owner), doubt }),
     renew: (claims, owner) => renew(pool, claims, named(owner)),
     noteDot: ({ bucket }, recipients, owner) => noteDot(pool, { bucket, recipients }, named(owner)),
     settle: (of, outcomes, owner) => settle(pool, of, outcomes, named(owner)),

@@ -4,7 +4,7 @@ import type { AccountId, ContentId } from '../../types.ts'
 import { int4Array, int8Array } from '../arrays.ts'
 import { isConflict, isLost, type Pool, type Session, translated } from '../pool.ts'
 import type { Statement } from '../rows.ts'
-import { DOUBT, HELD, messageOf, recipientOf, WAITING } from './claim.ts'
+import { HELD, messageOf, recipientOf, WAITING } from './claim.ts'
 
 /** More states of a row. GONE is none: the row is deleted. */
 const FAILED = 3
@@ -47,9 +47,9 @@ export async function settle(pool: Pool, claim: Settling, outcomes: readonly Out
     int4Array(rows.map(({ outcome }) => outcome.epoch)),
     int4Array(rows.map(({ state }) => state)),
     int4Array(rows.map(({ seconds }) => seconds)),
-    int4Array(rows.map(({ outcome }) => (outcome.kind === 'released' || outcome.kind === 'waits' ? 1 : 0))),
+    int4Array(rows.map(({ outcome }) => (outcome.kind === 'released' ? 1 : 0))),
     int4Array(rows.map(({ outcome }) => (outcome.kind === 'deferred' && outcome.warned ? 1 : 0))),
-    int4Array(rows.map(({ outcome }) => (outcome.kind === 'waits' || (outcome.kind === 'deferred' && outcome.inDoubt) ? 1 : 0))),
+    int4Array(rows.map(({ outcome }) => (outcome.kind === 'deferred' && outcome.inDoubt ? 1 : 0))),
     rows.map(({ outcome }) => outcome.status),
     rows.map(({ outcome }) => outcome.said),
     rows.map(({ outcome }) => outcome.remote),
@@ -72,7 +72,6 @@ function become(outcome: Outcome, notify: number, reversePath: string): { state:
     case 'failed':
       return { state: tells(NOTIFY.failure) ? FAILED : GONE, seconds: REPORT_AFTER }
     case 'deferred':
-    case 'waits':
       return { state: WAITING, seconds: outcome.seconds }
     case 'released':
       return { state: WAITING, seconds: 0 }
@@ -137,7 +136,7 @@ const CLAIM_REPORT: Statement = {
       where q.state + 0 > ${HELD} and (q.owner is null or q.run_at <= now()) for update of q skip locked)
     update queue q set owner = $1, epoch = q.epoch + 1, run_at = clock_timestamp() + make_interval(secs => ${QUEUE_LEASE_SECONDS})
     from mine where q.bucket = mine.bucket and q.id = mine.id
-    returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, ${DOUBT}, q.expires_at, q.warned, q.bucket, q.state, q.status, q.said, q.remote, q.account_id, q.content_id`,
+    returning q.id, q.epoch, q.address, q.notify, q.original, q.attempts, q.expires_at, q.warned, q.bucket, q.state, q.status, q.said, q.remote, q.account_id, q.content_id`,
 }
 
 export async function claimReport(pool: Pool, owner: string): Promise<Report | undefined> {
