@@ -55,7 +55,7 @@ export async function openHttp({
   server.setTimeout(REQUEST_MS)
   server.on('clientError', (_, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    else socket.destroy()
+    else if (!socket.writableEnded) socket.destroy()
   })
   server.listen({ host, port })
   await once(server, 'listening')

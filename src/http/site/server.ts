@@ -55,7 +55,8 @@ export function siteServer({ respond, log, limits: some }: SiteServerDeps): Serv
   server.on('clientError', (err: NodeJS.ErrnoException, socket) => {
     const status = err.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
     if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-    else socket.destroy()
+    // What still comes of a request that was refused errs again: the answer is not to be lost by that.
+    else if (!socket.writableEnded) socket.destroy()
   })
   return (connection, stop) => serve(server, { connection, asked: false }, { stop, limits, visits })
 }
