@@ -27,6 +27,8 @@ const EXPIRE_MS = 60_000
 /** Dead processes are looked for this often. */
 const DEAD_MS = 5_000
 const STOP_MS = 15_000
+/** What is cut off has so long to say so: the DNS or the database may not answer. Its leases tell others that it is over. */
+const END_MS = 5_000
 /** Pairs of domain and sender that are asked for, for each place that there is: so that who has the fewest is among them. */
 const CHOICE = 4
 /** Looking costs thousands of look-ups where much is due: it must not be all that the database does. */
@@ -117,9 +119,10 @@ export class OutboundWorker {
       this.#connections.abort()
       this.#end.abort()
     }
-    const timer = setTimeout(end, ms)
-    await Promise.all(this.#running)
-    clearTimeout(timer)
+    const over = Promise.withResolvers<void>()
+    const timers = [setTimeout(end, ms), setTimeout(over.resolve, ms + END_MS)]
+    await Promise.race([Promise.all(this.#running), over.promise])
+    for (const timer of timers) clearTimeout(timer)
     this.#connections.close()
   }
 

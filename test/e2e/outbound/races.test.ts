@@ -3,9 +3,12 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Dns } from '../../../src/net/dns/dns.ts'
+import { Failure } from '../../../src/smtp/outbound/failure.ts'
+import { reach } from '../../../src/smtp/outbound/reach.ts'
 import type { OutboundWorker } from '../../../src/smtp/outbound/worker.ts'
 import { type CuttingProxy, cuttingProxy, MOMENTS } from '../../support/cutting-proxy.ts'
-import { type House, outboundHouse, until } from './house.ts'
+import { type House, opportunistic, outboundHouse, until } from './house.ts'
 import { type Peer, startPeer } from './peer.ts'
 
 let proxy: CuttingProxy
@@ -222,6 +225,27 @@ test('a process that is killed with a message in its hand: another one sends it 
   work()
   await empty()
   assert.equal(peer.took.length, 1)
+})
+
+test('who stops waits neither for a host that does not answer, nor for long for the DNS', async () => {
+  const signal = AbortSignal.abort()
+  const why = await reach({ host: 'localhost', address: '127.0.0.1', port: peer.port, signal }, 1_000).catch((err: unknown) => err)
+  assert.ok(why instanceof Failure && /stops/.test(why.said), String(why))
+  const asked = Promise.withResolvers<void>()
+  const dns: Dns = {
+    validates: false,
+    ask() {
+      asked.resolve()
+      return new Promise(() => {})
+    },
+  }
+  const route = { dns, hostname: 'mail.example.test', port: peer.port, privateAddresses: true, relayFor: () => undefined, tlsPolicy: opportunistic }
+  const worker = work({ route })
+  await house.send(['a@one.test'])
+  await asked.promise
+  const began = performance.now()
+  await worker.stop(0)
+  assert.ok(performance.now() - began < 7_000)
 })
 
 test('who stops does not wait until it is sure that somebody is dead', async () => {
