@@ -11,11 +11,12 @@ const PROTOCOL = ['store/', 'auth/', 'mail/', 'net/', 'log.ts', 'counts.ts']
 const MAY_IMPORT: Record<string, string[]> = {
   'log.ts': NOTHING,
   'counts.ts': NOTHING,
+  'file-faults.ts': NOTHING,
   rfc: NOTHING,
   'process.ts': NOTHING,
   mail: NOTHING,
-  config: ['mail/'],
-  net: ['log.ts'],
+  config: ['mail/', 'file-faults.ts'],
+  net: ['log.ts', 'file-faults.ts'],
   store: ['mail/'],
   'store/pg': ['store/', 'mail/', 'log.ts', 'process.ts', 'counts.ts'],
   // What it falls back on while Redis is away is the in-process driver.

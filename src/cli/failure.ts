@@ -1,5 +1,6 @@
 /** What went wrong, in one sentence, and the exit code it has. */
 import { BadFlag } from '../config/places.ts'
+import { fileFault } from '../file-faults.ts'
 import { Usage } from './args.ts'
 
 export const DONE = 0
@@ -19,5 +20,5 @@ export function failure(error: unknown): { readonly code: number; readonly text:
 /** A failed connection to several addresses has its words inside. */
 function wordsOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return wordsOf(error.errors[0])
-  return error instanceof Error ? error.message || error.name : String(error)
+  return fileFault(error) ?? (error instanceof Error ? error.message || error.name : String(error))
 }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Document, isMap, isSeq, type YAMLMap, YAMLSeq } from 'yaml'
+import { faultOf } from '../file-faults.ts'
 import { ConfigRefused, type Source } from './complain.ts'
 import { checkConfig, type Loaded, parseConfig, readConfig } from './load.ts'
 import type { Words } from './schema.ts'
@@ -116,7 +117,7 @@ export function replaceFile(path: string, text: string): void {
     renameSync(next, file)
   } catch (cause) {
     rmSync(next, { force: true })
-    throw new ConfigRefused(`${file} cannot be written: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    throw new ConfigRefused(`${file} cannot be written: ${faultOf(cause)}`, { cause })
   }
 }
 
@@ -150,9 +151,21 @@ function take(lock: string): boolean {
     writeFileSync(lock, `${process.pid}\n`, { flag: 'wx' })
     return true
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw new ConfigRefused(`${lock} cannot be made: ${(cause as Error).message}`, { cause })
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
+      // On a full disk it is made, and empty: it would keep everybody out.
+      removeOwn(lock)
+      throw new ConfigRefused(`${lock} cannot be made: ${faultOf(cause)}`, { cause })
+    }
     if (isDead(lock)) rmSync(lock, { force: true })
     return false
+  }
+}
+
+function removeOwn(lock: string): void {
+  try {
+    if (readFileSync(lock, 'latin1') === '') rmSync(lock)
+  } catch {
+    // It was not made.
   }
 }
 

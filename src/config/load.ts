@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { faultOf } from '../file-faults.ts'
 import { checkAddresses } from './addresses.ts'
 import { ConfigRefused, complain, complainAll, place, type Source } from './complain.ts'
 import { type Config, type ConfigSchema, type MailboxConfig, schemaFor, type Words } from './schema.ts'
@@ -32,7 +33,7 @@ function readText(file: string): string {
     return octets.toString('utf8')
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    const reason = missing ? 'it is not there; --data or --config says where it is' : cause instanceof Error ? cause.message : cause
+    const reason = missing ? 'it is not there; --data or --config says where it is' : faultOf(cause)
     throw new ConfigRefused(`${file}:1:1: the config file cannot be read: ${reason}`, { cause })
   }
 }

@@ -1,6 +1,7 @@
 /** Secrets: from the environment, from a file that the environment names (`X_FILE`), from the config or from a file that it names (`x_file`), in this order. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { faultOf } from '../file-faults.ts'
 import { ConfigRefused, complain, type Source } from './complain.ts'
 import { type Env, set } from './places.ts'
 import type { Config } from './schema.ts'
@@ -28,7 +29,7 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     try {
       return text(file) || undefined
     } catch (cause) {
-      throw new ConfigRefused(`${name}_FILE names ${file}, which cannot be read: ${reason(cause)}`, { cause })
+      throw new ConfigRefused(`${name}_FILE names ${file}, which cannot be read: ${faultOf(cause)}`, { cause })
     }
   }
 
@@ -38,7 +39,7 @@ export function readSecrets({ config, source }: { readonly config: Config; reado
     try {
       return text(where)
     } catch (cause) {
-      throw complain(source, path, `${path.join('.')} names ${where}, which cannot be read: ${reason(cause)}`)
+      throw complain(source, path, `${path.join('.')} names ${where}, which cannot be read: ${faultOf(cause)}`)
     }
   }
 
@@ -64,5 +65,3 @@ export function filesNamed({ tls, relay, outbound, database, redis, scan, oidc }
   const certificate = [tls?.cert, tls?.key, tls?.acme?.ca, tls?.acme?.external_account?.hmac_file]
   return [...new Set([...certificate, ...mail, ...others])].filter((file) => file !== undefined)
 }
-
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

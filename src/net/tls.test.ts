@@ -78,7 +78,7 @@ test('what cannot be used is refused by name', () => {
   const [a, b] = [certificateFiles(), certificateFiles()]
   writeFileSync(join(a.dir, 'text'), 'not a certificate')
   for (const [cert, key, word] of [
-    [join(a.dir, 'missing.pem'), a.key, /missing\.pem cannot be read: ENOENT/],
+    [join(a.dir, 'missing.pem'), a.key, /missing\.pem cannot be read: it is not there/],
     [a.cert, join(a.dir, 'missing.key'), /key file .*missing\.key cannot be read/],
     [join(a.dir, 'text'), a.key, /holds no PEM certificate/],
     [a.cert, join(a.dir, 'text'), /holds no PEM private key/],

@@ -3,6 +3,7 @@ import { constants, createPrivateKey, createPublicKey, randomBytes, X509Certific
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { faultOf } from '../file-faults.ts'
 import { makeSelfSigned } from './self-signed.ts'
 
 /** Says, in a sentence for people, why a certificate cannot be used. */
@@ -55,7 +56,7 @@ function attempt<T>(make: () => T, otherwise: string): T {
   try {
     return make()
   } catch (cause) {
-    throw new TlsRefused(`${otherwise}: ${cause instanceof Error ? cause.message : String(cause)}.`, { cause })
+    throw new TlsRefused(`${otherwise}: ${faultOf(cause)}.`, { cause })
   }
 }
 

@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { hashPassword } from '../auth/password.ts'
 import { formatVerifier, makeVerifier, newSalting } from '../auth/scram.ts'
 import { firstConfig } from '../config/template.ts'
+import { faultOf } from '../file-faults.ts'
 import { canonical, canonicalDomain, domainOf } from '../mail/address.ts'
 import { generatePassword, keepFirstPassword } from './passwords.ts'
 import { Refused } from './refused.ts'
@@ -61,7 +62,7 @@ export async function writeFirstConfig(o: FirstStart): Promise<boolean> {
     mkdirSync(dirname(o.configFile), { recursive: true })
     writeFileSync(o.configFile, o.more === undefined ? text : `${text}\n${o.more.trim()}\n`, { mode: 0o600, flag: 'wx' })
   } catch (cause) {
-    throw new Refused(`The first config cannot be written: ${cause instanceof Error ? cause.message : cause}. Its folder must be this user's.`)
+    throw new Refused(`The first config cannot be written: ${faultOf(cause)}. Its folder must be this user's.`)
   }
   return true
 }

@@ -1,5 +1,4 @@
 /** What there is once per data folder, however many processes serve: its lock, the first config, the certificate, the embedded Postgres. */
-import { mkdirSync } from 'node:fs'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { type Env, type Places, set } from '../config/places.ts'
 import { readSecrets, type Secrets } from '../config/secrets.ts'
@@ -10,7 +9,7 @@ import { type Certificate, certificateFor } from './certificate.ts'
 import { type Endpoints, removeEndpoints } from './endpoints.ts'
 import { writeFirstConfig } from './first-start.ts'
 import { type Health, openHealth } from './health.ts'
-import { type Lock, lockFolder } from './lock.ts'
+import { openFolder } from './lock.ts'
 import { type Plan, planFor } from './plan.ts'
 import { Refused } from './refused.ts'
 import { words } from './words.ts'
@@ -60,26 +59,10 @@ export interface Database {
 const DRAIN_SECONDS = 30
 export const drainMs = ({ config }: Loaded): number => (config.drain_seconds ?? DRAIN_SECONDS) * 1000
 
-const FAULTS: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'this user may not write there'],
-  ['EEXIST', 'it is a file'],
-  ['ENOSPC', 'its disk is full'],
-  ['EROFS', 'its disk may only be read'],
-])
-
-async function makeFolder(dir: string): Promise<Lock> {
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  return lockFolder(dir)
-}
-
 /** What it opens is undone by `undo`. Throws what cli/failure.ts has words for. */
 export async function openKeeper({ places, env, log, configNamed, mailbox }: ServerOptions, undo: AsyncDisposableStack): Promise<Keeper> {
   const { dataDir, configFile } = places
-  const lock = await makeFolder(dataDir).catch((cause: NodeJS.ErrnoException) => {
-    throw cause.code === undefined
-      ? cause
-      : new Refused(`The data folder ${dataDir} cannot be used: ${FAULTS.get(cause.code) ?? cause.message}.`, { cause })
-  })
+  const lock = await openFolder(dataDir)
   undo.defer(() => lock.release())
   removeEndpoints(dataDir)
   undo.defer(() => removeEndpoints(dataDir))

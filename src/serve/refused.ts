@@ -1,5 +1,6 @@
 /** Why the server does not start, or a command does not do what was asked: one sentence for people, no stack. */
 import { readFileSync } from 'node:fs'
+import { faultOf } from '../file-faults.ts'
 
 export class Refused extends Error {
   override readonly name = 'Refused'
@@ -10,6 +11,6 @@ export function readAuthorities(file: string, key: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new Refused(`${key} names ${file}, which cannot be read: ${cause instanceof Error ? cause.message : cause}.`)
+    throw new Refused(`${key} names ${file}, which cannot be read: ${faultOf(cause)}.`)
   }
 }

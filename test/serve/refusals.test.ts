@@ -28,7 +28,7 @@ describe('a config that is wrong', () => {
     ['a relay’s authorities', `${GOOD}relay: {host: a.test, ca: none.pem}\n`, 'relay.ca names'],
     [
       'nothing to serve',
-      `${GOOD}listeners: {${['mx', 'submission', 'submissions', 'imaps', 'pop3s'].map((s) => `${s}: {enabled: false}`).join(', ')}}\n`,
+      `${GOOD}listeners: {${['mx', 'submission', 'submissions', 'imaps', 'pop3s', 'https'].map((s) => `${s}: {enabled: false}`).join(', ')}}\n`,
       'Every listener is switched off',
     ],
   ] as const)

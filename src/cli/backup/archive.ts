@@ -6,6 +6,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { Header } from 'tar'
+import { faultOf } from '../../file-faults.ts'
 
 const BLOCK = 512
 /** No entry is larger; a file that says otherwise is no backup. */
@@ -119,7 +120,7 @@ class Source {
     let have = this.#rest.length
     while (have < count) {
       const next = await this.#chunks.next().catch((cause: unknown) => {
-        throw new ArchiveRefused(`the backup cannot be read: ${cause instanceof Error ? cause.message : cause}`)
+        throw new ArchiveRefused(`the backup cannot be read: ${faultOf(cause)}`)
       })
       if (next.done) throw new ArchiveRefused('the backup is cut off: its end is missing')
       pieces.push(next.value)

@@ -1,9 +1,10 @@
 /** `postern backup FILE`: one file with everything that is needed to have the server again, while it runs or not. */
-import { closeSync, createWriteStream, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { accessSync, closeSync, constants, createWriteStream, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { loadConfig } from '../../config/load.ts'
 import { findPlaces } from '../../config/places.ts'
+import { faultOf, fileFault } from '../../file-faults.ts'
 import { Refused } from '../../serve/refused.ts'
 import { words } from '../../serve/words.ts'
 import { dumpDatabase } from '../../store/pg/dump.ts'
@@ -24,8 +25,7 @@ export const backup: Command = {
     const [, name, ...more] = given
     if (name === undefined || more.length > 0) throw new Usage('backup takes the name of a file to be made')
     const file = resolve(cwd, name)
-    if (existsSync(file)) throw new Refused(`there is already a file ${file}`)
-    if (!existsSync(dirname(file))) throw new Refused(`there is no folder ${dirname(file)}`)
+    refuseUnwritable(file)
     const places = findPlaces(flags, env, cwd)
     const { config } = loadConfig(places.configFile, words)
     const files = collectFiles(config, places.configFile, places.dataDir)
@@ -38,10 +38,23 @@ export const backup: Command = {
   },
 }
 
+/** Before a database is started for it. Throws Refused. */
+function refuseUnwritable(file: string): void {
+  const folder = dirname(file)
+  if (existsSync(file)) throw new Refused(statSync(file).isDirectory() ? `${file} is a folder: name a file in it` : `there is already a file ${file}`)
+  if (!existsSync(folder)) throw new Refused(`there is no folder ${folder}`)
+  try {
+    if (!statSync(folder).isDirectory()) throw new Refused(`${folder} is no folder`)
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    throw cause instanceof Refused ? cause : new Refused(`${file} cannot be written: ${faultOf(cause)}`, { cause })
+  }
+}
+
 type Dump = Parameters<Parameters<typeof dumpDatabase>[1]>[0]
 
 /** Under another name until it is whole and on disk. */
-async function write(file: string, { entries }: Collected, dump: Dump): Promise<{ rows: number; octets: number }> {
+export async function write(file: string, { entries }: Collected, dump: Dump): Promise<{ rows: number; octets: number }> {
   const unfinished = `${file}.${process.pid}.part`
   const into = createWriteStream(unfinished, { flags: 'wx', mode: 0o600 })
   try {
@@ -70,7 +83,7 @@ async function write(file: string, { entries }: Collected, dump: Dump): Promise<
   } catch (err) {
     into.destroy()
     rmSync(unfinished, { force: true })
-    throw err
+    throw fileFault(err) === undefined ? err : new Refused(`${file} cannot be written: ${faultOf(err)}`, { cause: err })
   }
 }
 

@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import type { Env, Places } from '../../config/places.ts'
 import { readSecrets } from '../../config/secrets.ts'
 import { silentLog } from '../../log.ts'
-import { lockFolder } from '../../serve/lock.ts'
+import { openFolder } from '../../serve/lock.ts'
 import { words } from '../../serve/words.ts'
 import { startEmbedded } from '../../store/pg/embedded.ts'
 import type { Connect } from '../../store/pg/pool.ts'
@@ -16,7 +16,7 @@ export async function withDatabase<T>({ places, env }: { places: Places; env: En
   const url = running(places.dataDir)?.database
   if (url !== undefined) return use({ url })
   await using stack = new AsyncDisposableStack()
-  const lock = await lockFolder(places.dataDir)
+  const lock = await openFolder(places.dataDir)
   stack.defer(() => lock.release())
   const embedded = await startEmbedded({ dir: places.dataDir, log: silentLog() })
   stack.defer(() => embedded.stop())

@@ -1,8 +1,11 @@
 /** The files beside the database: config, what it names, and the keys that the server made for itself. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path'
 import type { Config } from '../../config/schema.ts'
 import { filesNamed } from '../../config/secrets.ts'
+import { faultOf } from '../../file-faults.ts'
+import { makeFolder } from '../../serve/lock.ts'
+import { Refused } from '../../serve/refused.ts'
 import { ArchiveRefused, type Entry } from './archive.ts'
 import { BESIDE, CONFIG, TLS } from './manifest.ts'
 
@@ -28,7 +31,14 @@ export function collectFiles(config: Config, configFile: string, dataDir: string
   return { entries, elsewhere }
 }
 
-const entry = (path: string, file: string): Entry => ({ path, mode: statSync(file).mode & 0o777, octets: readFileSync(file) })
+/** Throws Refused. */
+function entry(path: string, file: string): Entry {
+  try {
+    return { path, mode: statSync(file).mode & 0o777, octets: readFileSync(file) }
+  } catch (cause) {
+    throw new Refused(`${file} belongs into the backup and cannot be read: ${faultOf(cause)}`, { cause })
+  }
+}
 
 /** Where an entry that is no row goes. Throws ArchiveRefused for a name that would leave its folder. */
 export function placeOf(path: string, configFile: string, dataDir: string): string | undefined {
@@ -49,8 +59,12 @@ export function placeOf(path: string, configFile: string, dataDir: string): stri
 /** false: there is such a file already, and it is left alone. */
 export function putFile(file: string, { octets, mode }: Entry): boolean {
   if (existsSync(file)) return false
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  writeFileSync(file, octets, { mode, flag: 'wx' })
+  try {
+    makeFolder(dirname(file))
+    writeFileSync(file, octets, { mode, flag: 'wx' })
+  } catch (cause) {
+    throw new Refused(`${file} cannot be written: ${faultOf(cause)}`, { cause })
+  }
   return true
 }
 

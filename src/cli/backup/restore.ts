@@ -1,11 +1,12 @@
 /** `postern restore FILE`: makes a data folder and an empty database what the backup says. The next start goes on from there. */
-import { createReadStream, existsSync, mkdirSync } from 'node:fs'
+import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { loadConfig } from '../../config/load.ts'
 import { type Env, findPlaces, type Places } from '../../config/places.ts'
 import { readSecrets } from '../../config/secrets.ts'
+import { faultOf } from '../../file-faults.ts'
 import { silentLog } from '../../log.ts'
-import { lockFolder } from '../../serve/lock.ts'
+import { openFolder } from '../../serve/lock.ts'
 import { Refused } from '../../serve/refused.ts'
 import { words } from '../../serve/words.ts'
 import { type Part, restoreDatabase } from '../../store/pg/dump.ts'
@@ -27,10 +28,9 @@ export const restore: Command = {
     const [, name, ...more] = given
     if (name === undefined || more.length > 0) throw new Usage('restore takes the name of a backup')
     const file = resolve(cwd, name)
-    if (!existsSync(file)) throw new Refused(`there is no file ${file}`)
+    refuseUnreadable(file)
     const places = findPlaces(flags, env, cwd)
-    mkdirSync(places.dataDir, { recursive: true, mode: 0o700 })
-    const lock = await lockFolder(places.dataDir)
+    const lock = await openFolder(places.dataDir)
     try {
       const { manifest, kept, counts } = await read(file, { places, env, moved })
       for (const path of kept) out(`${path} was there already, and is as it was.`)
@@ -45,6 +45,19 @@ export const restore: Command = {
       lock.release()
     }
   },
+}
+
+/** Before anything is made. Throws Refused. */
+function refuseUnreadable(file: string): void {
+  try {
+    const fd = openSync(file, 'r')
+    const isFolder = fstatSync(fd).isDirectory()
+    closeSync(fd)
+    if (!isFolder) return
+  } catch (cause) {
+    throw new Refused(`the backup ${file} cannot be read: ${faultOf(cause)}`, { cause })
+  }
+  throw new Refused(`the backup ${file} cannot be read: it is a folder`)
 }
 
 interface Restored {

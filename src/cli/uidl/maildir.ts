@@ -31,7 +31,7 @@ export interface MaildirMessage extends UidlistRecord {
 /** `path`: the Maildir, or the list in it. Throws Refused. */
 export async function readMaildir(path: string): Promise<Maildir> {
   const list = existsSync(path) && statSync(path).isDirectory() ? join(path, LIST) : path
-  if (basename(list) !== LIST || !existsSync(list))
+  if (basename(list) !== LIST || !existsSync(list) || !statSync(list).isFile())
     throw new Refused(`there is no ${LIST} in ${path}: name the folder of a Maildir that Dovecot kept`)
   const lines = linesOf(list)
   const first = await lines.next()

@@ -148,7 +148,8 @@ function run(home: Home, program: 'initdb' | 'postgres', args: readonly string[]
     // Single-user mode goes on after an error and ends well, so what it says decides too.
     child.on('close', (code) => {
       const failed = code !== 0 || /^.*(ERROR|FATAL|PANIC): /m.test(said)
-      if (failed)
+      if (failed && said.includes('No space left on device')) reject(new EmbeddedRefused(`The disk of the embedded Postgres is full: ${home.base}.`))
+      else if (failed)
         reject(new Error(`${program} of the embedded Postgres failed (${code ?? 'killed'}): ${said.trim().split('\n').slice(-5).join(' | ')}`))
       else resolve(said)
     })
