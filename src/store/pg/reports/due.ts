@@ -53,7 +53,7 @@ const HELD: Statement = {
 const FREE: Statement = {
   name: 'report_free',
   text: `update report_due set run_at = clock_timestamp()
-         where account_id = $1 and content_id = $2 and reader = $3 and reader_epoch = epoch and epoch = 1 and pg_try_advisory_xact_lock(reader)`,
+         where account_id = $1 and content_id = $2 and reader = $3 and reader_epoch = epoch and epoch = 1 and pg_try_advisory_xact_lock(reader) returning 1`,
 }
 
 /** Whether the one that is being read was claimed by a process that is dead; then it is due. */
@@ -73,7 +73,7 @@ const FORGET: Statement = {
            and not exists (select 1 from content c where c.account_id = d.account_id and c.content_id = d.content_id)),
          u as (delete from report_unread where day < current_date - ${KEEP_REPORT_DAYS})
          delete from report where (account_id, content_id, nth) in (
-           select account_id, content_id, nth from report where received_at < now() - make_interval(days => ${KEEP_REPORT_DAYS}) limit 1000)`,
+           select account_id, content_id, nth from report where received_at < now() - make_interval(days => ${KEEP_REPORT_DAYS}) limit 1000) returning 1`,
 }
 
 export async function expire(on: Queryable): Promise<void> {
