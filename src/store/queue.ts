@@ -186,6 +186,8 @@ export interface Queue {
   resume(claim: Pick<Due, 'bucket' | 'domain'>): Promise<void>
   /** What a dead process had claimed is due again, where it was the first attempt and is not in doubt. Returns how many recipients; takes seconds where somebody is dead. */
   freeDead(): Promise<number>
+  /** What this owner has claimed and does not know of, since the answer was lost, is due again; what was claimed just now is passed over. Returns how many recipients. */
+  freeLost(known: readonly Claim[], owner: string): Promise<number>
   /** What waited for too long fails, also where its domain is suspended. Returns how many. */
   expire(): Promise<number>
   /** Settled recipients of one message, leased like a claim. */

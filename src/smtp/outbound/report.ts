@@ -191,8 +191,7 @@ async function wholeOf(
 ): Promise<Buffer | undefined> {
   if (ret !== 'FULL' || size > MAX_WHOLE || recipients.every(({ action }) => action !== 'failed')) return undefined
   const pieces: Buffer[] = [prefix]
-  // What was read is in memory that is used again.
-  for await (const piece of store.read(access, id, skip, skip + size - prefix.length)) pieces.push(Buffer.from(piece))
+  for await (const piece of store.read(access, id, skip, skip + size - prefix.length)) pieces.push(piece)
   return Buffer.concat(pieces)
 }
 

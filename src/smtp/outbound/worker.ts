@@ -26,6 +26,9 @@ const IN_A_ROW = 20
 const EXPIRE_MS = 60_000
 /** Dead processes are looked for this often. */
 const DEAD_MS = 5_000
+/** Claims whose answer was lost are looked for this often, and for so long after that: Postgres may not have been done yet. */
+const LOST_MS = 5_000
+const LOST_FOR_MS = 30_000
 const STOP_MS = 15_000
 /** What is cut off has so long to say so: the DNS or the database may not answer. Its leases tell others that it is over. */
 const END_MS = 5_000
@@ -79,6 +82,9 @@ export class OutboundWorker {
   readonly #end = new AbortController()
   readonly #claims = new Set<Claim>()
   readonly #running = new Set<Promise<void>>()
+  /** Claims that are asked for; and until when one may be found that was had without our hearing of it. */
+  #claiming = 0
+  #lostUntil = 0
   /** Due when it was looked for last, and not begun. */
   #found: readonly Due[] = []
   #wake: () => void = () => {}
@@ -101,6 +107,7 @@ export class OutboundWorker {
       this.#again(() => this.#renew(), (QUEUE_LEASE_SECONDS * 1000) / 3),
       this.#again(() => this.#expire(), EXPIRE_MS),
       this.#again(() => this.#freeDead(), this.#o.look ?? DEAD_MS),
+      this.#again(() => this.#freeLost(), LOST_MS),
     ])
   }
 
@@ -201,7 +208,16 @@ export class OutboundWorker {
     const { queue, owner, doubtSeconds } = this.#o
     let { failures } = due
     for (let i = 0; i < IN_A_ROW && !this.#stop.signal.aborted; i++) {
-      const claim = await queue.claim(due, owner, doubtSeconds)
+      let claim: Claim | undefined
+      this.#claiming++
+      try {
+        claim = await queue.claim(due, owner, doubtSeconds)
+      } catch (err) {
+        this.#lostUntil = performance.now() + LOST_FOR_MS
+        throw err
+      } finally {
+        this.#claiming--
+      }
       if (!claim || !(await this.#send(claim, lane, failures))) return
       if (!claim.message.tlsOptional) failures = 0
     }
@@ -309,6 +325,12 @@ export class OutboundWorker {
     if (recipients === 0) return
     this.#o.log.info({ recipients }, 'what a dead process was sending is tried again')
     this.wake()
+  }
+
+  async #freeLost(): Promise<void> {
+    // One that is asked for now is not among those that we know.
+    if (performance.now() > this.#lostUntil || this.#claiming > 0) return
+    if ((await this.#o.queue.freeLost([...this.#claims], this.#o.owner)) > 0) this.wake()
   }
 
   async #expire(): Promise<void> {

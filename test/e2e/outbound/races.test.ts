@@ -103,6 +103,21 @@ test('the connection to the database is lost at any moment of an attempt: it arr
     }
 })
 
+test('a claim of which nobody heard is not waited out by the process that lives', async () => {
+  let cut = false
+  await house.send(['a@one.test'])
+  proxy.at({ statement: 'queue_claim', nth: 1, moment: 'answered' }, (cutOff) => {
+    cut = true
+    cutOff()
+  })
+  const worker = work()
+  await until('the cut', () => cut)
+  await until('it is nobody’s', async () => (await claimed()) === 1)
+  await empty()
+  assert.equal(peer.took.length, 1)
+  await worker.stop(0)
+})
+
 test('the database is away when the server says yes: it is not sent again when it is back', async () => {
   peer.script = (line) => {
     if (line === '.') proxy.away(true)

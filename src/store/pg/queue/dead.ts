@@ -1,5 +1,6 @@
-/** What dead processes have claimed (lives.ts) need not be waited out. An owner carries the life of its process; one of a Postern that knew of none has none, and keeps its lease. */
-import { QUEUE_LEASE_SECONDS } from '../../queue.ts'
+/** What nobody works on need not be waited out: what dead processes have claimed (lives.ts), and claims of which their process did not hear. An owner carries the life of its process; one of a Postern that knew of none has none, and keeps its lease. */
+import { type Claim, QUEUE_LEASE_SECONDS } from '../../queue.ts'
+import { int8Array } from '../arrays.ts'
 import { type Lives, lifeFrom } from '../lives.ts'
 import type { Pool } from '../pool.ts'
 import type { Statement } from '../rows.ts'
@@ -32,3 +33,14 @@ export async function freeDead(pool: Pool, lives: Lives): Promise<number> {
   const freed = owners.map(async ({ owner, life }) => ((await lives.isOver(pool, life)) ? pool.rows(FREE, [owner, life]) : 0))
   return (await Promise.all(freed)).reduce((sum, n) => sum + n, 0)
 }
+
+/** Seconds: of a claim that is younger its owner may hear yet. */
+const FRESH = 5
+const FREE_LOST: Statement = {
+  name: 'queue_free_lost',
+  text: `update queue set run_at = clock_timestamp() where state = ${WAITING} and attempts >= 0 and dot_at is null and owner = $1 and id <> all ($2::int8[])
+           and run_at > now() and run_at < now() + interval '${QUEUE_LEASE_SECONDS - FRESH} seconds' returning 1`,
+}
+
+export const freeLost = (pool: Pool, known: readonly Claim[], owner: string): Promise<number> =>
+  pool.rows(FREE_LOST, [owner, int8Array(known.flatMap(({ recipients }) => recipients.map(({ id }) => id)))])

@@ -7,7 +7,7 @@ import type { Staged } from '../stage.ts'
 import type { Transactor } from '../tx.ts'
 import { drop, hold, list, release, retry } from './admin.ts'
 import { claim, noteDot, renew, resume, suspend } from './claim.ts'
-import { freeDead, ownerOf } from './dead.ts'
+import { freeDead, freeLost, ownerOf } from './dead.ts'
 import { due, isCrowded } from './due.ts'
 import { Enqueuer, QUEUE_TOPIC } from './enqueue.ts'
 import { claimReport, expire, reported, settle } from './settle.ts'
@@ -39,6 +39,7 @@ export function createQueue({ pool, bus, transactor, lives }: QueueParts): PgQue
     suspend: async (of, said, seconds) => void (await suspend(pool, of, said, seconds)),
     resume: async (of) => void (await resume(pool, of)),
     freeDead: async () => (lives ? freeDead(pool, lives) : 0),
+    freeLost: (known, owner) => freeLost(pool, known, named(owner)),
     expire: () => expire(pool),
     claimReport: (owner) => claimReport(pool, named(owner)),
     reported: (report, owner) => reported(pool, report, named(owner)),
