@@ -2,7 +2,7 @@
 import { Unconvertible } from '../../mail/seven-bit.ts'
 import { Unavailable } from '../../store/errors.ts'
 import { type Claim, type ClaimedRecipient, type Outcome, QUEUE_DOUBT_SECONDS, type Queue } from '../../store/queue.ts'
-import { retryAfter } from './backoff.ts'
+import { retryAfter, scheduleFor } from './backoff.ts'
 import type { Said } from './client.ts'
 import type { Connected, Connections } from './connections.ts'
 import type { OutgoingMail } from './envelope.ts'
@@ -165,6 +165,6 @@ function outcomeOf(
   if (!(word instanceof Failure)) return { kind: 'delivered', ...told, passedOn: word.passedOn }
   if (word.permanent) return { kind: 'failed', ...told }
   if (connections.aborted && !word.inDoubt) return { kind: 'released', ...told, said: '' }
-  const wait = retryAfter(attempts, schedule)
+  const wait = retryAfter(attempts, scheduleFor(status, schedule))
   return { kind: 'deferred', ...told, seconds: word.inDoubt ? Math.max(wait, doubtSeconds) : wait, inDoubt: word.inDoubt }
 }

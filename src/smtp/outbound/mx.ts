@@ -1,6 +1,7 @@
 /** Where mail of a domain goes: its MX hosts and their addresses. RFC 5321 §5.1, RFC 7505. */
 import { BlockList, isIPv4 } from 'node:net'
 import { type Answer, type Dns, DnsTrouble, NoSuchName } from '../../net/dns/dns.ts'
+import { NO_ANSWER } from './backoff.ts'
 import { Failure } from './failure.ts'
 
 /** Hosts of one domain that are tried, and addresses of one host. */
@@ -37,7 +38,7 @@ export interface MxOptions {
 
 const permanent = (status: string, said: string): Failure => new Failure(said, { permanent: true, status })
 const trouble = (domain: string, cause: unknown): Failure =>
-  new Failure(`The DNS cannot say now where mail for ${domain} goes`, { permanent: false, status: '4.4.3', elsewhere: true, cause })
+  new Failure(`The DNS cannot say now where mail for ${domain} goes`, { permanent: false, status: NO_ANSWER, elsewhere: true, cause })
 
 /** The domain's hosts, nearest first, those of one distance in any order. Throws Failure. */
 export async function routeOf(domain: string, { dns, hostname }: Pick<MxOptions, 'dns' | 'hostname'>): Promise<MailRoute> {
@@ -70,7 +71,7 @@ export async function addressesOf(name: string, { dns, privateAddresses = false 
   const [six, four] = await Promise.all([ask(dns, name, 'AAAA'), ask(dns, name, 'A')])
   const found = interleave(six?.records ?? [], four?.records ?? [])
   if (found.length === 0 && (six === undefined || four === undefined))
-    throw new Failure(`The DNS cannot say now where ${name} is`, { permanent: false, status: '4.4.3', remote: name, elsewhere: true })
+    throw new Failure(`The DNS cannot say now where ${name} is`, { permanent: false, status: NO_ANSWER, remote: name, elsewhere: true })
   if (found.length === 0) throw new Failure(`${name} has no address`, { permanent: true, status: '5.4.4', remote: name, elsewhere: true })
   const addresses = found.filter((address) => privateAddresses || !isPrivate(address)).slice(0, MAX_ADDRESSES)
   if (addresses.length === 0)

@@ -7,7 +7,7 @@ import { Unavailable } from '../../store/errors.ts'
 import { type Claim, type Due, type Outcome, QUEUE_LEASE_SECONDS, type Queue } from '../../store/queue.ts'
 import type { KeysFor } from '../signing.ts'
 import { type AttemptDeps, attempt } from './attempt.ts'
-import { DELAY_NOTICE_SECONDS, LIFETIME_SECONDS, RETRY_SECONDS } from './backoff.ts'
+import { DELAY_NOTICE_SECONDS, LIFETIME_SECONDS, scheduleFor } from './backoff.ts'
 import { Connections, type ConnectionsOptions } from './connections.ts'
 import { type Lane, type LaneLimits, Lanes } from './lanes.ts'
 import type { LocalDeps } from './local.ts'
@@ -260,7 +260,7 @@ export class OutboundWorker {
       if (unreachable === undefined) {
         // What does without the domain's demands says nothing about the rest of its mail.
         if (failures > 0 && !claim.message.tlsOptional) await queue.resume(claim)
-      } else if (lane.refused()) await queue.suspend(claim, unreachable, schedule ?? RETRY_SECONDS)
+      } else if (lane.refused()) await queue.suspend(claim, unreachable, scheduleFor(outcomes[0]?.status ?? '', schedule))
       return unreachable === undefined
     } finally {
       this.#claims.delete(claim)

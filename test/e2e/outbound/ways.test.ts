@@ -55,6 +55,20 @@ test('the first hosts are dead, dumb, full or rude, or lose the way in the middl
   assert.equal(await house.count('select count(*)::int8 from queue_domain'), 0)
 })
 
+test('while the DNS does not answer no domain waits for longer than half an hour, however long that was', async () => {
+  Object.assign(house.dns.zones, { 'mute.test': { trouble: true } })
+  await house.send(['a@mute.test'])
+  await house.sql('update queue set attempts = 20')
+  await house.sql(`insert into queue_domain (bucket, domain, not_before, failures, said) select bucket, domain, now(), 20, '' from queue`)
+  work({ schedule: RETRY_SECONDS })
+  await until('tried', async () => (await entry())?.status === '4.4.3')
+  await until('it waits', async () => (await house.count(`select count(*)::int8 from queue_domain where not_before > now()`)) === 1)
+  const minutes = await house.count(
+    'select extract(epoch from max(greatest(q.run_at, d.not_before)) - now())::int8 / 60 from queue q, queue_domain d',
+  )
+  assert.ok(minutes >= 28 && minutes <= 34, `${minutes}`)
+})
+
 test('a refusal stands, also where the connection is lost behind it: before the text, in it, and behind its dot', async () => {
   hosts('one.test', [['127.0.0.2']])
   for (const last of ['RCPT TO:<b@', 'DATA', '.']) {
