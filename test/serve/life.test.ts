@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { identify, isRunning } from '../../src/process.ts'
 import { readPostmasterFile } from '../../src/store/pg/embedded-orphan.ts'
@@ -32,7 +33,10 @@ let password: string
 
 test('the first start: config, certificate, mailbox, endpoints, the table', async () => {
   first = await startServer({ dir })
-  const { endpoints, output } = first
+  const { endpoints } = first
+  // Written before anybody is told.
+  while (!first.output.includes('postern is ready')) await sleep(10)
+  const { output } = first
   assert.equal(endpoints.host, 'localhost')
   assert.equal(endpoints.pid, first.child.pid)
   assert.equal(readFileSync(join(dir, 'postern.pid'), 'utf8'), `${first.child.pid}\n`)
@@ -44,6 +48,7 @@ test('the first start: config, certificate, mailbox, endpoints, the table', asyn
       ['submissions', 'implicit'],
       ['imaps', 'implicit'],
       ['pop3s', 'implicit'],
+      ['https', 'implicit'],
     ],
   )
   assert.match(endpoints.database, /^postgres:\/\/postern:[0-9a-f]+@127\.0\.0\.1:\d+\/postern$/)
