@@ -20,7 +20,7 @@ export const counts = {
   /** Copies that came into mailboxes of people here, reports of ours among them. */
   delivered: { all: 0 },
   /** Attempts, by service and what came of them. */
-  logins: { submission: outcomes(), submissions: outcomes(), imaps: outcomes(), pop3s: outcomes(), pop3: outcomes() },
+  logins: { submission: outcomes(), submissions: outcomes(), imaps: outcomes(), pop3s: outcomes(), pop3: outcomes(), https: outcomes() },
   /** Recipients of the queue, each time that something came of one. */
   outgoing: { delivered: 0, deferred: 0, bounced: 0 },
   /** Connections to Postgres: that were not made, that were lost, that were not free in time. */

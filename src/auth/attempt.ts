@@ -168,12 +168,9 @@ export function createAttempts({ accounts, throttle, canonical, log, limits, key
   }
 }
 
-const byService: { readonly [service in Service]?: (typeof counts.logins)['imaps'] } = counts.logins
-
-/** There are services that nobody logs in to. */
+/** Nobody logs in on 25. */
 function note({ who: { service } }: Attempt, result: 'ok' | 'failed' | 'throttled' | 'unavailable'): void {
-  const mine = byService[service]
-  if (mine) mine[result]++
+  if (service !== 'mx') counts.logins[service][result]++
 }
 
 const narrowed = (login: Login, { name, pop3 = {}, submission = {}, disable }: AppPassword): Login => ({

@@ -54,7 +54,7 @@ const POLL = 20
 export async function clearTheWay(home: Home, log: Log): Promise<void> {
   const left = readPostmasterFile(home.data)
   if (left && isPostmaster(left.pid, home.data)) {
-    log.warn({ pid: left.pid }, 'the embedded Postgres of an earlier run is still there: stopping it')
+    log.warn({ postmaster: left.pid }, 'the embedded Postgres of an earlier run is still there: stopping it')
     await stopPostmaster(left.pid)
   }
   // Backends of a postmaster that was killed end by themselves when they notice; until then its shared memory is in use.
