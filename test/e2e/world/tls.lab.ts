@@ -49,7 +49,7 @@ domains: [${OURS.domain}]
 mailboxes: [{ address: ${ANN}, password_hash: "${await hashPassword(PASSWORD)}" }]
 workers: 1
 tls: { cert: ${join(dir, 'cert.pem')}, key: ${join(dir, 'key.pem')} }
-listeners: { mx: { host: ${OURS.address}, port: 25 } }
+listeners: { mx: { host: ${OURS.address}, port: 25 }, https: { host: ${OURS.address} } }
 dns: { servers: ["127.0.0.1"], validating: true }
 outbound: { private_addresses: true, tls_reports: true }
 limits: { smtp: { greeting_delay: 1 ms } }
