@@ -1,6 +1,6 @@
 /** Liveness, readiness and a few numbers, out of what the serving processes report of themselves. */
 import type { Counts, Levels } from '../counts.ts'
-import { metrics } from './metrics.ts'
+import { METRICS_VERSION, metrics } from './metrics.ts'
 import type { Answer, Routes } from './server.ts'
 
 /** How one serving process is. */
@@ -64,7 +64,7 @@ export const held = (lag: number, who: string): string[] => (lag > LONGEST_LAG ?
 export const healthRoutes = (status: Status): Routes => ({
   '/livez': () => answer('alive', status.dead()),
   '/readyz': () => answer('ready', [...status.dead(), ...status.unready()]),
-  '/metrics': () => ({ status: 200, text: metrics(status) }),
+  '/metrics': () => ({ status: 200, text: metrics(status), version: METRICS_VERSION }),
 })
 
 const answer = (word: string, troubles: readonly string[]): Answer =>

@@ -1,4 +1,4 @@
-/** What `/metrics` says: the text form of Prometheus, version 0.0.4. docs/operations.md has the table of it. */
+/** What `/metrics` says: the text form of Prometheus. docs/operations.md has the table of it. */
 import { type CountTree, leavesOf } from '../counts.ts'
 import type { Report, Status } from './health.ts'
 
@@ -10,6 +10,8 @@ export interface Family {
   readonly type: 'counter' | 'gauge'
   readonly samples: (status: Status) => readonly Sample[]
 }
+
+export const METRICS_VERSION = '0.0.4'
 
 const SECOND = 1_000
 

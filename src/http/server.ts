@@ -6,6 +6,8 @@ import type { ListenerLog } from '../net/listener.ts'
 
 export interface Answer {
   readonly status: 200 | 503
+  /** Of the form that the text has; absent: none. */
+  readonly version?: string
   /** Lines, each with its end. */
   readonly text: string
 }
@@ -72,9 +74,9 @@ export async function openHttp({
 
 function respond(request: IncomingMessage, response: ServerResponse, routes: Routes): void {
   response.shouldKeepAlive = false
-  const say = (status: number, text: string): void => {
+  const say = (status: number, text: string, version?: string): void => {
     response.writeHead(status, {
-      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Type': `text/plain;${version === undefined ? '' : ` version=${version};`} charset=utf-8`,
       'Content-Length': Buffer.byteLength(text),
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
@@ -86,6 +88,6 @@ function respond(request: IncomingMessage, response: ServerResponse, routes: Rou
   const answer = Object.hasOwn(routes, url) ? routes[url]!() : undefined
   if (method !== 'GET') say(405, 'only GET\n')
   else if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) say(400, 'no body\n')
-  else if (answer) say(answer.status, answer.text)
+  else if (answer) say(answer.status, answer.text, answer.version)
   else say(404, 'no such path\n')
 }

@@ -53,6 +53,8 @@ test('alive and ready, and why not', async () => {
 
 test('a few numbers', async () => {
   const text = await get('/metrics')
+  assert.match(text, /^Content-Type: text\/plain; version=0\.0\.4; charset=utf-8$/m)
+  assert.match(await get('/livez'), /^Content-Type: text\/plain; charset=utf-8$/m)
   for (const line of [
     'postern_ready 1',
     'postern_connections{service="imaps",pid="42"} 7',
