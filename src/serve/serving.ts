@@ -75,19 +75,21 @@ export async function openServing(o: ServingOptions, undo: AsyncDisposableStack)
   })
   undo.defer(() => authenticator.close())
   const dns = dnsOf(config)
+  const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
+  // What comes out of the queue for people here, and what senders are told, takes room like any other mail.
+  const roomy = { ...opened, store: whileRoom(opened.store, hasRoom) }
   if (queue && sends(config)) {
-    const outbound = startOutbound({ config, relayFor, dns, opened, workers, log })
+    const outbound = startOutbound({ config, relayFor, dns, opened: roomy, workers, log })
     undo.defer(() => outbound.stop(OUTBOUND_STOP_MS))
   }
   const collecting = startCollecting({ config, opened, reads: queue, log })
   if (collecting) undo.defer(() => collecting.stop())
   const acme = startAcme({ config, configFile: source.file, dataDir: dirname(markFile), store: opened.acme, dns, orders: queue, log })
   undo.defer(() => acme.stop())
-  const hasRoom = disk === undefined ? () => true : watchRoom(disk, log)
   return {
     config,
     dataDir: dirname(markFile),
-    opened: { ...opened, store: whileRoom(opened.store, hasRoom) },
+    opened: roomy,
     hasRoom,
     drivers,
     authenticator,
