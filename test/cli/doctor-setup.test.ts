@@ -39,6 +39,9 @@ test('the names lead here, and the certificate is for them', async () => {
 
 test('what is missing is said', async () => {
   assert.match(await said({}), /^ok .*neither autoconfig\.example\.test nor autodiscover\.example\.test is in the DNS/)
+  const srv = (target: string): Zone => ({ SRV: [{ priority: 0, weight: 1, port: 443, target }] })
+  assert.match(await said({ '_autodiscover._tcp.example.test': srv('mail.example.test') }), /^ok .*by _autodiscover\._tcp\.example\.test alone/)
+  assert.match(await said({ '_autodiscover._tcp.example.test': srv('web.example.test') }), /^ok .*neither/)
   assert.match(await said({ 'autoconfig.example.test': US }), /^wrong .*the certificate is not for autoconfig\.example\.test/)
   const both = { 'autoconfig.example.test': US, 'autodiscover.example.test': US }
   assert.match(await said(both, forAutoconfig), /^wrong .*the certificate is not for autodiscover\.example\.test/)

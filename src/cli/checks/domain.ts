@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { newestPublished } from '../../smtp/published.ts'
 import { SRV, type Srv } from '../zone/records.ts'
-import { namesOf, SETUP_NAMES, uncovered } from '../zone/web.ts'
+import { namesOf, SETUP_NAMES, uncovered, WEB_PORT } from '../zone/web.ts'
 import { about, addressesAt, ask, type Finding, type Seen } from './check.ts'
 
 /** Hosts of one domain that are looked at. */
@@ -64,6 +64,9 @@ export async function setUpCheck(seen: Seen, domain: string): Promise<Finding[]>
   const ours = new Set(await addressesAt(dns, hostname))
   const found = await Promise.all(namesOf(SETUP_NAMES, domain).map(async (name) => ({ name, addresses: await addressesAt(dns, name) })))
   const there = found.filter(({ addresses }) => addresses.length > 0)
+  const label = `_autodiscover._tcp.${domain}`
+  const bySrv = (await ask(dns, label, 'SRV')).some(({ target, port }) => target === hostname && port === WEB_PORT)
+  if (there.length === 0 && bySrv) return [ok(`by ${label} alone: Outlook asks whether that is right`)]
   if (there.length === 0)
     return [
       ok(

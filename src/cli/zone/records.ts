@@ -137,20 +137,26 @@ function mtaSts(domain: string, setting: Setting): Entry {
   }
 }
 
-/** Where mail programs look before they guess: Thunderbird's autoconfig, Outlook's Autodiscover. */
+/**
+ * Where mail programs look before they guess: Thunderbird's autoconfig, Outlook's Autodiscover. By its SRV record Autodiscover finds the host under its own name, for which the
+ * certificate is in any case; Outlook asks its user then whether that is right.
+ */
 function setUp(domain: string, setting: Setting): Entry {
   const names = namesOf(SETUP_NAMES, domain)
-  const records = names.map((name) => line(name, 'CNAME', `${setting.config.hostname}.`))
+  const { hostname } = setting.config
+  const alias = (name: string): string => line(name, 'CNAME', `${hostname}.`)
+  const srv = line(`_autodiscover._tcp.${domain}`, 'SRV', `0 1 ${WEB_PORT} ${hostname}.`)
   if (!hasWeb(setting))
     return {
       words: `Set-up: ${setting.ports.has('https') ? `"listeners.https" is on port ${setting.ports.get('https')} here` : '"listeners.https" is off here'}, and mail programs look on ${WEB_PORT}: the server there would have to pass these names on.`,
       records: [],
-      perhaps: records,
+      perhaps: [srv, ...names.map(alias)],
     }
   const missing = toBeAdded(names, setting)
   return {
-    words: `Set-up: where Thunderbird, Outlook and others ask for the settings of ${domain}, and find them by address and password alone.${missing.length > 0 ? ` The certificate has to be for ${missing.join(' and ')} too, and is not yet.` : ''}`,
-    records,
+    words: `Set-up: where Thunderbird, Outlook and others ask for the settings of ${domain}, and find them by address and password alone.${missing.length > 0 ? ` What is commented out is for when the certificate is made for ${missing.join(' and ')} too.` : ''}`,
+    records: [srv, ...names.filter((name) => !missing.includes(name)).map(alias)],
+    perhaps: missing.map(alias),
   }
 }
 
