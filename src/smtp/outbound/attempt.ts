@@ -130,7 +130,8 @@ async function over(claim: Claim, connected: Connected, way: Way, deps: AttemptD
   }
   try {
     const utf8Header = message.utf8 && !client.has('SMTPUTF8') && (await own(() => hasUtf8Header(message, deps.store)))
-    const mail: OutgoingMail = { ...message, size: written.size, recipients, utf8Header }
+    const oneByOne = recipients.length > 1 && recipients.every(({ attempts }) => attempts > 1)
+    const mail: OutgoingMail = { ...message, size: written.size, recipients, utf8Header, oneByOne }
     const said = await client.send(mail, octets, async () => (dot = await own(() => queue.noteDot(claim, recipients, owner))))
     connections.keep(way, { client, hop, messages: messages + 1 })
     return { said: said.map((one) => (one instanceof Failure ? one : { ...one, remote, passedOn: client.has('DSN') })), retry: false, inDoubt: false }

@@ -241,7 +241,7 @@ export class SmtpClient {
     const { command, data } = this.#timeouts
     const offers = (extension: string): boolean => this.has(extension)
     const commands = [mailFrom(mail, offers), ...mail.recipients.map((recipient) => rcptTo(recipient, offers)), 'DATA']
-    const piped = this.has('PIPELINING')
+    const piped = this.has('PIPELINING') && mail.oneByOne !== true
     if (piped) {
       await this.#nothingEarly()
       for (const line of commands) this.#out.write(`${line}\r\n`, 'utf8')

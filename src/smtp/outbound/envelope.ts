@@ -19,6 +19,8 @@ export interface OutgoingMail {
   readonly requireTls: boolean
   readonly envelopeId?: string | undefined
   readonly ret?: 'FULL' | 'HDRS' | undefined
+  /** One command at a time, though the server may take them together: so that who is too slow for all has some of them. */
+  readonly oneByOne?: boolean
 }
 
 /** Whether the server has an extension. */

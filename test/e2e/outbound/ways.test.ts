@@ -69,6 +69,17 @@ test('while the DNS does not answer no domain waits for longer than half an hour
   assert.ok(minutes >= 28 && minutes <= 34, `${minutes}`)
 })
 
+test('a server that is too slow for all recipients together has some of them the next time, and the others after that', async () => {
+  hosts('one.test', [['127.0.0.2']])
+  peer.delay = () => 250
+  work({ timeouts: { ...FAST, command: 500, data: 500, recipient: 1 } })
+  await house.send(Array.from({ length: 5 }, (_, i) => `r${i}@one.test`))
+  await empty()
+  const took = peer.took.map(({ to }) => to.length)
+  assert.ok(took.length > 1, `${took}`)
+  assert.deepEqual(peer.took.flatMap(({ to }) => to).sort(), Array.from({ length: 5 }, (_, i) => `r${i}@one.test`).sort())
+})
+
 test('a refusal stands, also where the connection is lost behind it: before the text, in it, and behind its dot', async () => {
   hosts('one.test', [['127.0.0.2']])
   for (const last of ['RCPT TO:<b@', 'DATA', '.']) {
