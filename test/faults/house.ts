@@ -25,14 +25,14 @@ export interface TestPostgres {
 }
 
 /** A durable cluster of the test's own, on the loopback; `everywhere`: on every address of the namespace that this process is in. */
-export async function ownPostgres({ everywhere = false } = {}): Promise<TestPostgres> {
+export async function ownPostgres({ everywhere = false, more = [] as readonly string[] } = {}): Promise<TestPostgres> {
   const dir = tempFolder('faults-pg')
   const start = () => startEmbedded({ dir, log: silentLog() })
   // The settings file is there only after the first start.
   await (await start()).stop()
   const access = join(dir, 'postgres/access.conf')
   writeFileSync(access, 'local all postern scram-sha-256\nhost all postern 0.0.0.0/0 scram-sha-256\n', { mode: 0o644 })
-  const settings = ['max_connections = 200', ...(everywhere ? ["listen_addresses = '*'", `hba_file = '${access}'`] : [])]
+  const settings = ['max_connections = 200', ...more, ...(everywhere ? ["listen_addresses = '*'", `hba_file = '${access}'`] : [])]
   writeFileSync(join(dir, 'postgres/data/custom.conf'), `${settings.join('\n')}\n`, { mode: 0o644 })
   const embedded = await start()
   const postmaster = (): number => Number(readFileSync(join(dir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0])

@@ -2,7 +2,7 @@
  * Leases on Postgres's clock, one statement each. A row stays when its lease ends, so that its epoch never begins anew. What a dead process holds (lives.ts) is as good as free.
  *
  * Nobody waits for the disk: a crash of Postgres may forget the last moments of them. A holder whose lease was forgotten changes nothing any more, as one whose lease ran
- * out, since the fence asks for his row, and his name is nobody else's; a release that was forgotten is waited out.
+ * out, since the fence asks for his row, and his name is nobody else's; a release that was forgotten is said again, when there is a connection again.
  */
 import { randomBytes } from 'node:crypto'
 import type { MailboxAccess } from '../access.ts'
@@ -50,6 +50,14 @@ const RELEASE: Statement = {
          update lease set expires_at = '-infinity' from quick where account_id = $1 and mailbox_id = $2 and owner = $3 and epoch = $4`,
 }
 
+/** Postgres forgets less than a second of them (three times its wal_writer_delay). One process ends no more sessions than that in so long. */
+const MAX_RELEASED = 1_024
+const RELEASE_ALL: Statement = {
+  name: 'lease_release_all',
+  text: `update lease l set expires_at = '-infinity' from unnest($1::int8[], $2::int4[], $3::text[]) g(account_id, mailbox_id, owner)
+         where l.account_id = g.account_id and l.mailbox_id = g.mailbox_id and l.owner = g.owner and l.expires_at > '-infinity'`,
+}
+
 export interface LeasesOptions {
   /** LEASE_SECONDS if absent. */
   readonly seconds?: number
@@ -60,8 +68,12 @@ export interface LeasesOptions {
 export function createLeases(pool: Pool, { seconds = LEASE_SECONDS, lives }: LeasesOptions = {}): Leases {
   const fence = ({ account, mailbox, owner, epoch }: Lease) => [account, mailbox, owner, epoch] as const
   const watched = new Map<string, { readonly lease: Lease; readonly lost: () => void }>()
-  // While this process had no connection it may have been taken for dead.
-  pool.onRegained(() => void tellLost(pool, watched).catch(() => {}))
+  const released: Lease[] = []
+  pool.onRegained(() => {
+    // While this process had no connection it may have been taken for dead.
+    void tellLost(pool, watched).catch(() => {})
+    void releaseAgain(pool, released).catch(() => {})
+  })
 
   return {
     async acquire(m) {
@@ -85,8 +97,11 @@ export function createLeases(pool: Pool, { seconds = LEASE_SECONDS, lives }: Lea
       watched.set(lease.owner, { lease, lost })
       return () => void watched.delete(lease.owner)
     },
-    // One connection that ended must not keep the maildrop locked.
-    release: (lease) => twice(() => pool.rows(RELEASE, fence(lease))),
+    async release(lease) {
+      if (released.push(lease) > MAX_RELEASED) released.shift()
+      // One connection that ended must not keep the maildrop locked.
+      await twice(() => pool.rows(RELEASE, fence(lease)))
+    },
   }
 }
 
@@ -117,11 +132,21 @@ async function takeOver(pool: Pool, { account, mailbox }: MailboxAccess, { lives
   return (await ask(TAKE_OVER, holder, life)) ?? (await ask(TAKE_OVER, holder, life))
 }
 
+const columnsOf = (leases: readonly Lease[]): Param[] => [
+  int8Array(leases.map(({ account }) => account)),
+  int4Array(leases.map(({ mailbox }) => mailbox)),
+  leases.map(({ owner }) => owner),
+]
+
+/** By their owners' names, which are nobody else's: harmless where they are somebody else's by now. */
+async function releaseAgain(pool: Pool, released: readonly Lease[]): Promise<void> {
+  if (released.length > 0) await twice(() => pool.rows(RELEASE_ALL, columnsOf(released)))
+}
+
 async function tellLost(pool: Pool, watched: ReadonlyMap<string, { readonly lease: Lease; readonly lost: () => void }>): Promise<void> {
   const leases = [...watched.values()].map(({ lease }) => lease)
   if (leases.length === 0) return
-  const values = [int8Array(leases.map(({ account }) => account)), int4Array(leases.map(({ mailbox }) => mailbox)), leases.map(({ owner }) => owner)]
-  await pool.rows(LOST, values, (row) => watched.get(row.text())?.lost())
+  await pool.rows(LOST, columnsOf(leases), (row) => watched.get(row.text())?.lost())
 }
 
 const FREE_ALL: Statement = { name: 'lease_free_all', text: "update lease set expires_at = '-infinity' where expires_at > '-infinity'" }
