@@ -82,6 +82,7 @@ test('a replica that lags takes over: only its tail is lost, and no UID and no m
   const storm = await failover(t, async ({ storm, pair, promote }) => {
     await sleep(10_000)
     await storm.load.gate.close()
+    storm.keepRights()
     await pair.caughtUp()
     await pair.cut()
     before = new Map([...storm.ledger.books].map(([key, book]) => [key, JSON.stringify(book)]))

@@ -85,6 +85,11 @@ export class Storm {
     ]
   }
 
+  /** Rights stay as they are: what is lost of them with a database's tail is no right that was held back. */
+  keepRights(): void {
+    for (const { grants } of this.#shares) grants.areKept = true
+  }
+
   /** What was done with mailboxes of others, and what was refused. */
   get guests(): { readonly allowed: number; readonly refused: number } {
     const answers = this.#shares.map(({ grants }) => grants.answers)

@@ -13,6 +13,8 @@ interface Change {
 }
 
 export class Grants {
+  /** None is given or taken any more. */
+  areKept = false
   /** Commands of the guest that did what they were to do, and that were refused for a right. */
   readonly answers = { allowed: 0, refused: 0 }
   readonly #changes: Change[] = [{ rights: '', sent: Number.NEGATIVE_INFINITY, answered: Number.NEGATIVE_INFINITY }]

@@ -57,7 +57,7 @@ export function sharer(load: Load, share: Share): Promise<void> {
       while (!stop.aborted) {
         await gate.run(async () => {
           if (stop.aborted) return
-          if (random(3) === 0) return void (await append(load, share, { client, box: TEAM }))
+          if (grants.areKept || random(3) === 0) return void (await append(load, share, { client, box: TEAM }))
           const rights = pick(random, RIGHTS)
           const change = grants.change(rights)
           const { status } = await client.command(`SETACL ${TEAM} ${address(guest)} "${rights}"`)
