@@ -32,6 +32,8 @@ interface Book {
   sure: number
   maybeMore: number
   maybeLess: number
+  /** How often something was asked for: a copy that was lost and an expunge of the original leave the same numbers behind, and are two. */
+  touches: number
 }
 
 /** Something that was asked for; in doubt until it is settled. */
@@ -101,6 +103,7 @@ export class Ledger {
   /** Instances that come (n > 0) or go: counted as possible from now on, as certain when it is done. */
   intend(user: string, token: string, n: number): Intent {
     const book = this.#book(user, token)
+    book.touches++
     const maybe = n > 0 ? 'maybeMore' : 'maybeLess'
     book[maybe] += Math.abs(n)
     let settled = false
@@ -165,7 +168,7 @@ export class Ledger {
 
   #book(user: string, token: string): Book {
     const key = `${user} ${token}`
-    const book = this.books.get(key) ?? { sure: 0, maybeMore: 0, maybeLess: 0 }
+    const book = this.books.get(key) ?? { sure: 0, maybeMore: 0, maybeLess: 0, touches: 0 }
     this.books.set(key, book)
     return book
   }
